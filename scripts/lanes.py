@@ -1,0 +1,74 @@
+"""Run the test lanes one after the other and print what each took beside its budget.
+
+`python scripts/lanes.py [LANE...]`: without names, all. Stops at nothing: every lane runs, the exit status says
+whether all passed, and the last line sums up.
+"""
+
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+BIN = Path(sys.executable).parent
+PYTEST = (str(BIN / "pytest"), "-q", "-m", "not soak")
+
+
+@dataclass(frozen=True)
+class Lane:
+    """One group of commands with a time budget in seconds on 2 cores."""
+
+    name: str
+    budget_s: float
+    commands: tuple[tuple[str, ...], ...]
+
+
+def _tool(name: str, *arguments: str) -> tuple[str, ...]:
+    return (str(BIN / name), *arguments)
+
+
+LANES = (
+    Lane(
+        "check",
+        45,
+        (
+            _tool("ruff", "format", "--check", "--quiet", "."),
+            _tool("ruff", "check", "--quiet", "."),
+            _tool("mypy"),
+            _tool("basedpyright", "--level", "error"),
+            _tool("lint-imports"),
+        ),
+    ),
+    Lane("unit", 75, ((*PYTEST, "tests/test_tidy.py", "tests/transport", "tests/router", "tests/supervisor"),)),
+    Lane("simulation", 45, ((*PYTEST, "tests/simulation"),)),
+    Lane("processes", 60, ((*PYTEST, "tests/processes", "tests/chaos"),)),
+    Lane("screen", 45, ((*PYTEST, "tests/tui", "tests/api"),)),
+)
+
+
+def run(lane: Lane) -> bool:
+    """Run one lane and print its time; true when every command passed."""
+    started = time.monotonic()
+    results = [subprocess.run(command, check=False).returncode for command in lane.commands]
+    took_s = time.monotonic() - started
+    state = "ok" if not any(results) else "FAILED"
+    over = " (over budget)" if took_s > lane.budget_s else ""
+    print(f"lane {lane.name}: {state} in {took_s:.1f} s of {lane.budget_s:.0f} s{over}", flush=True)
+    return not any(results)
+
+
+def main(names: list[str]) -> int:
+    """Run the named lanes, or all of them."""
+    chosen = [lane for lane in LANES if not names or lane.name in names]
+    unknown = set(names) - {lane.name for lane in LANES}
+    if unknown:
+        print(f"unknown lane {', '.join(sorted(unknown))}; there are {', '.join(lane.name for lane in LANES)}")
+        return 2
+    started = time.monotonic()
+    passed = [run(lane) for lane in chosen]
+    print(f"{sum(passed)} of {len(passed)} lanes passed in {time.monotonic() - started:.1f} s", flush=True)
+    return 0 if all(passed) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

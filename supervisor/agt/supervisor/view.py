@@ -1,0 +1,196 @@
+"""What an operator sees: one immutable picture of rollout, traffic and processes.
+
+The supervisor builds a `View`, the control API streams it (a snapshot, then the sections that changed), the
+screens and `agt status` show it. It holds facts and words, no behaviour; times are seconds, `at` is seconds
+since the Unix epoch, shares are 0 to 1.
+"""
+
+from typing import Literal
+
+import msgspec
+
+PhaseState = Literal["done", "active", "pending", "rolled-back"]
+RolloutStatus = Literal["starting", "running", "held", "rolled-back", "complete", "killed"]
+VerdictName = Literal["passed", "pending", "inconclusive", "error", "failed"]
+Severity = Literal["info", "warn", "degraded", "escalate"]
+ProcessState = Literal["waiting", "starting", "ready", "stopping", "stopped", "backoff", "held-down"]
+
+
+class PhaseView(msgspec.Struct, frozen=True, kw_only=True):
+    """One rung of the ladder."""
+
+    name: str
+    state: PhaseState
+    percent: float
+    """Percentage that the phase routes to the candidate."""
+    soak_s: float
+    """What the routers must have carried, in (squeezed) seconds."""
+    carried_s: float = 0.0
+    """What they have carried so far."""
+    planned: str = ""
+    """The soak as the plan writes it, before squeezing: `3d`."""
+    note: str = ""
+    """What the phase does beside routing: `shadow`, `legacy warns`, `legacy refuses`."""
+
+
+class GateView(msgspec.Struct, frozen=True, kw_only=True):
+    """One condition for leaving the active phase."""
+
+    name: str
+    verdict: VerdictName
+    reason: str
+    """What was seen, and what is missing: `7,214 of 10,000 samples`."""
+    value: str = ""
+    """The measured value, formatted; empty when there is none."""
+    samples: int = 0
+
+
+class RuntimeView(msgspec.Struct, frozen=True, kw_only=True):
+    """One of the two systems that carry traffic."""
+
+    name: str
+    role: Literal["control", "candidate"]
+    devices: int = 0
+    share: float = 0.0
+    """Share of devices that it carries now."""
+    success: float | None = None
+    """Ratio in the window; None when nothing can be said (a legacy path without an observer, or no traffic)."""
+    observed: bool = False
+    """Whether success and latency come from an observer rather than from acknowledgements."""
+    p50_s: float | None = None
+    p99_s: float | None = None
+    rate: float = 0.0
+    """Messages a second."""
+    in_flight: int = 0
+
+
+class History(msgspec.Struct, frozen=True, kw_only=True):
+    """The last points of one charted series, oldest first, one a check; None where nothing was measured."""
+
+    series: str
+    """`legacy p99`, `reliable rate`: runtime and measure."""
+    points: tuple[float | None, ...]
+
+
+class BudgetView(msgspec.Struct, frozen=True, kw_only=True):
+    """What is left of one objective's error budget."""
+
+    objective: str
+    left: float | None
+    """1 is untouched, below 0 is overspent; None without data."""
+
+
+class AlertView(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the alert ledger."""
+
+    id: int
+    at: float
+    severity: Severity
+    source: str
+    message: str
+    open: bool
+
+
+class ProcessView(msgspec.Struct, frozen=True, kw_only=True):
+    """One component."""
+
+    name: str
+    stage: str
+    state: ProcessState
+    pid: int | None = None
+    restarts: int = 0
+    detail: str = ""
+    """What it waits for, or why it stopped."""
+
+
+class RollbackView(msgspec.Struct, frozen=True, kw_only=True):
+    """One way back that was taken."""
+
+    at: float
+    rule: str
+    """The rule's name, or `operator`."""
+    from_phase: str
+    to_phase: str
+    """A phase's name, or `control`."""
+    routed_ms: float | None = None
+    settled_ms: float | None = None
+    moved: int = 0
+    resent: int = 0
+    """Messages in doubt that were sent again on the new path."""
+    indeterminate: int = 0
+    """Messages in doubt that were reported as such."""
+
+
+class LedgerView(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of every message, by runtime, as the routers count it."""
+
+    runtime: str
+    accepted: int = 0
+    delivered: int = 0
+    written: int = 0
+    not_delivered: int = 0
+    indeterminate: int = 0
+    in_flight: int = 0
+    resends: int = 0
+
+
+class DrillView(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that the plan lets an operator try on purpose."""
+
+    name: str
+    says: str
+    """What it will do, in words."""
+
+
+class View(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything at one instant."""
+
+    version: int
+    """Grows with each change; forward commands name the one they were based on."""
+    at: float
+    plan: str
+    status: RolloutStatus
+    reason: str = ""
+    """Why it is held, rolled back or starting; empty when running."""
+    phase: str = ""
+    squeeze: float = 1.0
+    """How many times faster than written the plan runs."""
+    percentage: float = 0.0
+    kill_switch: bool = False
+    selector_generation: int = 0
+    phases: tuple[PhaseView, ...] = ()
+    gates: tuple[GateView, ...] = ()
+    runtimes: tuple[RuntimeView, ...] = ()
+    history: tuple[History, ...] = ()
+    budgets: tuple[BudgetView, ...] = ()
+    alerts: tuple[AlertView, ...] = ()
+    """Newest first, at most 50."""
+    processes: tuple[ProcessView, ...] = ()
+    rollbacks: tuple[RollbackView, ...] = ()
+    ledger: tuple[LedgerView, ...] = ()
+    drills: tuple[DrillView, ...] = ()
+
+
+class Preview(msgspec.Struct, frozen=True, kw_only=True):
+    """What an action would do, in numbers and in the sentence that the operator confirms."""
+
+    action: str
+    says: str
+    """`moves 12 devices; up to 7 commands on legacy can't be confirmed`."""
+    moves: int = 0
+    unconfirmed: int = 0
+    version: int = 0
+    """The view's version that this was computed from."""
+
+
+class Receipt(msgspec.Struct, frozen=True, kw_only=True):
+    """What an action did."""
+
+    action: str
+    says: str
+    version: int = 0
+    routed_ms: float | None = None
+    settled_ms: float | None = None
+    moved: int = 0
+    missing: tuple[str, ...] = ()
+    """Routers that have not confirmed."""
