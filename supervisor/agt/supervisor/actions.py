@@ -1,0 +1,55 @@
+"""What an operator can ask of a running supervisor, and how it refuses.
+
+Going forward (`advance`, `resume`, `set` upwards, `kill-switch off`) names the view's version that it was based
+on and is refused when that is stale. Going back (`rollback`, `hold`, `set` downwards, `kill-switch on`) needs
+neither version nor key: it always works.
+"""
+
+from typing import Literal
+
+import msgspec
+
+ActionName = Literal[
+    "advance",
+    "hold",
+    "resume",
+    "rollback",
+    "kill-switch-on",
+    "kill-switch-off",
+    "set",
+    "sign-off",
+    "record-cause",
+    "drill",
+    "down",
+]
+
+
+class Action(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One request of an operator, as the control API takes it."""
+
+    action: ActionName
+    by: str = ""
+    """Who asks, as claimed; recorded, never trusted."""
+    reason: str = ""
+    version: int | None = None
+    """The view's version that the request was based on; needed to go forward."""
+    key: str = ""
+    """Idempotency key: the same key twice answers the first receipt again."""
+    percentage: float | None = None
+    """For `set`."""
+    to: str = ""
+    """For `rollback`: a phase's name, or empty for control."""
+    name: str = ""
+    """For `sign-off` the gate, for `drill` the drill."""
+
+
+RefusalCode = Literal["stale", "refused", "unknown", "invalid", "unavailable"]
+
+
+class Refused(Exception):
+    """Raised when an action can't be done; nothing was changed."""
+
+    def __init__(self, code: RefusalCode, message: str, hint: str = "") -> None:
+        super().__init__(f"{message}; {hint}" if hint else message)
+        self.code: RefusalCode = code
+        self.message, self.hint = message, hint
