@@ -1,0 +1,127 @@
+"""The routes: bodies in and out are the structs of `view` and `actions`, nothing is decided here.
+
+Going back (`rollback`, `hold`, `kill-switch-on`) is passed straight on: no version, no key, no memory. Whether another
+action is stale only the backend can say.
+"""
+
+from typing import Final
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from agt.supervisor.actions import Refused
+from agt.supervisor.control._backend import Backend
+from agt.supervisor.control._errors import error_response, refusal_response
+from agt.supervisor.control._hub import Hub, TooManySubscribers
+from agt.supervisor.control._idempotency import KeyConflict, Receipts
+from agt.supervisor.control._metrics import METRICS_TYPE, render_metrics
+from agt.supervisor.control._openapi import openapi_document
+from agt.supervisor.control._requests import GOING_BACK, check_complete, read_action
+from agt.supervisor.control._stream import EventStream
+
+_JSON: Final = "application/json"
+
+
+def _json(value: object) -> Response:
+    return Response(msgspec.json.encode(value), media_type=_JSON)
+
+
+class _Routes:
+    """The handlers; one instance a server."""
+
+    def __init__(self, backend: Backend, hub: Hub, receipts: Receipts) -> None:
+        self._backend, self._hub, self._receipts = backend, hub, receipts
+
+    async def view(self, _request: Request) -> Response:
+        return _json(self._backend.view())
+
+    async def alerts(self, _request: Request) -> Response:
+        return _json({"alerts": self._backend.view().alerts})
+
+    async def actions(self, request: Request) -> Response:
+        action = await read_action(request)
+        check_complete(action)
+        if action.key and action.action not in GOING_BACK:
+            receipt = await self._receipts.once(action, self._backend.act)
+        else:
+            receipt = await self._backend.act(action)
+        self._hub.publish(self._backend.view())
+        return _json(receipt)
+
+    async def previews(self, request: Request) -> Response:
+        return _json(await self._backend.preview(await read_action(request)))
+
+    async def health(self, _request: Request) -> Response:
+        if self._hub.closed:
+            return error_response("unavailable", "the supervisor is stopping")
+        view = self._backend.view()
+        return _json({"status": "ok", "version": view.version, "rollout": view.status})
+
+    async def metrics(self, _request: Request) -> Response:
+        return Response(render_metrics(self._backend.view(), self._hub.subscribers), media_type=METRICS_TYPE)
+
+    async def openapi(self, _request: Request) -> Response:
+        return _json(openapi_document())
+
+
+class _Stream:
+    """GET /v1/stream, as an ASGI app: the subscription must outlive the handler, and end with the connection."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            subscription = self._hub.subscribe()
+        except TooManySubscribers as error:
+            await error_response("unavailable", str(error), "close another screen")(scope, receive, send)
+            return
+        await EventStream(subscription)(scope, receive, send)
+
+
+async def _on_refused(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, Refused)
+    return refusal_response(error)
+
+
+async def _on_key_conflict(_request: Request, error: Exception) -> Response:
+    return error_response("invalid", str(error), "take a new key for a new request")
+
+
+async def _on_http(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if error.status_code == 404:
+        return error_response("unknown", "there is no such route", "GET /v1/openapi.json lists them")
+    return error_response("invalid", error.detail, status=error.status_code)
+
+
+async def _on_bug(_request: Request, error: Exception) -> Response:
+    return error_response("internal", f"the supervisor failed at this request: {type(error).__name__}", "see its log")
+
+
+def create_app(backend: Backend, hub: Hub, *, receipts: Receipts | None = None) -> Starlette:
+    """Return the control API over a backend; `hub` feeds its streams and ends them when closed."""
+    routes = _Routes(backend, hub, receipts or Receipts())
+    return Starlette(
+        routes=[
+            Route("/v1/view", routes.view),
+            Route("/v1/stream", _Stream(hub), methods=["GET"]),
+            Route("/v1/actions", routes.actions, methods=["POST"]),
+            Route("/v1/previews", routes.previews, methods=["POST"]),
+            Route("/v1/alerts", routes.alerts),
+            Route("/v1/openapi.json", routes.openapi),
+            Route("/healthz", routes.health),
+            Route("/metrics", routes.metrics),
+        ],
+        exception_handlers={
+            Refused: _on_refused,
+            KeyConflict: _on_key_conflict,
+            HTTPException: _on_http,
+            Exception: _on_bug,
+        },
+    )

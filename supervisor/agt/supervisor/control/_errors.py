@@ -1,0 +1,44 @@
+"""How the control API says no: one body for every error, and which status each kind has."""
+
+from http import HTTPStatus
+from typing import Final
+
+import msgspec
+from starlette.responses import Response
+
+from agt.supervisor.actions import Refused
+
+_STATUS: Final = {
+    "stale": HTTPStatus.CONFLICT,
+    "refused": HTTPStatus.CONFLICT,
+    "unknown": HTTPStatus.NOT_FOUND,
+    "invalid": HTTPStatus.UNPROCESSABLE_ENTITY,
+    "unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
+    "internal": HTTPStatus.INTERNAL_SERVER_ERROR,
+}
+
+
+class ErrorFacts(msgspec.Struct, frozen=True):
+    """What went wrong, for programs (`code`) and for people."""
+
+    code: str
+    message: str
+    hint: str = ""
+    """What to do next; empty when there is nothing to say."""
+
+
+class ErrorBody(msgspec.Struct, frozen=True):
+    """The body of every answer that isn't a success."""
+
+    error: ErrorFacts
+
+
+def error_response(code: str, message: str, hint: str = "", *, status: int | None = None) -> Response:
+    """Answer with an error; the status follows from the code unless given."""
+    body = msgspec.json.encode(ErrorBody(ErrorFacts(code, message, hint)))
+    return Response(body, status_code=status or _STATUS[code], media_type="application/json")
+
+
+def refusal_response(refused: Refused) -> Response:
+    """Answer with a backend's refusal."""
+    return error_response(refused.code, refused.message, refused.hint)

@@ -1,0 +1,100 @@
+"""A scripted supervisor behind the real control API, on a real Unix socket."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import anyio
+import msgspec
+import pytest
+
+from agt.supervisor.actions import Action, Refused
+from agt.supervisor.client import Client
+from agt.supervisor.control import serve_control
+from agt.supervisor.view import AlertView, GateView, PhaseView, Preview, Receipt, View
+
+
+class ScriptedBackend:
+    """A backend that does what it is told: views are put in by the test, actions are written down."""
+
+    def __init__(self) -> None:
+        self.current = View(
+            version=1,
+            at=100.0,
+            plan="scripted",
+            status="running",
+            phase="canary-10",
+            percentage=10.0,
+            phases=(PhaseView(name="canary-10", state="active", percent=10.0, soak_s=30.0),),
+            gates=(GateView(name="samples", verdict="pending", reason="12 of 100 samples"),),
+            alerts=(AlertView(id=1, at=99.0, severity="warn", source="gateway", message="slow", open=True),),
+        )
+        self.acted: list[Action] = []
+        self.hold_acts: anyio.Event | None = None
+        self._wake = anyio.Event()
+
+    def view(self) -> View:
+        return self.current
+
+    def change(self, **sections: object) -> View:
+        """Make the next version and wake whoever follows."""
+        self.current = msgspec.structs.replace(
+            self.current, **{"version": self.current.version + 1, "at": self.current.at + 1.0} | sections
+        )
+        wake, self._wake = self._wake, anyio.Event()
+        wake.set()
+        return self.current
+
+    async def changes(self) -> AsyncIterator[View]:
+        while True:
+            wake = self._wake
+            yield self.current
+            await wake.wait()
+
+    async def act(self, action: Action) -> Receipt:
+        if self.hold_acts is not None:
+            await self.hold_acts.wait()
+        self._check(action)
+        self.acted.append(action)
+        self.change(reason=f"{action.action} by {action.by or 'someone'}")
+        return Receipt(action=action.action, says=f"did {action.action}", version=self.current.version, routed_ms=1.5)
+
+    async def preview(self, action: Action) -> Preview:
+        self._check(action)
+        return Preview(action=action.action, says="moves 12 devices", moves=12, version=self.current.version)
+
+    def _check(self, action: Action) -> None:
+        if action.version is not None and action.version != self.current.version:
+            raise Refused("stale", f"version {action.version} is not {self.current.version}", "look again")
+        if action.action == "drill" and action.name != "latency":
+            raise Refused("unknown", f"there is no drill {action.name!r}", "try latency")
+        if action.action == "resume":
+            raise Refused("refused", "nothing is held")
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """Uvicorn runs on asyncio."""
+    return "asyncio"
+
+
+@pytest.fixture
+def backend() -> ScriptedBackend:
+    """Return a fresh script."""
+    return ScriptedBackend()
+
+
+@pytest.fixture
+async def control_path(tmp_path: Path, backend: ScriptedBackend) -> AsyncIterator[Path]:
+    """The socket of a served backend."""
+    path = tmp_path / "control.sock"
+    async with anyio.create_task_group() as tasks:
+        await tasks.start(serve_control, backend, path)
+        yield path
+        tasks.cancel_scope.cancel()
+
+
+@pytest.fixture
+async def client(control_path: Path) -> AsyncIterator[Client]:
+    """Yield a client of the served backend."""
+    async with Client(control_path) as client:
+        yield client
