@@ -73,7 +73,7 @@ class ProxiedConnection:
     """Relays one client to the target under the proxy's rules."""
 
     def __init__(self, wire: WireName, rules: Rules, rng_for: RngFor) -> None:
-        self.wire = wire
+        self.wire: WireName = wire
         self._rng_for = rng_for
         rng = rng_for("", "to_target")
         self._lanes = (

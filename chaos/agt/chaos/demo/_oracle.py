@@ -1,0 +1,159 @@
+"""The count after a run: what sources and devices wrote, joined, and held against the gateway's own ledger.
+
+A message counts for the path of its last attempt. Where nobody was told anything, it counts for the path that its
+device was last known on. `delivered` is what acted, whoever said so; `lost` is what vanished; the two, with
+`not_delivered` and `indeterminate`, add up to `sent`.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+import msgspec
+
+from agt.chaos.checkers import (
+    Fate,
+    History,
+    Violation,
+    is_lost,
+    nothing_doubled,
+    nothing_lost,
+    nothing_untrue,
+    order_kept,
+)
+from agt.transport import Outcome
+
+Role = Literal["control", "candidate"]
+ROLES: tuple[Role, ...] = ("control", "candidate")
+
+LedgerCounts = Mapping[str, Mapping[str, int]]
+"""By runtime and outcome, as the gateway's journal adds them up."""
+
+
+class Counts(msgspec.Struct, kw_only=True):
+    """What became of the messages of one runtime."""
+
+    sent: int = 0
+    delivered: int = 0
+    not_delivered: int = 0
+    indeterminate: int = 0
+    lost: int = 0
+    duplicated: int = 0
+    out_of_order: int = 0
+    retransmits: int = 0
+
+
+class Span(msgspec.Struct, frozen=True, kw_only=True):
+    """When a phase was active, in seconds since the Unix epoch."""
+
+    name: str
+    since: float
+    until: float
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """What the oracle says about a run."""
+
+    counts: dict[Role, Counts]
+    shares: dict[str, float | None]
+    """By phase, the share of messages that the candidate carried; None without messages."""
+    violations: tuple[Violation, ...]
+    ledger_agrees: bool
+    disagreements: tuple[str, ...]
+    """Where the ledger and the logs differ, in words."""
+    redelivered: int
+    """Messages that arrived again and changed nothing: harmless, and counted."""
+
+
+def examine(history: History, roles: Mapping[str, Role], ledger: LedgerCounts, spans: Iterable[Span]) -> Finding:
+    """Count a run.
+
+    Args:
+        history: The joined logs.
+        roles: Which runtime is which, by name.
+        ledger: What the gateway's journal says it told, by runtime and outcome.
+        spans: The phases.
+    """
+    violations = (
+        *nothing_lost(history),
+        *nothing_doubled(history),
+        *order_kept(history),
+        *nothing_untrue(history),
+    )
+    carried = _carried_by(history, roles)
+    disagreements = _disagreements(history, ledger, violations)
+    return Finding(
+        counts=_count(history, carried, violations),
+        shares={span.name: _share(history, carried, span) for span in spans},
+        violations=violations,
+        ledger_agrees=not disagreements,
+        disagreements=disagreements,
+        redelivered=sum(fate.redelivered for fate in history.fates.values()),
+    )
+
+
+def _carried_by(history: History, roles: Mapping[str, Role]) -> dict[tuple[str, int], Role]:
+    """Say for each message whose it is; an untold one is its device's last known runtime's."""
+    last: dict[str, Role] = {}
+    carried: dict[tuple[str, int], Role] = {}
+    for key, fate in history.fates.items():
+        role = roles.get(fate.told.runtime) if fate.told is not None else None
+        carried[key] = last[fate.device] = role or last.get(fate.device, "control")
+    return carried
+
+
+def _count(
+    history: History, carried: Mapping[tuple[str, int], Role], violations: Iterable[Violation]
+) -> dict[Role, Counts]:
+    counts: dict[Role, Counts] = {role: Counts() for role in ROLES}
+    for key, fate in history.fates.items():
+        into = counts[carried[key]]
+        into.sent += 1
+        into.retransmits += fate.told.resends if fate.told is not None else 0
+        into.duplicated += max(0, fate.applied - 1)
+        ended = _ended(fate)
+        setattr(into, ended, getattr(into, ended) + 1)
+    for violation in violations:
+        if violation.check == "order":
+            counts[carried[violation.device, violation.number]].out_of_order += 1
+    return counts
+
+
+def _ended(fate: Fate) -> str:
+    if is_lost(fate):
+        return "lost"
+    if fate.told is not None and fate.told.outcome == Outcome.INDETERMINATE:
+        return "indeterminate"
+    return "delivered" if fate.effects else "not_delivered"
+
+
+def _share(history: History, carried: Mapping[tuple[str, int], Role], span: Span) -> float | None:
+    roles = Counter(carried[key] for key, fate in history.fates.items() if span.since <= fate.sent.t < span.until)
+    total = roles.total()
+    return round(roles["candidate"] / total, 4) if total else None
+
+
+def _disagreements(history: History, ledger: LedgerCounts, violations: Iterable[Violation]) -> tuple[str, ...]:
+    """Hold the ledger against what the sources were told by the gateway, and against what devices did."""
+    told: Counter[tuple[str, str]] = Counter(
+        (fate.told.runtime, fate.told.outcome)
+        for fate in history.fates.values()
+        if fate.told is not None and fate.told.by == "gateway"
+    )
+    booked = Counter(
+        {(runtime, outcome): n for runtime, outcomes in ledger.items() for outcome, n in outcomes.items() if n}
+    )
+    found = [
+        f"the ledger says {booked[key]} {key[1]} on {key[0]}, the sources were told {told[key]}"
+        for key in sorted(told.keys() | booked.keys())
+        if told[key] != booked[key]
+    ]
+    found += [f"{v.device} #{v.number}: {v.says}" for v in violations if v.check == "untrue"]
+    found += [
+        f"{v.device} #{v.number}: the ledger has it as delivered, and it never acted"
+        for v in violations
+        if v.check == "lost" and v.says.startswith(f"told {Outcome.DELIVERED}")
+    ]
+    found += [f"{effect.device} #{effect.number} acted and was never sent" for effect in history.unsent]
+    found += [f"{told.device} #{told.number} was told twice, or never sent" for told in history.retold]
+    return tuple(found)
