@@ -3,6 +3,8 @@
 This page is the whole public door; everything else in the package is private.
 """
 
+from agt.transport._config import Overflow, ReliableConfig
+from agt.transport._connections import Connection, TCPConnection, UnixConnection
 from agt.transport._delivery import Delivery
 from agt.transport._errors import (
     Closed,
@@ -15,13 +17,18 @@ from agt.transport._errors import (
 )
 from agt.transport._events import Dropped, Event, Observed, Opened, Received, Settled
 from agt.transport._link import Link, Withdrawal
+from agt.transport._metrics import TransportMetrics
 from agt.transport._outcome import Outcome
+from agt.transport._received import ReceivedMessage
+from agt.transport._session import Session, SessionWithdrawal
+from agt.transport._timers import Timers
 from agt.transport._version import __version__
 from agt.transport._wire import Barrier, MoveKind, WireTraits
 
 __all__ = (
     "Barrier",
     "Closed",
+    "Connection",
     "ConnectionUnavailable",
     "Delivery",
     "Dropped",
@@ -32,11 +39,20 @@ __all__ = (
     "Observed",
     "Opened",
     "Outcome",
+    "Overflow",
     "PeerViolation",
     "QueueFull",
     "Received",
+    "ReceivedMessage",
+    "ReliableConfig",
+    "Session",
+    "SessionWithdrawal",
     "Settled",
+    "TCPConnection",
+    "Timers",
     "TransportError",
+    "TransportMetrics",
+    "UnixConnection",
     "UsageError",
     "WireTraits",
     "Withdrawal",

@@ -1,0 +1,164 @@
+"""One connection under one session: bytes in, bytes out, and nothing decided.
+
+A reader hands what arrives to the link; a pump takes what the link wants written and flushes it, once per turn of
+the event loop however many messages went in. Neither knows what the bytes mean. A carrier can be superseded at any
+await by a newer connection of the same session: from then on it must not touch the link, so both tasks look whether
+they are still `current` after every wait.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import anyio
+from anyio.abc import ByteStream
+
+from agt.transport._errors import PeerViolation
+from agt.transport._events import Dropped
+from agt.transport._link import Link
+
+READ_SIZE = 65536
+"""Most bytes taken from the socket at once."""
+FAREWELL_S = 1.0
+"""How long a connection that is to be dropped may take to flush its last words."""
+
+CLOSED_BY_PEER = Dropped("the connection was closed", "network", final=False)
+
+
+class Carried(Protocol):
+    """What a carrier needs of its session."""
+
+    def turn(self) -> None:
+        """Pull events, arm the timer, wake whoever waits: called after each exchange with the link."""
+        ...
+
+    def flushing(self) -> None:
+        """Note that the pump has taken everything that the link had to write."""
+        ...
+
+    async def wait_for_room(self) -> None:
+        """Wait while the application is too far behind to read on."""
+        ...
+
+
+class Carrier:
+    """Moves the bytes of one connection until it ends."""
+
+    __slots__ = (
+        "_clock",
+        "_dirty",
+        "_idle",
+        "_link",
+        "_scope",
+        "_session",
+        "_sleeper",
+        "_stream",
+        "current",
+        "dropped",
+    )
+
+    def __init__(self, session: Carried, link: Link, stream: ByteStream, clock: Callable[[], float]) -> None:
+        self._session = session
+        self._link = link
+        self._stream = stream
+        self._clock = clock
+        self._scope: anyio.CancelScope | None = None
+        self._sleeper: anyio.Event | None = None
+        self._idle: anyio.Event | None = None
+        self._dirty = True
+        self.current = True
+        """False once a newer connection carries the link, or this one has ended."""
+        self.dropped: Dropped | None = None
+        """Why the connection ends; None while it lasts."""
+
+    async def run(self) -> Dropped:
+        """Carry until the connection ends, close it, and say why it ended."""
+        try:
+            async with anyio.create_task_group() as tasks:
+                self._scope = tasks.cancel_scope
+                tasks.start_soon(self._pump)
+                await self._read()
+        finally:
+            self.current = False
+            if self._idle is not None:
+                self._idle.set()
+            await anyio.aclose_forcefully(self._stream)
+        assert self.dropped is not None, "a carrier ends for a reason"
+        return self.dropped
+
+    def wake(self) -> None:
+        """Have the pump look whether there is something to write; cheap, and safe from synchronous code."""
+        self._dirty = True
+        if self._sleeper is not None:
+            self._sleeper.set()
+
+    def end(self, dropped: Dropped) -> None:
+        """End the connection once the link's last words are flushed, or soon."""
+        if self.dropped is None:
+            self.dropped = dropped
+            if self._scope is not None:
+                self._scope.deadline = anyio.current_time() + FAREWELL_S
+            self.wake()
+
+    def supersede(self) -> None:
+        """End at once and leave the link alone: a newer connection has it."""
+        self.current = False
+        self.dropped = self.dropped or Dropped("a newer connection of the same peer took over", "us", final=False)
+        self._stop()
+
+    async def flushed(self) -> None:
+        """Wait until everything that the link wants written was handed to the socket, or the connection ended."""
+        while self.current and (self._dirty or self._sleeper is None):
+            if self._idle is None:
+                self._idle = anyio.Event()
+            await self._idle.wait()
+
+    def _stop(self) -> None:
+        if self._scope is not None:
+            self._scope.cancel()
+
+    async def _read(self) -> None:
+        while self.current and self.dropped is None:
+            try:
+                data = await self._stream.receive(READ_SIZE)
+            except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, OSError):
+                if self.dropped is None:
+                    self.dropped = CLOSED_BY_PEER
+                self._stop()
+                return
+            if not self.current:
+                return
+            try:
+                self._link.receive_data(data, now=self._clock())
+            except PeerViolation as violation:
+                self.end(Dropped(str(violation), "peer", final=False))
+            self._session.turn()
+            self.wake()
+            await self._session.wait_for_room()
+
+    async def _pump(self) -> None:
+        while self.current:
+            self._dirty = False
+            data = self._link.data_to_send(now=self._clock())
+            self._session.flushing()
+            self._session.turn()
+            if data:
+                try:
+                    await self._stream.send(data)
+                except (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError):
+                    self.dropped = self.dropped or CLOSED_BY_PEER
+                    break
+            elif self._dirty:
+                continue
+            elif self.dropped is not None:
+                break
+            else:
+                await self._sleep()
+        self._stop()
+
+    async def _sleep(self) -> None:
+        self._sleeper = anyio.Event()
+        if self._idle is not None:
+            self._idle.set()
+            self._idle = None
+        await self._sleeper.wait()
+        self._sleeper = None

@@ -1,0 +1,81 @@
+"""What has arrived for the application and what it has not taken yet.
+
+Two ways to take it: a bounded queue to wait on, or a handler that is called at once. When the queue is over its
+limit, reading from the connection pauses, and so the peer is slowed by its own socket.
+"""
+
+import logging
+from collections import deque
+from collections.abc import Callable
+
+import anyio
+
+from agt.transport._errors import Closed
+from agt.transport._received import ReceivedMessage
+
+logger = logging.getLogger("agt.transport")
+
+
+class Inbox:
+    """Received messages of one session, oldest first."""
+
+    __slots__ = ("_arrived", "_closed", "_limit", "_messages", "_on_message", "_taken")
+
+    def __init__(self, limit: int, on_message: Callable[[ReceivedMessage], None] | None) -> None:
+        self._limit = limit
+        self._on_message = on_message
+        self._messages: deque[ReceivedMessage] = deque()
+        self._arrived: anyio.Event | None = None
+        self._taken: anyio.Event | None = None
+        self._closed = ""
+
+    def __len__(self) -> int:
+        return len(self._messages)
+
+    def put(self, message: ReceivedMessage) -> None:
+        """Queue a message, or hand it to the handler and answer it by how that ended."""
+        if self._on_message is None:
+            self._messages.append(message)
+            if self._arrived is not None:
+                self._arrived.set()
+                self._arrived = None
+            return
+        try:
+            self._on_message(message)
+        except Exception:  # one bad message must not take down every other session
+            logger.exception("the message handler failed for a message from %r; it was refused", message.peer)
+            message.refuse("handler-failed")
+        else:
+            if not message.deferred:
+                message.ack()
+
+    async def take(self, limit: int) -> list[ReceivedMessage]:
+        """Return what is there, at least one and at most `limit`, waiting for the first.
+
+        Raises:
+            Closed: when nothing is left and nothing will come.
+        """
+        while not self._messages:
+            if self._closed:
+                raise Closed(f"nothing more can be received: {self._closed}")
+            if self._arrived is None:
+                self._arrived = anyio.Event()
+            await self._arrived.wait()
+        batch = [self._messages.popleft() for _ in range(min(limit, len(self._messages)))]
+        if self._taken is not None:
+            self._taken.set()
+        return batch
+
+    async def wait_for_room(self) -> None:
+        """Wait while more than the limit is waiting for the application."""
+        while len(self._messages) > self._limit and not self._closed:
+            self._taken = anyio.Event()
+            await self._taken.wait()
+        self._taken = None
+
+    def close(self, reason: str) -> None:
+        """Wake everyone who waits: nothing more will come."""
+        self._closed = reason
+        for event in (self._arrived, self._taken):
+            if event is not None:
+                event.set()

@@ -1,0 +1,402 @@
+"""One peer: its link, the messages on their way to it and from it, and, while there is one, its connection.
+
+A session outlives its connections. Sending is synchronous and costs no task, no event and no timer of its own:
+`send_nowait` gives the message to the link, keeps the handle, and wakes the connection's pump, which flushes
+everything that came together in one write. What the link reports is turned into settled handles, received messages
+and counters in `turn`, the only place where events are pulled; a handle's callback may send again, which `turn`
+picks up in the same pass. Everything that queues has a limit: the link's own send queue and window, `recv_queue_max`
+here for what the application has not taken, `write_queue_max` for legacy writes that wait for a stalled socket.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import anyio
+from anyio.abc import ByteStream
+
+from agt.transport._carrier import Carrier
+from agt.transport._config import Overflow
+from agt.transport._delivery import Delivery
+from agt.transport._events import Dropped, Observed, Opened, Received, Settled
+from agt.transport._inbox import Inbox
+from agt.transport._link import Link
+from agt.transport._metrics import TransportMetrics
+from agt.transport._outbox import Outbox
+from agt.transport._received import ReceivedMessage
+from agt.transport._timers import Alarm, Timers, running_clock
+from agt.transport._writes import Writes
+
+DEADLINE_S = 30.0
+"""How long a message may take unless its sender says otherwise."""
+FOLDED_COUNTERS = ("observed_missing", "resends", "ack_timeouts", "duplicates_dropped", "decode_errors", "heartbeats")
+"""What a link may count by itself; a session adds the growth to its runtime's metrics."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionWithdrawal:
+    """What a session gave back when its device changed paths; the handles are the taker's to settle."""
+
+    unsent: tuple[Delivery, ...]
+    """Provably never written: free to take another path."""
+    in_doubt: tuple[Delivery, ...]
+    """Written and unanswered, oldest first."""
+
+
+class Session:
+    """Messages to and from one peer, over whatever connection it has at the moment.
+
+    Must be made and used within a running event loop, all on one thread.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        *,
+        metrics: TransportMetrics | None = None,
+        written_metrics: TransportMetrics | None = None,
+        recv_queue_max: int = 100,
+        write_queue_max: int = 100,
+        overflow: Overflow = Overflow.REJECT,
+        on_message: Callable[[ReceivedMessage], None] | None = None,
+        timers: Timers | None = None,
+        peer: str = "",
+    ) -> None:
+        """Wrap a link.
+
+        Args:
+            link: reliability over one wire towards one peer.
+            metrics: where messages of `send` count; a private one when not given.
+            written_metrics: where `write_nowait` and its observed replies count (the control runtime's, when the
+                device moves in place); `metrics` when not given.
+            recv_queue_max: received messages that may wait for the application before reading pauses.
+            write_queue_max: legacy writes that may wait for a stalled socket.
+            overflow: what a full send queue does to the next message.
+            on_message: called with each message instead of queueing it; when it returns, the message counts as
+                processed unless it was refused or deferred. When it raises, the message is refused.
+            timers: a timer service that somebody runs; without one, the session keeps time only while it is carried.
+            peer: the peer's name, where it is known before its hello.
+        """
+        self.link = link
+        self.metrics = metrics if metrics is not None else TransportMetrics()
+        self.written_metrics = written_metrics if written_metrics is not None else self.metrics
+        self.peer = peer
+        """The peer's name; empty until it has said hello."""
+        self.closed = ""
+        """Why the session was closed; empty while it is not."""
+        self._clock = running_clock()
+        self._timers = timers
+        self._own_timers = timers is None
+        self._alarm: Alarm | None = None
+        self._overflow = overflow
+        self._outbox = Outbox(link, self.metrics, overflow, self._clock)
+        self._writes = Writes(link, self.written_metrics, write_queue_max)
+        self._inbox = Inbox(recv_queue_max, on_message)
+        self._carrier: Carrier | None = None
+        self._opened = False
+        self._opened_count = 0
+        self._turning = False
+        self._quiet_callbacks: list[Callable[[], None]] = []
+        self._connection_callbacks: list[Callable[[Session], None]] = []
+        self._folded = dict.fromkeys(FOLDED_COUNTERS, 0)
+        self.metrics.sending.add(self)
+        self.written_metrics.writing.add(self)
+
+    # What can be known
+
+    @property
+    def connected(self) -> bool:
+        """Whether the peer has said hello on the present connection, so that messages flow."""
+        return self._opened
+
+    @property
+    def in_flight(self) -> int:
+        """Messages written by `send` and not settled."""
+        return self.link.in_flight
+
+    @property
+    def queued(self) -> int:
+        """Messages accepted by `send` and not written."""
+        return self.link.queued
+
+    @property
+    def unanswered(self) -> int:
+        """Messages written by `write_nowait` whose reply has neither been seen nor given up."""
+        return self._writes.unanswered
+
+    @property
+    def waiting(self) -> int:
+        """Messages received and not taken by the application."""
+        return len(self._inbox)
+
+    def oldest_in_flight_s(self) -> float:
+        """Return for how many seconds the oldest unsettled message has been on its way; 0.0 when there is none."""
+        return max(0.0, self._clock() - self.link.oldest_in_flight_at) if self.link.in_flight else 0.0
+
+    def slow_sent(self, limits_s: Sequence[float]) -> list[int]:
+        """Count, per limit in seconds (ascending), unsettled messages older than it."""
+        return self._outbox.flights.older_than(self._clock(), limits_s)
+
+    def slow_written(self, limits_s: Sequence[float]) -> list[int]:
+        """Count, per limit in seconds (ascending), written messages that have gone unanswered for longer."""
+        return self._writes.flights.older_than(self._clock(), limits_s)
+
+    def unanswered_writes(self) -> tuple[Delivery, ...]:
+        """Return the handles of the written messages that may still be answered, oldest first."""
+        return tuple(self._writes.flights)
+
+    # Sending
+
+    def send_nowait(self, payload: bytes, *, deadline_s: float = DEADLINE_S) -> Delivery:
+        """Accept a message for reliable sending; its handle settles within `deadline_s` seconds.
+
+        Raises:
+            QueueFull: when the send queue is full and the policy found no room.
+            MessageTooLarge: when the wire can't carry it.
+            Closed: when the session has been closed.
+        """
+        delivery = self._outbox.send_nowait(payload, deadline_s)
+        self._accepted(deadline_s)
+        return delivery
+
+    async def send(self, payload: bytes, *, deadline_s: float = DEADLINE_S) -> Delivery:
+        """Accept a message as the overflow policy says; with BLOCK, wait for room no longer than the deadline.
+
+        Returns the handle, not the outcome: await the handle for that. Waiting senders are served in order.
+
+        Raises:
+            QueueFull: with REJECT, or with DROP_OLDEST when everything queued has been written already.
+            MessageTooLarge: when the wire can't carry it.
+            Closed: when the session has been closed.
+        """
+        return await self._outbox.send(payload, deadline_s, lambda: self._accepted(deadline_s))
+
+    def write_nowait(self, payload: bytes) -> Delivery:
+        """Write a message the legacy way, over the same wire: nothing is remembered, nothing sent again.
+
+        The handle is settled already: `written`, or `not_delivered` when there is no connection or the socket has
+        been stalled for `write_queue_max` messages.
+
+        Raises:
+            UsageError: when the wire has no legacy way.
+        """
+        delivery = self._writes.write(payload, self._clock(), connected=self._opened)
+        self._arm(self.link.next_deadline())
+        if self._carrier is not None:
+            self._carrier.wake()
+        return delivery
+
+    async def flush(self) -> None:
+        """Wait until everything accepted so far was handed to the socket, or the connection has ended."""
+        if self._carrier is not None:
+            await self._carrier.flushed()
+
+    def cancel(self, delivery: Delivery) -> None:
+        """Give up on a message early; its handle still settles, as what is then known. A no-op when it has."""
+        number = self._outbox.flights.number_of(delivery)
+        if number is not None:
+            self.link.cancel(number, now=self._clock())
+            self._after_call()
+
+    def withdraw(self) -> SessionWithdrawal:
+        """Take back everything unsettled; the handles stay open and are the caller's to settle."""
+        taken = self.link.withdraw(now=self._clock())
+        withdrawal = SessionWithdrawal(self._outbox.take(taken.unsent), self._outbox.take(taken.in_doubt))
+        self._after_call()
+        return withdrawal
+
+    def on_quiet(self, callback: Callable[[], None]) -> None:
+        """Call back once when nothing is queued, in flight or unanswered: at once if that is so already."""
+        self._quiet_callbacks.append(callback)
+        self._tell_quiet()
+
+    # Receiving
+
+    async def receive(self) -> ReceivedMessage:
+        """Return the next message, oldest first, waiting for one.
+
+        Raises:
+            Closed: when the session has been closed and nothing is left.
+        """
+        return (await self._inbox.take(1))[0]
+
+    async def receive_batch(self, limit: int = 100) -> list[ReceivedMessage]:
+        """Return everything that has arrived, at most `limit` messages, waiting for the first.
+
+        Raises:
+            Closed: when the session has been closed and nothing is left.
+        """
+        return await self._inbox.take(limit)
+
+    def acknowledge(self, token: int) -> None:
+        """Tell the peer that a message was processed; `ReceivedMessage.ack` calls this."""
+        if not self.closed:
+            self.link.acknowledge(token, now=self._clock())
+            self._after_call()
+
+    def refuse(self, token: int, code: str) -> None:
+        """Tell the peer that a message will not be processed; `ReceivedMessage.refuse` calls this."""
+        if not self.closed:
+            self.link.refuse(token, code, now=self._clock())
+            self._after_call()
+
+    # The connection
+
+    def on_connection(self, callback: "Callable[[Session], None]") -> None:
+        """Call back with this session whenever `connected` has changed."""
+        self._connection_callbacks.append(callback)
+
+    def attach(self, stream: ByteStream, *, begin: bool = True) -> Carrier:
+        """Put the link on a fresh connection, at once; an older connection is let go.
+
+        Args:
+            stream: the connection.
+            begin: whether to tell the link; False when whoever read the peer's hello has done so.
+        """
+        if self._carrier is not None:
+            self._carrier.supersede()
+            self._set_opened(opened=False)
+        carrier = self._carrier = Carrier(self, self.link, stream, self._clock)
+        if begin:
+            self.link.connection_made(now=self._clock())
+        return carrier
+
+    async def run(self, stream: ByteStream) -> Dropped:
+        """Carry the link over this connection until it ends; closes the connection and says why it ended.
+
+        A second call supersedes the first.
+        """
+        return await self.carry(self.attach(stream))
+
+    async def carry(self, carrier: Carrier) -> Dropped:
+        """Run what `attach` returned."""
+        try:
+            if self._own_timers:
+                async with anyio.create_task_group() as tasks:
+                    self._timers, self._alarm = Timers(), None
+                    tasks.start_soon(self._timers.run)
+                    dropped = await carrier.run()
+                    tasks.cancel_scope.cancel()
+                return dropped
+            return await carrier.run()
+        finally:
+            if self._carrier is carrier:
+                self._carrier = None
+                self.link.connection_lost(now=self._clock())
+                self._writes.flushed()
+                self._after_call()
+                self._set_opened(opened=False)
+
+    def disconnect(self, reason: str) -> None:
+        """End the present connection, if any; messages stay on their way and wait for the next one."""
+        if self._carrier is not None:
+            self._carrier.end(Dropped(reason, "us", final=False))
+
+    def close(self, reason: str = "closed") -> None:
+        """End the session: what was never written is `not_delivered`, what was written `indeterminate`."""
+        if self.closed:
+            return
+        taken = self.withdraw()
+        self.closed = reason
+        self._outbox.close(reason, unsent=taken.unsent, in_doubt=taken.in_doubt)
+        self._inbox.close(reason)
+        self.disconnect(reason)
+        if self._alarm is not None and self._timers is not None:
+            self._timers.cancel(self._alarm)
+
+    # Called by the carrier
+
+    def turn(self) -> None:
+        """Pull every event, then arm the timer and wake who waits; callbacks may come back here."""
+        if self._turning:
+            return
+        self._turning = True
+        try:
+            while (event := self.link.next_event()) is not None:
+                if isinstance(event, Settled):
+                    self._outbox.settled(event)
+                elif isinstance(event, Received):
+                    self._on_received(event)
+                elif isinstance(event, Observed):
+                    self._writes.observed(event)
+                elif isinstance(event, Opened):
+                    self._on_opened(event)
+                elif self._carrier is not None:
+                    self._carrier.end(event)
+        finally:
+            self._turning = False
+        self._arm(self.link.next_deadline())
+        self._fold_counters()
+        self._outbox.tell_room()
+        if self._quiet_callbacks:
+            self._tell_quiet()
+
+    def flushing(self) -> None:
+        """Note that the pump has taken everything the link had to write."""
+        self._writes.flushed()
+
+    async def wait_for_room(self) -> None:
+        """Wait while more than `recv_queue_max` messages wait for the application."""
+        await self._inbox.wait_for_room()
+
+    # Within
+
+    def _accepted(self, deadline_s: float) -> None:
+        self._arm(self._clock() + deadline_s)
+        if self._carrier is None or self._overflow is Overflow.DROP_OLDEST:
+            self.turn()  # No pump will do it now: a message that gave way must be told so at once.
+        if self._carrier is not None:
+            self._carrier.wake()
+
+    def _after_call(self) -> None:
+        self.turn()
+        if self._carrier is not None:
+            self._carrier.wake()
+
+    def _on_received(self, event: Received) -> None:
+        self.metrics.received += 1
+        self._inbox.put(ReceivedMessage(self, event.token, event.payload, event.sequence))
+
+    def _on_opened(self, event: Opened) -> None:
+        self.peer = event.peer or self.peer
+        self.metrics.connections += 1
+        if self._opened_count:
+            self.metrics.reconnections += 1
+        self._opened_count += 1
+        self._set_opened(opened=True)
+
+    def _set_opened(self, *, opened: bool) -> None:
+        if self._opened != opened:
+            self._opened = opened
+            for callback in tuple(self._connection_callbacks):
+                callback(self)
+
+    def _tell_quiet(self) -> None:
+        if self._quiet_callbacks and not (self.link.in_flight or self.link.queued or self.unanswered):
+            callbacks, self._quiet_callbacks = self._quiet_callbacks, []
+            for callback in callbacks:
+                callback()
+
+    def _arm(self, deadline: float) -> None:
+        alarm = self._alarm
+        if self._timers is None or self.closed or deadline == math.inf or (alarm is not None and alarm.at <= deadline):
+            return
+        if alarm is not None:
+            self._timers.cancel(alarm)
+        self._alarm = self._timers.arm(deadline, self._on_timer)
+
+    def _on_timer(self, now: float) -> None:
+        self._alarm = None
+        self.link.handle_timer(now=now)
+        self._after_call()
+
+    def _fold_counters(self) -> None:
+        counters = getattr(self.link, "counters", None)
+        if counters is None:
+            return
+        for name, seen in self._folded.items():
+            value: int = getattr(counters, name, 0)
+            if value != seen:
+                metrics = self.written_metrics if name == "observed_missing" else self.metrics
+                setattr(metrics, name, getattr(metrics, name) + value - seen)
+                self._folded[name] = value
