@@ -1,5 +1,7 @@
 """Real child processes in stages: started in order, watched, restarted by policy, adopted by the next supervisor."""
 
+from agt.supervisor.components._graph import problems, start_order
+from agt.supervisor.components._keeper import Keeper
 from agt.supervisor.components._spec import (
     STAGES,
     ComponentSpec,
@@ -19,6 +21,7 @@ __all__ = (
     "STAGES",
     "ComponentSpec",
     "HttpProbe",
+    "Keeper",
     "Liveness",
     "NotifyProbe",
     "Probe",
@@ -27,5 +30,7 @@ __all__ = (
     "TcpProbe",
     "UnixProbe",
     "expand",
+    "problems",
     "socket_path",
+    "start_order",
 )

@@ -38,25 +38,25 @@ class Strict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Frozen, keyword-only, unknown keys refused."""
 
 
-class NotifyProbe(Strict, tag_field="by", tag="notify"):
+class NotifyProbe(Strict, frozen=True, tag_field="by", tag="notify"):
     """Ready when the process says `READY=1` on `$NOTIFY_SOCKET` (systemd's sd_notify)."""
 
 
-class TcpProbe(Strict, tag_field="by", tag="tcp"):
+class TcpProbe(Strict, frozen=True, tag_field="by", tag="tcp"):
     """Ready when a TCP connection is accepted."""
 
     port: Annotated[int, Meta(ge=1, le=65535)]
     host: str = "127.0.0.1"
 
 
-class UnixProbe(Strict, tag_field="by", tag="unix"):
+class UnixProbe(Strict, frozen=True, tag_field="by", tag="unix"):
     """Ready when a connection to a Unix socket is accepted."""
 
     socket: str
     """`{run}/gateway.sock`; a bare name is taken to be in the run directory."""
 
 
-class HttpProbe(Strict, tag_field="by", tag="http"):
+class HttpProbe(Strict, frozen=True, tag_field="by", tag="http"):
     """Ready when `GET path` answers 2xx, over a Unix socket or TCP."""
 
     path: str = "/ready"
@@ -69,7 +69,7 @@ class HttpProbe(Strict, tag_field="by", tag="http"):
 Probe = NotifyProbe | TcpProbe | UnixProbe | HttpProbe
 
 
-class Liveness(Strict):
+class Liveness(Strict, frozen=True):
     """Whether a ready component still works; one that doesn't is ended and restarted by its policy."""
 
     probe: Probe
@@ -80,7 +80,7 @@ class Liveness(Strict):
     """How many in a row make it dead."""
 
 
-class RestartPolicy(Strict):
+class RestartPolicy(Strict, frozen=True):
     """When a dead component is started again, and when we stop trying for a while (FACTS.md section 3)."""
 
     delay_initial_s: Seconds = 1.0
@@ -97,7 +97,7 @@ class RestartPolicy(Strict):
     """Ready and healthy for so long is a success and clears the history; ready-then-crash still counts up."""
 
 
-class ComponentSpec(Strict):
+class ComponentSpec(Strict, frozen=True):
     """One process that the supervisor starts, watches and restarts."""
 
     name: Annotated[str, Meta(pattern=NAME_PATTERN)]

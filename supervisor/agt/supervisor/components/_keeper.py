@@ -1,0 +1,144 @@
+"""All components of a plan under care: started in order, stopped in reverse, left running when the keeper is cancelled.
+
+`run` is the whole life of the keeper. It returns when `stop` has stopped everything; when it is cancelled instead (the
+supervisor is leaving, or was told to detach), the processes go on and the next keeper adopts them.
+"""
+
+import logging
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from random import Random
+
+import anyio
+
+from agt.supervisor.components._bell import Bell
+from agt.supervisor.components._component import Alert, Component
+from agt.supervisor.components._graph import dependants, prerequisites, start_order
+from agt.supervisor.components._lifecycle import State
+from agt.supervisor.components._readiness import NotifySocket
+from agt.supervisor.components._spec import ComponentSpec
+from agt.supervisor.view import ProcessView
+
+log = logging.getLogger("agt.supervisor")
+
+LOGS_CHECKED_EVERY_S = 1.0
+NOTIFY_SOCKET = "notify.sock"
+_NOT_INHERITED = ("LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "WATCHDOG_PID", "WATCHDOG_USEC")
+"""What a service manager told the supervisor, and no component should take for its own."""
+
+
+def _ignore_alert(severity: str, source: str, message: str) -> None:
+    log.warning("%s: %s: %s", severity, source, message)
+
+
+class Keeper:
+    """Starts, watches, restarts and stops the components of one plan."""
+
+    def __init__(
+        self,
+        specs: Sequence[ComponentSpec],
+        *,
+        run: Path,
+        rng: Random,
+        on_change: Callable[[], None] = lambda: None,
+        on_alert: Alert = _ignore_alert,
+        environment: Mapping[str, str] = os.environ,
+    ) -> None:
+        """Take the components; nothing is started yet.
+
+        Args:
+            specs: The plan's components.
+            run: The run directory; `components/` in it is made when it is missing.
+            rng: Draws the jitter of restarts.
+            on_change: Called after each change of a component's state, from the event loop.
+            on_alert: Called for each failure (`warn`) and each hold-down (`escalate`).
+            environment: What the components inherit.
+
+        Raises:
+            ComponentsInvalid: with everything that is wrong with the components.
+        """
+        ordered = start_order(specs)
+        self._run = run
+        self._prerequisites = prerequisites(ordered)
+        self._dependants = dependants(ordered)
+        self._bell = Bell()
+        self._on_change = on_change
+        inherited = {name: value for name, value in environment.items() if name not in _NOT_INHERITED}
+        inherited |= {"AGT_RUN_DIR": str(run), "NOTIFY_SOCKET": str(run / NOTIFY_SOCKET)}
+        self._components = {
+            spec.name: Component(
+                spec, run=run, environment=inherited, rng=rng, bell=self._bell, alert=on_alert, changed=self._changed
+            )
+            for spec in ordered
+        }
+
+    @property
+    def views(self) -> tuple[ProcessView, ...]:
+        """How the components are, in start order."""
+        return tuple(component.view for component in self._components.values())
+
+    @property
+    def ready(self) -> bool:
+        """Whether every component is ready."""
+        return all(component.state is State.READY for component in self._components.values())
+
+    async def until_ready(self) -> None:
+        """Return once every component is ready at the same time."""
+        await self._bell.until(lambda: self.ready)
+
+    async def run(self) -> None:
+        """Care for the components until they have been stopped; cancelling leaves them running."""
+        (self._run / "components").mkdir(mode=0o700, exist_ok=True)
+        notifications = NotifySocket(self._run / NOTIFY_SOCKET, self._notified)
+        async with anyio.create_task_group() as helpers:
+            helpers.start_soon(notifications.run)
+            helpers.start_soon(self._bound_logs)
+            async with anyio.create_task_group() as tending:
+                for name, component in self._components.items():
+                    tending.start_soon(component.tend, helpers, lambda name=name: self._missing(name))
+            helpers.cancel_scope.cancel()
+
+    async def stop(self) -> None:
+        """Stop every component, each after all that wait for it, and return when all are gone."""
+        async with anyio.create_task_group() as group:
+            for name in reversed(self._components):
+                group.start_soon(self._stop_in_turn, name)
+
+    async def _stop_in_turn(self, name: str) -> None:
+        await self._bell.until(lambda: all(self._stopped(other) for other in self._dependants[name]))
+        self._components[name].stop()
+        await self._bell.until(lambda: self._stopped(name))
+
+    def _stopped(self, name: str) -> bool:
+        return self._components[name].state is State.STOPPED
+
+    def _missing(self, name: str) -> tuple[str, ...]:
+        return tuple(other for other in self._prerequisites[name] if self._components[other].state is not State.READY)
+
+    def _changed(self) -> None:
+        self._bell.ring()
+        self._on_change()
+
+    def _notified(self, pid: int, fields: Mapping[str, str]) -> None:
+        for component in self._components.values():
+            process = component.process
+            if process and (process.pid == pid or _session(pid) == process.pid):
+                component.notified(fields)
+                return
+        log.debug("pid %s is no component and said %s", pid, sorted(fields))
+
+    async def _bound_logs(self) -> None:
+        while True:
+            await anyio.sleep(LOGS_CHECKED_EVERY_S)
+            for component in self._components.values():
+                if component.files.bound_log(component.spec.log_max_bytes):
+                    log.info("%s: its log was full and moved to %s.log.1", component.spec.name, component.spec.name)
+
+
+def _session(pid: int) -> int:
+    """Which session a process belongs to: each component leads its own; -1 when the process is gone."""
+    try:
+        return os.getsid(pid)
+    except ProcessLookupError:
+        return -1
