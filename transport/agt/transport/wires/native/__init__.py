@@ -1,0 +1,21 @@
+"""Our own wire: numbered, acknowledged, checked frames in both directions of one connection.
+
+`docs/architecture/protocol-specification.md` gives bytes, states and limits.
+"""
+
+from agt.transport.wires.native._acceptor import Greeting, NativeAcceptor, Refused
+from agt.transport.wires.native._config import NativeConfig
+from agt.transport.wires.native._frames import FrameParser, FrameType, encode_frame
+from agt.transport.wires.native._link import NativeLink, Role
+
+__all__ = (
+    "FrameParser",
+    "FrameType",
+    "Greeting",
+    "NativeAcceptor",
+    "NativeConfig",
+    "NativeLink",
+    "Refused",
+    "Role",
+    "encode_frame",
+)

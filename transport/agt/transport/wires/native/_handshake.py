@@ -1,0 +1,131 @@
+"""What the two sides tell each other before the first message, and when they part.
+
+Bodies are msgpack arrays, so that a newer peer may append fields that an older one never looks at. Both halves of
+the handshake say two things: who I am as a sender (name, epoch, and up to where my sequences are settled) and what I
+remember as a receiver (the token of that memory, whose messages it is about, and up to where I have them).
+"""
+
+import enum
+from typing import Annotated, Final, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from agt.transport._errors import PeerViolation
+from agt.transport.wires.native._frames import FrameType, encode_frame
+
+VERSION_MIN: Final = 1
+VERSION_MAX: Final = 1
+FEATURES: Final = 0
+"""Bits of optional abilities; none yet. Both sides use what both have."""
+
+Number = Annotated[int, Meta(ge=0)]
+Positive = Annotated[int, Meta(ge=1)]
+Name = Annotated[str, Meta(min_length=1, max_length=128)]
+Text = Annotated[str, Meta(max_length=256)]
+
+
+class Hello(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
+    """The dialling side's half of the handshake."""
+
+    version_min: Positive = VERSION_MIN
+    """Oldest version that the dialling side speaks."""
+    version_max: Positive = VERSION_MAX
+    """Newest version that it speaks."""
+    features: Number = FEATURES
+    """What it can do beyond that."""
+    name: Name
+    """Who it is as a sender; the acceptor keeps one memory a name."""
+    epoch: Positive
+    """Which incarnation of its outbox its sequences belong to."""
+    generation: Number
+    """The last generation that it was given, 0 when none."""
+    settled_through: Number
+    """Sequences up to here have ended and never come again."""
+    memory: Positive
+    """Token of its memory as a receiver."""
+    remembers_epoch: Number
+    """Whose messages that memory is about, 0 when nobody's."""
+    received_through: Number
+    """Up to where it has them."""
+    window: Positive
+    """How many messages it takes unprocessed."""
+
+
+class Welcome(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
+    """The accepting side's half of the handshake."""
+
+    version: Positive = VERSION_MAX
+    """The version that both speak."""
+    features: Number = FEATURES
+    """What both can do."""
+    name: Name
+    """Who the acceptor is as a sender."""
+    epoch: Positive
+    """Which incarnation of its outbox towards this peer its sequences belong to."""
+    generation: Positive
+    """The number of this claim of the dialling side's name; only rises."""
+    settled_through: Number
+    """Sequences up to here have ended and never come again."""
+    memory: Positive
+    """Token of the acceptor's memory of the dialling side; another than before means that it forgot."""
+    received_through: Number
+    """Up to where it has the dialling side's messages."""
+    window: Positive
+    """How many messages it takes unprocessed."""
+
+
+class AwayCode(enum.IntEnum):
+    """Why a side ends the connection in words; the numbers are the wire's."""
+
+    SHUTDOWN = 1
+    RESUME = 2
+    """A gap or damage: dial again and resume."""
+    VIOLATION = 3
+    VERSION = 4
+    STALE_GENERATION = 5
+    TOO_MANY_SENDERS = 6
+
+
+FINAL_CODES: Final = frozenset({AwayCode.VERSION, AwayCode.STALE_GENERATION})
+"""After these, dialling again would get the same answer."""
+
+
+class GoAway(msgspec.Struct, array_like=True, frozen=True):
+    """The last words of a connection."""
+
+    code: Number
+    """An `AwayCode`; unknown ones are read as a shutdown."""
+    text: Text
+    """Why, for people."""
+
+
+_Body = TypeVar("_Body", Hello, Welcome, GoAway)
+
+
+def encode_body(body: Hello | Welcome | GoAway) -> bytes:
+    """Return the payload for a handshake or farewell frame."""
+    return msgspec.msgpack.encode(body)
+
+
+def decode_body(payload: bytes, form: type[_Body]) -> _Body:
+    """Read a handshake or farewell payload.
+
+    Raises:
+        PeerViolation: when it isn't one, in the words of what is wrong.
+    """
+    try:
+        return msgspec.msgpack.decode(payload, type=form)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise PeerViolation(f"unreadable {form.__name__.lower()}: {error}", payload) from error
+
+
+def go_away_frame(code: AwayCode, text: str) -> bytes:
+    """Return a whole frame that says why the connection ends."""
+    return encode_frame(FrameType.GO_AWAY, payload=encode_body(GoAway(code, text[:256])))
+
+
+def common_version(hello: Hello) -> int | None:
+    """Return the newest version that both sides speak, or None."""
+    version = min(hello.version_max, VERSION_MAX)
+    return version if version >= max(hello.version_min, VERSION_MIN) else None

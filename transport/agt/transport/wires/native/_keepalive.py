@@ -1,0 +1,51 @@
+"""Signs of life on one connection: when to ask for one, and when to stop believing in the peer."""
+
+from typing import Final
+
+from agt.transport._rtt import RoundTrip
+from agt.transport.wires.native._config import NativeConfig
+
+NOBODY: Final = 0
+"""No ping is open; pings are numbered from 1."""
+
+
+class Keepalive:
+    """When the peer was last heard and last asked."""
+
+    __slots__ = ("_asked_at", "_config", "_numbered", "_open", "heard_at")
+
+    def __init__(self, config: NativeConfig) -> None:
+        self._config = config
+        self._asked_at = 0.0
+        self._numbered = 0
+        self._open = NOBODY
+        self.heard_at = 0.0
+        """When the last byte came."""
+
+    def start(self, now: float) -> None:
+        """Begin on a fresh connection."""
+        self.heard_at = self._asked_at = now
+        self._open = NOBODY
+
+    @property
+    def ask_at(self) -> float:
+        """When the peer has been silent long enough to be asked."""
+        return max(self.heard_at, self._asked_at) + self._config.ping_interval_s
+
+    @property
+    def give_up_at(self) -> float:
+        """When the peer has been silent for too long."""
+        return self.heard_at + self._config.idle_timeout_s
+
+    def ask(self, now: float) -> int:
+        """Return the number for a ping that goes out now."""
+        self._numbered += 1
+        self._open = self._numbered
+        self._asked_at = now
+        return self._numbered
+
+    def answered(self, number: int, round_trip: RoundTrip, now: float) -> None:
+        """Take in a pong; one that answers the latest ping tells the round trip."""
+        if number == self._open != NOBODY:
+            self._open = NOBODY
+            round_trip.sample(now - self._asked_at)
