@@ -1,6 +1,7 @@
 """Packets of the cync wire: cut anywhere, mixed with nonsense, built and checked against real bytes."""
 
 import datetime
+import itertools
 
 import pytest
 from hypothesis import given
@@ -41,7 +42,7 @@ WHOLE = (EXAMPLE, HELLO, INFO, STATUS, heartbeat().data, time_request().data)
 def cut(data: bytes, cuts: list[int]) -> list[bytes]:
     """Cut a stream at these places."""
     places = sorted({place % (len(data) + 1) for place in cuts} | {0, len(data)})
-    return [data[a:b] for a, b in zip(places, places[1:], strict=False)]
+    return [data[a:b] for a, b in itertools.pairwise(places)]
 
 
 def parse(pieces: list[bytes]) -> list[Packet | Malformed]:

@@ -136,7 +136,7 @@ class Sender:
         """Take an ack from the peer."""
         number = self._matcher.match(key)
         if number is None:
-            if self._guard.absorb(key, now=now):
+            if self._guard.explains(key, now=now):
                 self.stray_acks += 1
             else:
                 self.unmatched_acks += 1
@@ -218,7 +218,7 @@ class Sender:
 
     def _delivered(self, message: Outgoing, now: float) -> None:
         self._lanes[message.data[0]].answered(message, now)
-        self._rest(message, now, strays=message.resends)
+        self._rest(message, now, sent_again=message.resends > 0)
         del self._messages[message.number]
         self._settled(message, Outcome.DELIVERED, "", now)
 
@@ -238,11 +238,11 @@ class Sender:
         del self._messages[message.number]
         if message.attempts:
             self._matcher.forget(message.key, message.number)
-            self._rest(message, now, strays=message.attempts)
+            self._rest(message, now, sent_again=True)  # Its ack may still come.
 
-    def _rest(self, message: Outgoing, now: float, *, strays: int) -> None:
-        pause = self._config.resend_window_s if strays else self._config.settle_pause_s
-        self._guard.close(message.key, until=now + pause, strays=strays, now=now)
+    def _rest(self, message: Outgoing, now: float, *, sent_again: bool) -> None:
+        pause = self._config.resend_window_s if sent_again else self._config.settle_pause_s
+        self._guard.rest(message.key, until=now + pause, now=now)
 
     def _give_up_observing(self, number: int) -> None:
         key, _ = self._written.pop(number)
