@@ -98,7 +98,7 @@ async def test_a_handler_that_raises_refuses_the_message_and_keeps_the_session(c
     async with connected(controller, device):
         bad = await controller.send_nowait(b"bad")
         good = await controller.send_nowait(b"good")
-    assert (bad.outcome, bad.reason, bool(good)) == (Outcome.NOT_DELIVERED, "handler-failed", True)
+    assert (bad.outcome, bad.reason, bool(good)) == (Outcome.NOT_DELIVERED, "rejected", True)
     assert "handler failed" in caplog.text
 
 

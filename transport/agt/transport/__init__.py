@@ -16,14 +16,18 @@ from agt.transport._errors import (
     UsageError,
 )
 from agt.transport._events import Dropped, Event, Observed, Opened, Received, Settled
+from agt.transport._legacy import LegacyTransport
 from agt.transport._link import Link, Withdrawal
+from agt.transport._listener import ReliableListener
 from agt.transport._metrics import TransportMetrics
 from agt.transport._outcome import Outcome
 from agt.transport._received import ReceivedMessage
+from agt.transport._reliable import ReliableTransport
 from agt.transport._session import Session, SessionWithdrawal
 from agt.transport._timers import Timers
 from agt.transport._version import __version__
 from agt.transport._wire import Barrier, MoveKind, WireTraits
+from agt.transport._wire_listener import WireListener
 
 __all__ = (
     "Barrier",
@@ -33,6 +37,7 @@ __all__ = (
     "Delivery",
     "Dropped",
     "Event",
+    "LegacyTransport",
     "Link",
     "MessageTooLarge",
     "MoveKind",
@@ -45,6 +50,8 @@ __all__ = (
     "Received",
     "ReceivedMessage",
     "ReliableConfig",
+    "ReliableListener",
+    "ReliableTransport",
     "Session",
     "SessionWithdrawal",
     "Settled",
@@ -54,6 +61,7 @@ __all__ = (
     "TransportMetrics",
     "UnixConnection",
     "UsageError",
+    "WireListener",
     "WireTraits",
     "Withdrawal",
     "__version__",

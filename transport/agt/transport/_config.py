@@ -36,6 +36,8 @@ class ReliableConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Messages accepted and not yet written."""
     recv_queue_max: Count = 100
     """Messages received and not yet taken by the application; the peer is granted no more in flight."""
+    in_flight_max: Annotated[int, Meta(ge=1, le=16384)] = 1024
+    """Messages written and not yet answered; the peer's own receive queue may make it fewer."""
     overflow: Overflow = Overflow.BLOCK
     """What a full send queue does."""
     connect_timeout_s: Seconds = 5.0
@@ -49,7 +51,7 @@ class ReliableConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     backoff_max_s: Seconds = 5.0
     """The longest such pause, before jitter."""
     healthy_after_s: Seconds = 1.0
-    """A connection that lasted this long was healthy: the next dial comes at once, the backoff starts over."""
+    """A connection that lasted this long, or got a message through, was healthy: the next dial comes at once."""
 
 
 def checked(config: ReliableConfig) -> ReliableConfig:

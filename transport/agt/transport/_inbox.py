@@ -44,7 +44,7 @@ class Inbox:
             self._on_message(message)
         except Exception:  # one bad message must not take down every other session
             logger.exception("the message handler failed for a message from %r; it was refused", message.peer)
-            message.refuse("handler-failed")
+            message.refuse("rejected")
         else:
             if not message.deferred:
                 message.ack()

@@ -23,6 +23,7 @@ from agt.transport._inbox import Inbox
 from agt.transport._link import Link
 from agt.transport._metrics import TransportMetrics
 from agt.transport._outbox import Outbox
+from agt.transport._outcome import Outcome
 from agt.transport._received import ReceivedMessage
 from agt.transport._timers import Alarm, Timers, running_clock
 from agt.transport._writes import Writes
@@ -30,7 +31,7 @@ from agt.transport._writes import Writes
 DEADLINE_S = 30.0
 """How long a message may take unless its sender says otherwise."""
 FOLDED_COUNTERS = ("observed_missing", "resends", "ack_timeouts", "duplicates_dropped", "decode_errors", "heartbeats")
-"""What a link may count by itself; a session adds the growth to its runtime's metrics."""
+"""What a link may count, itself or as `counters`; a session adds the growth to its runtime's metrics."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,8 @@ class Session:
         """The peer's name; empty until it has said hello."""
         self.closed = ""
         """Why the session was closed; empty while it is not."""
+        self.progress = 0
+        """Messages that got through in either direction: whether connections do any good."""
         self._clock = running_clock()
         self._timers = timers
         self._own_timers = timers is None
@@ -98,7 +101,8 @@ class Session:
         self._turning = False
         self._quiet_callbacks: list[Callable[[], None]] = []
         self._connection_callbacks: list[Callable[[Session], None]] = []
-        self._folded = dict.fromkeys(FOLDED_COUNTERS, 0)
+        self._counters: object = getattr(link, "counters", link)
+        self._folded = {name: 0 for name in FOLDED_COUNTERS if hasattr(self._counters, name)}
         self.metrics.sending.add(self)
         self.written_metrics.writing.add(self)
 
@@ -288,9 +292,13 @@ class Session:
                 self._set_opened(opened=False)
 
     def disconnect(self, reason: str) -> None:
-        """End the present connection, if any; messages stay on their way and wait for the next one."""
-        if self._carrier is not None:
-            self._carrier.end(Dropped(reason, "us", final=False))
+        """End the present connection, if any, in words where the wire has them; messages wait for the next one."""
+        if self._carrier is None:
+            return
+        farewell: Callable[..., None] | None = getattr(self.link, "close", None)
+        if farewell is not None:
+            farewell(reason, now=self._clock())
+        self._carrier.end(Dropped(reason, "us", final=False))
 
     def close(self, reason: str = "closed") -> None:
         """End the session: what was never written is `not_delivered`, what was written `indeterminate`."""
@@ -314,6 +322,7 @@ class Session:
         try:
             while (event := self.link.next_event()) is not None:
                 if isinstance(event, Settled):
+                    self.progress += event.outcome is Outcome.DELIVERED
                     self._outbox.settled(event)
                 elif isinstance(event, Received):
                     self._on_received(event)
@@ -355,6 +364,7 @@ class Session:
 
     def _on_received(self, event: Received) -> None:
         self.metrics.received += 1
+        self.progress += 1
         self._inbox.put(ReceivedMessage(self, event.token, event.payload, event.sequence))
 
     def _on_opened(self, event: Opened) -> None:
@@ -391,11 +401,8 @@ class Session:
         self._after_call()
 
     def _fold_counters(self) -> None:
-        counters = getattr(self.link, "counters", None)
-        if counters is None:
-            return
         for name, seen in self._folded.items():
-            value: int = getattr(counters, name, 0)
+            value: int = getattr(self._counters, name)
             if value != seen:
                 metrics = self.written_metrics if name == "observed_missing" else self.metrics
                 setattr(metrics, name, getattr(metrics, name) + value - seen)

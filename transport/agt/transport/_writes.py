@@ -7,7 +7,7 @@ so that a path which promises nothing can still be measured.
 from typing import Protocol, runtime_checkable
 
 from agt.transport._delivery import Delivery
-from agt.transport._errors import UsageError
+from agt.transport._errors import QueueFull, UsageError
 from agt.transport._events import Observed
 from agt.transport._flights import Flights
 from agt.transport._link import Link
@@ -63,15 +63,8 @@ class Writes:
             raise UsageError(f"the wire {self._wire!r} has no legacy way of sending")
         delivery = Delivery()
         self._metrics.accepted += 1
-        if not connected:
-            outcome, reason = Outcome.NOT_DELIVERED, "no connection"
-        elif self._unflushed >= self._limit:
-            self._metrics.queue_full += 1
-            outcome, reason = Outcome.NOT_DELIVERED, f"the socket is stalled and {self._limit} writes wait already"
-        else:
-            self._flights.add(self._link.write(payload, now=now), delivery, now)
-            self._unflushed += 1
-            outcome, reason = Outcome.WRITTEN, ""
+        reason = self._try_write(self._link, payload, now, delivery) if connected else "no connection"
+        outcome = Outcome.NOT_DELIVERED if reason else Outcome.WRITTEN
         self._metrics.outcomes[outcome] += 1
         delivery.settle(outcome, reason=reason)
         return delivery
@@ -85,3 +78,17 @@ class Writes:
         self._flights.take(event.message)
         self._metrics.observed_replies += 1
         self._metrics.observe_latency(event.latency_s)
+
+    def _try_write(self, link: LegacyLink, payload: bytes, now: float, delivery: Delivery) -> str:
+        """Write, and return why not; empty when it was written."""
+        if self._unflushed >= self._limit:
+            self._metrics.queue_full += 1
+            return f"the socket is stalled and {self._limit} writes wait already"
+        try:
+            number = link.write(payload, now=now)
+        except QueueFull as full:
+            self._metrics.queue_full += 1
+            return str(full)
+        self._flights.add(number, delivery, now)
+        self._unflushed += 1
+        return ""

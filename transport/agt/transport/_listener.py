@@ -1,0 +1,155 @@
+"""The accepting side of reliable paths: one session per sender name, whatever becomes of its connections.
+
+A connection is first only a greeting: a small frame that says who is calling, within a timeout, before anything is
+remembered. The acceptor core decides whether the caller is admitted and which link remembers it; the session of that
+link then moves to the new connection, and the older connection, if there is one, is let go at once.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+
+import anyio
+from anyio.abc import ByteStream
+
+from agt.transport._accepting import Listener
+from agt.transport._carrier import Carrier
+from agt.transport._config import ReliableConfig, checked
+from agt.transport._metrics import TransportMetrics
+from agt.transport._native import native_acceptor
+from agt.transport._received import ReceivedMessage
+from agt.transport._session import Session
+from agt.transport._timers import running_clock
+from agt.transport.wires.native import Greeting, NativeLink, Refused
+
+GREETING_SIZE = 1024
+"""Most bytes taken at once from somebody who has not said who they are."""
+
+
+class ReliableListener(Listener):
+    """Accepts native peers; their sessions outlive their connections."""
+
+    def __init__(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        path: str | None = None,
+        name: str = "listener",
+        on_peer: Callable[[Session], None] | None = None,
+        on_gone: Callable[[Session], None] | None = None,
+        on_message: Callable[[ReceivedMessage], None] | None = None,
+        metrics: TransportMetrics | None = None,
+        config: ReliableConfig | None = None,
+        max_connections: int = 10_000,
+        max_senders: int = 10_000,
+    ) -> None:
+        """Remember how to serve.
+
+        Args:
+            host: TCP address to listen on.
+            port: TCP port; 0 lets the system choose, see `port`.
+            path: a Unix socket instead of TCP, mode 0600.
+            name: who we are as a sender.
+            on_peer: called once for each session, when its peer is known and messages flow.
+            on_gone: called when a session ends for good: its sender was forgotten to make room for another, or the
+                listener closes. Not called when a connection drops; see `Session.on_connection` for that.
+            on_message: called with each message from any peer, instead of the sessions' queues.
+            metrics: where everything counts.
+            config: limits and waits of every session.
+            max_connections: connections at once; one more is closed at once.
+            max_senders: senders remembered at once; the one quiet for longest makes room for another.
+
+        Raises:
+            msgspec.ValidationError: naming the setting that is out of range.
+        """
+        super().__init__(host=host, port=port, path=path, max_connections=max_connections)
+        self.config = checked(config or ReliableConfig())
+        self.name = name
+        self.metrics = metrics if metrics is not None else TransportMetrics()
+        self._on_peer, self._on_gone, self._on_message = on_peer, on_gone, on_message
+        self._acceptor = native_acceptor(name, self.config, max_senders)
+        self._sessions: dict[str, Session] = {}
+        self._announced: set[str] = set()
+
+    @property
+    def sessions(self) -> Mapping[str, Session]:
+        """Every remembered peer's session by name, connected or not; a live view."""
+        return MappingProxyType(self._sessions)
+
+    async def _serve(self, stream: ByteStream) -> None:
+        admitted = await self._greet(stream)
+        if admitted is not None:
+            session, carrier = admitted
+            await session.carry(carrier)
+
+    async def _greet(self, stream: ByteStream) -> tuple[Session, Carrier] | None:
+        """Find out who is calling; None when it stays unsaid, or the caller is not admitted."""
+        clock = running_clock()
+        greeting = self._acceptor.greeting(now=clock())
+        try:
+            with anyio.fail_after(self.config.hello_timeout_s):
+                while greeting.receive_data(await stream.receive(GREETING_SIZE)) is None:
+                    pass
+            return self._admit(greeting, stream, clock())
+        except Refused as refused:
+            self.metrics.decode_errors += 1
+            with anyio.move_on_after(1.0):
+                await stream.send(refused.reply)
+        except (TimeoutError, anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, OSError):
+            pass  # It said nothing that could be answered.
+        return None
+
+    def _admit(self, greeting: Greeting, stream: ByteStream, now: float) -> tuple[Session, Carrier]:
+        """Move the caller's session to this connection; synchronous, so that nothing comes in between."""
+        link = self._acceptor.admit(greeting)
+        assert greeting.hello is not None, "an admitted greeting is complete"
+        session = self._session_of(greeting.hello.name, link)
+        carrier = session.attach(stream)
+        link.receive_data(greeting.data, now=now)
+        session.turn()
+        return session, carrier
+
+    def _session_of(self, name: str, link: NativeLink) -> Session:
+        session = self._sessions.get(name)
+        if session is not None and session.link is link and not session.closed:
+            return session
+        self._forget_stale()
+        session = Session(
+            link,
+            metrics=self.metrics,
+            recv_queue_max=self.config.recv_queue_max,
+            overflow=self.config.overflow,
+            on_message=self._on_message,
+            timers=self.timers,
+            peer=name,
+        )
+        self._sessions[name] = session
+        session.on_connection(self._announce)
+        return session
+
+    def _forget_stale(self) -> None:
+        """Close the sessions whose sender the acceptor has forgotten."""
+        for name, session in tuple(self._sessions.items()):
+            if session.closed or self._acceptor.link_of(name) is not session.link:
+                self._end(name, session, "the peer was forgotten to make room for others")
+
+    def _announce(self, session: Session) -> None:
+        if session.connected and session.peer not in self._announced:
+            self._announced.add(session.peer)
+            if self._on_peer is not None:
+                self._on_peer(session)
+
+    def _end(self, name: str, session: Session, reason: str) -> None:
+        del self._sessions[name]
+        if name in self._announced:
+            self._announced.discard(name)
+            if self._on_gone is not None:
+                self._on_gone(session)
+        session.close(reason)
+
+    def _live(self) -> Iterable[Session]:
+        return self._sessions.values()
+
+    def _closing(self) -> None:
+        for name, session in tuple(self._sessions.items()):
+            self._end(name, session, "the listener was closed")

@@ -1,0 +1,29 @@
+"""The native wire as the drivers use it: our settings in its words, and generators that no one can guess."""
+
+import random
+
+from agt.transport._config import ReliableConfig
+from agt.transport.wires.native import NativeAcceptor, NativeConfig, NativeLink
+
+
+def native_config(config: ReliableConfig, *, max_senders: int = 10_000) -> NativeConfig:
+    """Return the native wire's settings for a transport's."""
+    return NativeConfig(
+        max_retries=config.max_retries,
+        ack_timeout_seconds=config.ack_timeout_seconds,
+        send_queue_max=config.send_queue_max,
+        in_flight_max=config.in_flight_max,
+        recv_window=config.recv_queue_max,
+        handshake_timeout_s=config.hello_timeout_s,
+        max_senders=max_senders,
+    )
+
+
+def native_link(name: str, config: ReliableConfig) -> NativeLink:
+    """Make the dialling end of a native link."""
+    return NativeLink(name, rng=random.SystemRandom(), config=native_config(config))
+
+
+def native_acceptor(name: str, config: ReliableConfig, max_senders: int) -> NativeAcceptor:
+    """Make the accepting end for everyone who dials."""
+    return NativeAcceptor(name, rng=random.SystemRandom(), config=native_config(config, max_senders=max_senders))

@@ -1,0 +1,279 @@
+"""The dialling side of a reliable path: keeps one session connected for as long as its `async with` lasts.
+
+It dials, lets the session carry the link, and when the connection ends dials again: at once after a healthy
+connection, with growing pauses while nothing comes of it. Messages don't notice: what is queued or in flight waits
+in the link, and its deadlines pass with or without a connection. It gives up only when the peer has said that
+dialling again is pointless.
+"""
+
+import random
+import secrets
+from collections.abc import Callable
+from types import TracebackType
+from typing import Protocol, Self
+
+import anyio
+from anyio.abc import TaskGroup
+
+from agt.transport._backoff import Backoff
+from agt.transport._config import Overflow, ReliableConfig, checked
+from agt.transport._connections import Connection
+from agt.transport._delivery import Delivery
+from agt.transport._errors import Closed, ConnectionUnavailable
+from agt.transport._events import Dropped
+from agt.transport._link import Link
+from agt.transport._metrics import TransportMetrics
+from agt.transport._native import native_link
+from agt.transport._outcome import Outcome
+from agt.transport._received import ReceivedMessage
+from agt.transport._session import DEADLINE_S, Session
+from agt.transport._timers import Timers, running_clock
+
+
+class LinkMaker(Protocol):
+    """Makes the link that a transport carries."""
+
+    def __call__(self, name: str, config: ReliableConfig) -> Link:
+        """Return a fresh link for a sender of this name."""
+        ...
+
+
+class ReliableTransport:
+    """Reliable messages to and from one peer that we dial.
+
+    Every send ends within its deadline as delivered, not delivered or indeterminate; a delivered message was
+    processed by the peer's application, once, in order. Use on one event loop, asyncio or trio.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        name: str | None = None,
+        max_retries: int | None = 3,
+        ack_timeout_seconds: float = 5.0,
+        dedup_cache_size: int = 1000,
+        dedup_ttl_seconds: float = 300,
+        send_queue_max: int = 100,
+        recv_queue_max: int = 100,
+        overflow: Overflow = Overflow.BLOCK,
+        config: ReliableConfig | None = None,
+        on_message: Callable[[ReceivedMessage], None] | None = None,
+        metrics: TransportMetrics | None = None,
+        make_link: LinkMaker | None = None,
+    ) -> None:
+        """Remember whom to dial and how hard to try.
+
+        Args:
+            connection: where the peer is.
+            name: who we are; the peer recognises our resends by it, also after a restart of the connection. Random
+                when not given.
+            max_retries: resends of one message after its first attempt; None means until its deadline.
+            ack_timeout_seconds: the longest single wait for an acknowledgement.
+            dedup_cache_size: remembered ids of messages that bring their own.
+            dedup_ttl_seconds: how long such an id is remembered.
+            send_queue_max: messages accepted and not yet written.
+            recv_queue_max: messages received and not yet taken.
+            overflow: what a full send queue does.
+            config: all settings at once, also those without an argument here; replaces the ones above.
+            on_message: called with each received message instead of queueing it for `recv_reliable`.
+            metrics: where everything counts; a private one when not given.
+            make_link: makes another link than the native one (for tests and other wires).
+
+        Raises:
+            msgspec.ValidationError: naming the setting that is out of range.
+        """
+        self.config = checked(
+            config
+            or ReliableConfig(
+                max_retries=max_retries,
+                ack_timeout_seconds=ack_timeout_seconds,
+                dedup_cache_size=dedup_cache_size,
+                dedup_ttl_seconds=dedup_ttl_seconds,
+                send_queue_max=send_queue_max,
+                recv_queue_max=recv_queue_max,
+                overflow=overflow,
+            )
+        )
+        self.connection = connection
+        self.name = name or secrets.token_hex(8)
+        self.metrics = metrics if metrics is not None else TransportMetrics()
+        self.last_error = ""
+        """Why there is no connection, or why the last one ended; for people."""
+        self._on_message = on_message
+        self._make_link = make_link or native_link
+        self._timers = Timers()
+        self._session: Session | None = None
+        self._tasks: TaskGroup | None = None
+        self._connected: anyio.Event | None = None
+        self._exited = False
+
+    # Life
+
+    async def __aenter__(self) -> Self:
+        """Start dialling; returns at once, messages wait for the connection."""
+        if self._session is not None:
+            raise Closed("a transport is entered once; make a new one")
+        self._session = Session(
+            self._make_link(self.name, self.config),
+            metrics=self.metrics,
+            recv_queue_max=self.config.recv_queue_max,
+            overflow=self.config.overflow,
+            on_message=self._on_message,
+            timers=self._timers,
+        )
+        self._session.on_connection(self._tell_connected)
+        self._tasks = anyio.create_task_group()
+        await self._tasks.__aenter__()
+        self._tasks.start_soon(self._timers.run)
+        self._tasks.start_soon(self._keep_connected, self._session)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        assert self._tasks is not None, "left only after it was entered"
+        self._exited = True
+        session = self.session
+        with anyio.move_on_after(self.config.close_timeout_s, shield=True):
+            await session.flush()  # The acknowledgements of what was processed last are worth a moment.
+        session.close("the transport was closed")
+        self._tasks.cancel_scope.cancel()
+        return await self._tasks.__aexit__(kind, error, trace)
+
+    @property
+    def session(self) -> Session:
+        """The session underneath, for callbacks, counts and `withdraw`.
+
+        Raises:
+            Closed: before `async with`.
+        """
+        if self._session is None:
+            raise Closed("use `async with transport:` first")
+        return self._session
+
+    @property
+    def connected(self) -> bool:
+        """Whether messages flow at the moment."""
+        return self._session is not None and self._session.connected
+
+    async def wait_connected(self) -> None:
+        """Wait until messages flow.
+
+        Raises:
+            ConnectionUnavailable: when the peer has said that dialling is pointless.
+        """
+        while not self.connected:
+            if self.session.closed:
+                raise ConnectionUnavailable(self.connection.address, self.session.closed)
+            if self._connected is None:
+                self._connected = anyio.Event()
+            await self._connected.wait()
+
+    # Messages
+
+    async def send_reliable(self, data: bytes, *, deadline_s: float = DEADLINE_S) -> Delivery:
+        """Send a message and wait for how it ended: true when delivered, `.reason` says why when not.
+
+        When the caller is cancelled, the message is given up too; it may have arrived.
+
+        Raises:
+            QueueFull: when the queue is full and the policy is not to wait.
+            MessageTooLarge: when the wire can't carry it.
+            Closed: after the transport was left.
+        """
+        if self._refused:
+            return self._not_delivered()
+        delivery = await self.session.send(data, deadline_s=deadline_s)
+        try:
+            return await delivery
+        finally:
+            if not delivery.done:
+                self.session.cancel(delivery)
+
+    def send_nowait(self, data: bytes, *, deadline_s: float = DEADLINE_S) -> Delivery:
+        """Accept a message and return its handle at once: the fast way for many messages.
+
+        Raises:
+            QueueFull: when the queue is full and nothing may be dropped from it.
+            MessageTooLarge: when the wire can't carry it.
+            Closed: after the transport was left.
+        """
+        if self._refused:
+            return self._not_delivered()
+        return self.session.send_nowait(data, deadline_s=deadline_s)
+
+    async def recv_reliable(self) -> ReceivedMessage:
+        """Return the next message; answer it with `ack()` once it is processed.
+
+        Raises:
+            Closed: when the transport was left, or the peer refused us for good.
+        """
+        return await self.session.receive()
+
+    async def recv_batch(self, limit: int = 100) -> list[ReceivedMessage]:
+        """Return everything that has arrived, at most `limit` messages, waiting for the first.
+
+        Raises:
+            Closed: when the transport was left, or the peer refused us for good.
+        """
+        return await self.session.receive_batch(limit)
+
+    # Within
+
+    @property
+    def _refused(self) -> bool:
+        return not self._exited and self._session is not None and bool(self._session.closed)
+
+    def _not_delivered(self) -> Delivery:
+        self.metrics.accepted += 1
+        self.metrics.outcomes[Outcome.NOT_DELIVERED] += 1
+        delivery = Delivery()
+        delivery.settle(Outcome.NOT_DELIVERED, reason=self.session.closed)
+        return delivery
+
+    async def _keep_connected(self, session: Session) -> None:
+        backoff = Backoff(
+            random.Random(secrets.randbits(64)),  # Not a secret; only different in each process.
+            base_s=self.config.backoff_base_s,
+            max_s=self.config.backoff_max_s,
+        )
+        clock = running_clock()
+        while True:
+            started, progress = clock(), session.progress
+            dropped = await self._connect_once(session)
+            if dropped is not None and dropped.final:
+                session.close(dropped.reason)
+                self._tell_connected(session)
+                return
+            lasted = clock() - started >= self.config.healthy_after_s
+            if dropped is not None and (lasted or session.progress > progress):
+                backoff.healthy()  # And dial at once: on a lossy network every connection is short and still worth it.
+            else:
+                await anyio.sleep(backoff.next_pause_s())
+
+    async def _connect_once(self, session: Session) -> Dropped | None:
+        """Dial and carry; None when there was no connection, or nobody said hello on it."""
+        try:
+            stream = await self.connection.connect(timeout_s=self.config.connect_timeout_s)
+        except ConnectionUnavailable as error:
+            self.last_error = str(error)
+            return None
+        greeted = self.metrics.connections
+        alarm = self._timers.arm(running_clock()() + self.config.hello_timeout_s, self._demand_hello)
+        try:
+            dropped = await session.run(stream)
+        finally:
+            self._timers.cancel(alarm)
+        self.last_error = dropped.reason
+        return dropped if dropped.final or self.metrics.connections > greeted else None
+
+    def _demand_hello(self, _now: float) -> None:
+        session = self.session
+        if not session.connected:
+            session.disconnect(f"the peer did not say hello within {self.config.hello_timeout_s:g} s")
+
+    def _tell_connected(self, session: Session) -> None:
+        if self._connected is not None and (session.connected or session.closed):
+            self._connected.set()
+            self._connected = None

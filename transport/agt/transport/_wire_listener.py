@@ -1,0 +1,120 @@
+"""Legacy wires on a port: a link made for each connection, named by what the peer says first.
+
+Such peers remember nothing over connections, so a session lasts as long as its connection. Whoever holds it (the
+router) is told when it comes and when it goes, in time to take back what was on its way.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+
+from anyio.abc import ByteStream
+
+from agt.transport._accepting import Listener
+from agt.transport._config import Overflow
+from agt.transport._link import Link
+from agt.transport._metrics import TransportMetrics
+from agt.transport._received import ReceivedMessage
+from agt.transport._session import Session
+from agt.transport._timers import running_clock
+
+
+class WireListener(Listener):
+    """Accepts peers of one legacy wire; each connection that says who it is becomes a session."""
+
+    def __init__(
+        self,
+        make_link: Callable[[], Link],
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        path: str | None = None,
+        on_peer: Callable[[Session], None] | None = None,
+        on_gone: Callable[[Session], None] | None = None,
+        on_message: Callable[[ReceivedMessage], None] | None = None,
+        metrics: TransportMetrics | None = None,
+        written_metrics: TransportMetrics | None = None,
+        recv_queue_max: int = 100,
+        write_queue_max: int = 100,
+        overflow: Overflow = Overflow.REJECT,
+        hello_timeout_s: float = 5.0,
+        max_connections: int = 10_000,
+    ) -> None:
+        """Remember how to serve.
+
+        Args:
+            make_link: makes the link for one connection (`CyncLink("controller")`, `LinesLink(...)`).
+            host: TCP address to listen on.
+            port: TCP port; 0 lets the system choose, see `port`.
+            path: a Unix socket instead of TCP, mode 0600.
+            on_peer: called with each session once its peer has said who it is.
+            on_gone: called when its connection has ended; what `withdraw` is not called for then is settled.
+            on_message: called with each message from any peer, instead of the sessions' queues.
+            metrics: where reliable messages count.
+            written_metrics: where legacy writes and their observed replies count; `metrics` when not given.
+            recv_queue_max: received messages that may wait in each session.
+            write_queue_max: legacy writes that may wait for a stalled socket.
+            overflow: what a full send queue does.
+            hello_timeout_s: how long a connection may last without saying who it is.
+            max_connections: connections at once; one more is closed at once.
+        """
+        super().__init__(host=host, port=port, path=path, max_connections=max_connections)
+        self._make_link = make_link
+        self._on_peer, self._on_gone, self._on_message = on_peer, on_gone, on_message
+        self.metrics = metrics if metrics is not None else TransportMetrics()
+        self.written_metrics = written_metrics if written_metrics is not None else self.metrics
+        self._recv_queue_max, self._write_queue_max, self._overflow = recv_queue_max, write_queue_max, overflow
+        self._hello_timeout_s = hello_timeout_s
+        self._sessions: dict[str, Session] = {}
+
+    @property
+    def sessions(self) -> Mapping[str, Session]:
+        """The connected peers by name; a live view."""
+        return MappingProxyType(self._sessions)
+
+    async def _serve(self, stream: ByteStream) -> None:
+        session = Session(
+            self._make_link(),
+            metrics=self.metrics,
+            written_metrics=self.written_metrics,
+            recv_queue_max=self._recv_queue_max,
+            write_queue_max=self._write_queue_max,
+            overflow=self._overflow,
+            on_message=self._on_message,
+            timers=self.timers,
+        )
+        session.on_connection(self._announce)
+        alarm = self.timers.arm(running_clock()() + self._hello_timeout_s, lambda _: self._demand_hello(session))
+        reason = "the listener was closed"
+        try:
+            reason = (await session.run(stream)).reason
+        finally:
+            self.timers.cancel(alarm)
+            self._forget(session, reason)
+
+    def _demand_hello(self, session: Session) -> None:
+        if not session.connected:
+            session.disconnect(f"no hello within {self._hello_timeout_s:g} s")
+
+    def _announce(self, session: Session) -> None:
+        if not session.connected:
+            return
+        older = self._sessions.get(session.peer)
+        self._sessions[session.peer] = session
+        if older is not None:  # A peer that dials again has lost its older connection, whether we saw it or not.
+            older.disconnect("the peer connected again")
+        if self._on_peer is not None:
+            self._on_peer(session)
+
+    def _forget(self, session: Session, reason: str) -> None:
+        if self._sessions.get(session.peer) is session:
+            del self._sessions[session.peer]
+        if session.peer and self._on_gone is not None:
+            self._on_gone(session)
+        session.close(reason)
+
+    def _live(self) -> Iterable[Session]:
+        return self._sessions.values()
+
+    def _closing(self) -> None:
+        for session in tuple(self._sessions.values()):
+            session.disconnect("the listener was closed")
