@@ -44,6 +44,9 @@ class Withdrawn:
     """Provably never left; free to take the other path."""
     in_doubt: tuple[tuple[Message, Delivery], ...]
     """Written and unanswered, oldest first."""
+    written: tuple[Message, ...] = ()
+    """Legacy paths: settled as `written` already, no reply seen, and nothing written later was answered; oldest
+    first. Sending such a tail again can't put an older state over a newer one; sending anything else could."""
 
 
 class Path(Protocol):
@@ -79,7 +82,10 @@ class Path(Protocol):
         ...
 
     def withdraw(self) -> Withdrawn:
-        """Give back everything unsettled; its handles are the caller's to settle from now on."""
+        """Give back everything unsettled; its handles are the caller's to settle from now on.
+
+        The messages carry what is left of their deadlines.
+        """
         ...
 
     def on_quiet(self, callback: Callable[[], None]) -> None:

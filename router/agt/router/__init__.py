@@ -1,0 +1,89 @@
+"""Which path a message takes, why, and the hand-over between paths.
+
+This page is the public door. What needs an extra has a door of its own: `agt.router.serving` (HTTP on a Unix
+socket), `agt.router.watching` (files) and `agt.router.metrics` (Prometheus).
+"""
+
+from agt.router._batch import MoveBatch, MoveReceipt
+from agt.router._canary import CanaryRouter
+from agt.router._decision import ChainLink, Decision, decide
+from agt.router._environment import Overlaid, overlay, parse_env_file
+from agt.router._errors import (
+    GenerationConflict,
+    MoveRefused,
+    RouterError,
+    SelectorInvalid,
+    SelectorKilled,
+    SelectorUnwritable,
+    SocketUnusable,
+)
+from agt.router._explain import Explanation, explain
+from agt.router._journal import LedgerJournal
+from agt.router._ledger import Anomaly, Counts, Ledger
+from agt.router._mover import MoveLimits
+from agt.router._path import InDoubt, Message, Path, Withdrawn
+from agt.router._paths import LegacyPath, ReliablePath
+from agt.router._position import POSITION_VERSION, moves_at, position
+from agt.router._problem import Problem
+from agt.router._router import Router, SelectorSource
+from agt.router._selector import Meaning, Override, Route, Runtimes, Selector
+from agt.router._selector_file import MemorySelector, SelectorFile, SelectorReading, SelectorState
+from agt.router._selector_text import check_selector, format_selector, parse_selector
+from agt.router._shadow import Shadow, Twin
+from agt.router._status import DeviceStatus, LedgerStatus, RoutePreview, RouterStatus
+
+__all__ = (
+    "POSITION_VERSION",
+    "Anomaly",
+    "CanaryRouter",
+    "ChainLink",
+    "Counts",
+    "Decision",
+    "DeviceStatus",
+    "Explanation",
+    "GenerationConflict",
+    "InDoubt",
+    "Ledger",
+    "LedgerJournal",
+    "LedgerStatus",
+    "LegacyPath",
+    "Meaning",
+    "MemorySelector",
+    "Message",
+    "MoveBatch",
+    "MoveLimits",
+    "MoveReceipt",
+    "MoveRefused",
+    "Overlaid",
+    "Override",
+    "Path",
+    "Problem",
+    "ReliablePath",
+    "Route",
+    "RoutePreview",
+    "Router",
+    "RouterError",
+    "RouterStatus",
+    "Runtimes",
+    "Selector",
+    "SelectorFile",
+    "SelectorInvalid",
+    "SelectorKilled",
+    "SelectorReading",
+    "SelectorSource",
+    "SelectorState",
+    "SelectorUnwritable",
+    "Shadow",
+    "SocketUnusable",
+    "Twin",
+    "Withdrawn",
+    "check_selector",
+    "decide",
+    "explain",
+    "format_selector",
+    "moves_at",
+    "overlay",
+    "parse_env_file",
+    "parse_selector",
+    "position",
+)

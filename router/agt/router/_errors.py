@@ -1,0 +1,55 @@
+"""What can go wrong in the router, one branch per culprit: the selector, its writers, a bug of ours.
+
+Errors keep their facts as attributes, so that the control API can answer with them.
+"""
+
+from agt.router._problem import Problem
+
+
+class RouterError(Exception):
+    """Root of everything that `agt.router` raises on purpose."""
+
+
+class SelectorInvalid(RouterError):
+    """Raised when a selector can't be used; it carries every problem, not only the first."""
+
+    def __init__(self, problems: tuple[Problem, ...], origin: str = "selector") -> None:
+        lines = "".join(f"\n  {problem}" for problem in problems)
+        super().__init__(f"{origin} has {len(problems)} problem{'s' if len(problems) != 1 else ''}:{lines}")
+        self.problems, self.origin = problems, origin
+
+
+class GenerationConflict(RouterError):
+    """Raised when somebody else wrote the selector first; read it again and decide anew."""
+
+    def __init__(self, expected: int, found: int) -> None:
+        super().__init__(f"selector is at generation {found}, not {expected}; read it again and decide anew")
+        self.expected, self.found = expected, found
+
+
+class SelectorKilled(RouterError):
+    """Raised when a selector would be written over the kill latch; only `after_kill=True` may."""
+
+    def __init__(self, where: str) -> None:
+        super().__init__(f"kill switch is on ({where}); an operator ends it with `agt kill-switch off`")
+        self.where = where
+
+
+class SelectorUnwritable(RouterError):
+    """Raised when the disk refused the selector (full, read-only, no permission); the old one still stands."""
+
+    def __init__(self, where: str, why: str) -> None:
+        super().__init__(f"cannot write {where}: {why}; nothing was changed")
+        self.where, self.why = where, why
+
+
+class MoveRefused(RouterError):
+    """Raised when a move is asked to do what its table doesn't know; only a bug can cause it."""
+
+    def __init__(self, state: str, event: str) -> None:
+        super().__init__(f"a device that is {state} can't take {event}")
+        self.state, self.event = state, event
+
+
+class SocketUnusable(RouterError):
+    """Raised when the router's own socket can't be opened: path too long, in use, or not ours."""

@@ -1,0 +1,221 @@
+"""The ledger's journal: a file of lines that survives `kill -9`.
+
+One line when a message is accepted, one when it ends. Lines are gathered and handed to the kernel in one write per
+turn of the loop (`flush`), so a killed process loses at most the lines of the turn it died in; there is no fsync,
+since what must survive here is the process, not the machine. On start the file is read back: counts continue, and
+what was accepted and never ended is handed to the ledger. A full disk stops no message: lines that can't be
+written are kept up to a limit, then dropped and counted.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from agt.transport import Outcome
+
+JOURNAL_MAX_BYTES = 16 << 20
+"""Size at which the file is replaced by its totals when it is opened."""
+PENDING_MAX_LINES = 20_000
+"""Lines that may wait for a disk that refuses them."""
+
+_OUTCOMES = frozenset(outcome.value for outcome in Outcome)
+
+
+class Entry(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """One line of `ledger.jsonl`."""
+
+    e: str
+    """`accepted`, `settled`, `both` (accepted and settled at once) or `totals`."""
+    id: int = 0
+    """Ties a `settled` line to its `accepted` line; grows over all incarnations."""
+    device: str = ""
+    number: int = 0
+    runtime: str = ""
+    """Of the first path when accepted, of the last attempt when settled."""
+    outcome: str = ""
+    resends: int = 0
+    totals: dict[str, dict[str, int]] = {}
+
+
+@dataclass(slots=True)
+class Former:
+    """What earlier incarnations left behind."""
+
+    totals: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Counts by runtime, named as in the ledger."""
+    unsettled: tuple[Entry, ...] = ()
+    """`accepted` lines without a `settled` one, oldest first."""
+    last_id: int = 0
+    damaged: int = 0
+    """Lines that could not be read; the last one of a killed process may be torn."""
+
+
+class LedgerJournal:
+    """Appends to `ledger.jsonl`, and reads back what is there."""
+
+    def __init__(self, path: Path | str, *, max_bytes: int = JOURNAL_MAX_BYTES) -> None:
+        """Open or make the file.
+
+        Raises:
+            OSError: when it can be neither read nor written.
+        """
+        self.path = Path(path)
+        self.former = _read_back(self.path)
+        self.broken = ""
+        """Why lines can't be written now; empty when they can."""
+        self.dropped = 0
+        """Lines given up because the disk refused them for too long."""
+        self.on_pending: Callable[[], None] = _nobody
+        """Called when the first line of a turn has been gathered."""
+        self._pending: list[bytes] = []
+        self._last_id = self.former.last_id
+        if self.path.exists() and self.path.stat().st_size > max_bytes:
+            self._compact()
+        self._handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._start_on_new_line()
+
+    def accepted(self, device: str, number: int, runtime: str) -> int:
+        """Note a message on its way; the id returned goes with `settled`."""
+        self._last_id += 1
+        self._gather(Entry(e="accepted", id=self._last_id, device=device, number=number, runtime=runtime))
+        return self._last_id
+
+    def settled(self, entry: int, device: str, number: int, runtime: str, outcome: Outcome, resends: int) -> None:
+        """Note a message that has ended."""
+        self._gather(
+            Entry(
+                e="settled", id=entry, device=device, number=number, runtime=runtime, outcome=outcome, resends=resends
+            )
+        )
+
+    def accepted_and_settled(self, device: str, number: int, runtime: str, outcome: Outcome, resends: int) -> None:
+        """Note a message that ended at once, in one line."""
+        self._last_id += 1
+        self._gather(
+            Entry(
+                e="both",
+                id=self._last_id,
+                device=device,
+                number=number,
+                runtime=runtime,
+                outcome=outcome,
+                resends=resends,
+            )
+        )
+
+    def flush(self) -> None:
+        """Hand the gathered lines to the kernel in one write; keeps them when the disk refuses."""
+        if not self._pending:
+            return
+        data = b"".join(self._pending)
+        try:
+            written = os.write(self._handle, data)
+        except OSError as error:
+            self._refused(error.strerror or str(error))
+            return
+        self.broken = ""
+        self._pending.clear()
+        if written < len(data):  # The disk became full in the middle: the rest goes first next time.
+            self._pending.append(data[written:])
+            self.broken = "the disk took only a part"
+
+    def close(self) -> None:
+        """Write what is gathered and close the file."""
+        self.flush()
+        os.close(self._handle)
+
+    def _gather(self, entry: Entry) -> None:
+        first = not self._pending
+        self._pending.append(msgspec.json.encode(entry) + b"\n")
+        if first:
+            self.on_pending()
+
+    def _refused(self, why: str) -> None:
+        self.broken = why
+        over = len(self._pending) - PENDING_MAX_LINES
+        if over > 0:
+            del self._pending[:over]
+            self.dropped += over
+
+    def _start_on_new_line(self) -> None:
+        """End a line that a killed process tore, so that ours isn't glued to it."""
+        size = self.path.stat().st_size
+        if size == 0:
+            return
+        with self.path.open("rb") as file:
+            file.seek(size - 1)
+            if file.read(1) != b"\n":
+                self._pending.append(b"\n")
+
+    def _compact(self) -> None:
+        """Replace the file by its totals and what is still open."""
+        lines = [Entry(e="totals", id=self._last_id, totals=_without_open(self.former)), *self.former.unsettled]
+        fresh = self.path.with_name(self.path.name + ".tmp")
+        fresh.write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
+        fresh.chmod(0o600)
+        fresh.replace(self.path)
+
+
+def _read_back(path: Path) -> Former:
+    former = Former()
+    opened: dict[int, Entry] = {}
+    for line in _lines(path):
+        try:
+            entry = msgspec.json.decode(line, type=Entry)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            former.damaged += 1
+            continue
+        former.last_id = max(former.last_id, entry.id)
+        if entry.e == "totals":
+            for runtime, counts in entry.totals.items():
+                for name, value in counts.items():
+                    _add(former, runtime, name, value)
+        elif entry.e == "accepted":
+            opened[entry.id] = entry
+            _add(former, entry.runtime, "accepted")
+        elif entry.e in ("settled", "both"):
+            _settle(former, entry, opened.pop(entry.id, None))
+    former.unsettled = tuple(opened.values())
+    return former
+
+
+def _settle(former: Former, entry: Entry, accepted: Entry | None) -> None:
+    first = accepted.runtime if accepted else entry.runtime
+    if accepted is None:  # One line for both, or the accepting line was torn.
+        _add(former, entry.runtime, "accepted")
+    if first != entry.runtime:
+        _add(former, first, "given_up")
+        _add(former, entry.runtime, "taken_over")
+    _add(former, entry.runtime, "resends", entry.resends)
+    if entry.outcome in _OUTCOMES:
+        _add(former, entry.runtime, entry.outcome)
+
+
+def _add(former: Former, runtime: str, name: str, by: int = 1) -> None:
+    counts = former.totals.setdefault(runtime, {})
+    counts[name] = counts.get(name, 0) + by
+
+
+def _without_open(former: Former) -> dict[str, dict[str, int]]:
+    """Totals in which the open messages don't count as accepted, since their own lines will say so again."""
+    totals = {runtime: dict(counts) for runtime, counts in former.totals.items()}
+    for entry in former.unsettled:
+        totals[entry.runtime]["accepted"] -= 1
+    return totals
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    try:
+        with path.open("rb") as file:
+            for line in file:
+                if line.strip():
+                    yield line
+    except FileNotFoundError:
+        return
+
+
+def _nobody() -> None:
+    """Stand in for a callback that nobody has set."""

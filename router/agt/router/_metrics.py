@@ -1,0 +1,66 @@
+"""The router's figures as Prometheus families, made when somebody scrapes; needs the `metrics` extra."""
+
+from collections.abc import Iterator
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from agt.router._router import Router
+from agt.router._status import LedgerStatus
+
+_OUTCOMES = ("accepted", "delivered", "written", "not_delivered", "indeterminate", "taken_over", "given_up")
+
+
+class RouterCollector(Collector):
+    """Turns one router's status into metric families."""
+
+    def __init__(self, router: Router) -> None:
+        self._router = router
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield every family, from one status."""
+        status = self._router.status()
+        yield GaugeMetricFamily("agt_route_generation", "Generation of the selector applied.", status.generation)
+        carried = GaugeMetricFamily(
+            "agt_route_carried_seconds", "Seconds that a generation has been carried.", labels=("router", "generation")
+        )
+        for generation, seconds in status.carried_s.items():
+            carried.add_metric((status.router, generation), seconds)
+        yield carried
+        devices = GaugeMetricFamily("agt_devices", "Devices that a runtime carries.", labels=("transport",))
+        for name, runtime in status.runtimes.items():
+            devices.add_metric((name,), runtime.devices)
+        yield devices
+        yield from _ledger(status.ledger)
+        yield CounterMetricFamily(
+            "agt_shadow_compared", "Mirrored messages whose two endings are known.", status.shadow.compared
+        )
+        yield CounterMetricFamily(
+            "agt_shadow_differences", "Mirrored messages that ended well on one side only.", status.shadow.differences
+        )
+        yield CounterMetricFamily("agt_shadow_shed", "Messages not mirrored for want of room.", status.shadow.shed)
+        yield GaugeMetricFamily("agt_moves_in_progress", "Devices whose old path is draining.", status.moves.moving)
+        yield from _last_move(status.moves.routed_ms, status.moves.settled_ms)
+        yield GaugeMetricFamily("agt_killed", "1 while everything is on control by the kill latch.", status.killed)
+
+
+def _ledger(ledger: dict[str, LedgerStatus]) -> Iterator[Metric]:
+    messages = CounterMetricFamily(
+        "agt_ledger_messages", "Messages by what became of them.", labels=("transport", "outcome")
+    )
+    resends = CounterMetricFamily("agt_ledger_resends", "Messages sent again.", labels=("transport",))
+    for name, counts in ledger.items():
+        for outcome in _OUTCOMES:
+            messages.add_metric((name, outcome), getattr(counts, outcome))
+        resends.add_metric((name,), counts.resends)
+    yield messages
+    yield resends
+
+
+def _last_move(routed_ms: float | None, settled_ms: float | None) -> Iterator[Metric]:
+    """Yield what is known: an unfinished move has no settled time, and no data is better than a wrong zero."""
+    for name, value in (("routed", routed_ms), ("settled", settled_ms)):
+        if value is not None:
+            yield GaugeMetricFamily(
+                f"agt_last_move_{name}_seconds", f"Seconds until the newest move was {name}.", value / 1000
+            )

@@ -1,0 +1,289 @@
+"""Performs what the move table decides: fence, drain, settle, route, for one device or ten thousand.
+
+What is right for order, and why. A device's messages must reach it in the order in which they were accepted:
+
+- While a path drains, new messages are held, so nothing overtakes what is still on the old path. Draining lasts
+  as long on a wire without a barrier as on one with replies: only silence keeps two sockets in order. On a
+  `sequence` wire it is short, because there the device itself drops what comes twice or late.
+- What was taken back goes first, in its old order; then what was held.
+- What is in doubt is sent again under the same number on `sequence` (the device drops the double); on `ack` as
+  the message class chose; on `half-close` and `none` never, since nobody could tell the double from a new message.
+- A legacy path has told its senders `written` already, and nothing takes that back. Its unanswered *tail* (no
+  reply to it or to anything written later) is sent again under the same rules, as a repetition that belongs to no
+  handle. An unanswered message with an answered one behind it is never sent again: the device has moved on, and
+  the repetition would put an older state over a newer one.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable
+from functools import partial
+
+from agt.router._batch import MoveBatch
+from agt.router._device import Device, Parcel
+from agt.router._ledger import Anomaly, Ledger
+from agt.router._move import MoveEffect, MoveEvent, MoveState, step
+from agt.router._path import InDoubt, Message, Path
+from agt.router._relay import Relay
+from agt.transport import Barrier, Delivery, Outcome
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class MoveLimits:
+    """How long a move may take and how much it may hold."""
+
+    forward_drain_s: float = 4.0
+    """Longest drain on the way to the candidate; below the observer's reply timeout (5 s), so that what is still
+    unanswered can be told from what was given up."""
+    back_drain_s: float = 4.0
+    """Longest drain on the way back to control; settled within 5 s is promised."""
+    sequence_drain_s: float = 1.0
+    """Longest drain where the device drops doubles, so that waiting only spares resends."""
+    held_max: int = 100
+    """Messages held for one device; more are refused as `not_delivered`."""
+    poll_s: float = 0.05
+    """How often moving devices are looked at beside their call-backs."""
+
+
+class Mover:
+    """Owns every device that is not simply carrying."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        limits: MoveLimits,
+        *,
+        control: str,
+        clock: Callable[[], float],
+        on_settled: Callable[[], None],
+    ) -> None:
+        self.moving: dict[str, Device] = {}
+        """Devices that drain or wait, by name."""
+        self.resent = 0
+        """Messages sent again by moves, since the start."""
+        self.indeterminate = 0
+        """Messages in doubt that moves reported, since the start."""
+        self.draining = 0
+        """Devices whose old path has not been settled."""
+        self._ledger, self._limits, self._control, self._clock = ledger, limits, control, clock
+        self._on_settled = on_settled
+
+    def turn(self, device: Device, target: str, batch: MoveBatch, *, now: float) -> None:
+        """Point a device at another runtime; only flips its state, so that thousands turn at once.
+
+        The batch's `begin_drains` must follow once all devices have turned.
+        """
+        if target == device.target:
+            if device.state is MoveState.DRAINING:
+                batch.take(device, now=now)
+                device.deadline = min(device.deadline, now + self._drain_s(device))
+            return
+        event = MoveEvent.RETURNED
+        if device.state is MoveState.CARRYING:
+            batch.take(device, now=now)
+            event = MoveEvent.TURNED
+        device.target = target
+        self._happen(device, event, now=now)
+
+    def begin_drains(self, devices: list[Device]) -> None:
+        """Ask the fenced paths to say when they are quiet; idle ones move on at once."""
+        for device in devices:
+            path = device.path
+            if device.state is MoveState.DRAINING and path is not None:
+                path.on_quiet(partial(self._quieted, device, device.move_id))
+
+    def added(self, device: Device, *, now: float) -> None:
+        """Take a new device, or one whose attachments changed, and let it go on as soon as it can."""
+        if device.state is MoveState.WAITING:
+            self.moving[device.name] = device
+            self._try_arrival(device, now=now)
+
+    def lost(self, device: Device, old: Path, *, now: float) -> None:
+        """Settle a path of the owner's that was taken away; it is no longer among the device's paths."""
+        if device.state in (MoveState.CARRYING, MoveState.DRAINING):
+            self._happen(device, MoveEvent.LOST, now=now, old=old)
+
+    def left(self, device: Device, *, now: float) -> None:
+        """Settle everything of a device that is gone altogether."""
+        self._happen(device, MoveEvent.LEFT, now=now)
+
+    def hold(self, device: Device, message: Message, *, now: float) -> Delivery:
+        """Keep a message until the move has ended; refuses it when too many wait."""
+        delivery = Delivery()
+        delivery.runtime = device.target
+        if len(device.held) >= self._limits.held_max:
+            delivery.settle(
+                Outcome.NOT_DELIVERED, reason=f"{self._limits.held_max} messages wait for the device's move already"
+            )
+        else:
+            device.held.append(Parcel(message, delivery, now + message.deadline_s))
+        return delivery
+
+    def next_deadline(self, *, now: float) -> float:
+        """When `poll` should be called next; `math.inf` when nothing moves."""
+        if not self.moving:
+            return math.inf
+        # Ten thousand waiting devices are looked at less often than ten.
+        return now + max(self._limits.poll_s, len(self.moving) / 50_000)
+
+    def poll(self, *, now: float) -> None:
+        """Look at every moving device: quiet, out of time, attachment up, messages past their deadlines."""
+        for device in list(self.moving.values()):
+            path = device.path
+            if device.state is MoveState.DRAINING:
+                if path is not None and path.in_flight == 0 and path.queued == 0:
+                    self._happen(device, MoveEvent.QUIETED, now=now)
+                elif now >= device.deadline:
+                    self._happen(device, MoveEvent.EXPIRED, now=now)
+            if device.state is MoveState.WAITING:
+                self._try_arrival(device, now=now)
+            if device.name in self.moving:
+                _expire(device, now=now)
+
+    def _quieted(self, device: Device, move_id: int) -> None:
+        if device.state is MoveState.DRAINING and device.move_id == move_id:
+            self._happen(device, MoveEvent.QUIETED, now=self._clock())
+
+    def _happen(self, device: Device, event: MoveEvent, *, now: float, old: Path | None = None) -> None:
+        """Let the table decide, perform what it says; the only place that changes a device's state."""
+        before = device.state
+        device.state, effects = step(before, event)
+        self.draining += (device.state is MoveState.DRAINING) - (before is MoveState.DRAINING)
+        for effect in effects:
+            if effect is MoveEffect.FENCE:
+                device.move_id += 1
+                device.deadline = now + self._drain_s(device)
+                self.moving[device.name] = device
+            elif effect is MoveEffect.SETTLE:
+                self._settle(device, old or device.path, now=now)
+            elif effect is MoveEffect.UNFENCE:
+                self._leave_batch(device, now=now, moved=False)
+                self._release(device, now=now)
+            elif effect is MoveEffect.ROUTE:
+                device.runtime = device.target
+                self._release(device, now=now)
+            else:
+                self._close(device)
+        if before is MoveState.DRAINING and self.draining == 0:
+            self._on_settled()
+        if event is not MoveEvent.ARRIVED and device.state is MoveState.WAITING:
+            self._try_arrival(device, now=now)
+
+    def _try_arrival(self, device: Device, *, now: float) -> None:
+        path = device.paths.get(device.target)
+        if path is not None and path.ready:
+            self._happen(device, MoveEvent.ARRIVED, now=now)
+
+    def _drain_s(self, device: Device) -> float:
+        path = device.path
+        if path is not None and path.barrier is Barrier.SEQUENCE:
+            return self._limits.sequence_drain_s if path.ready else 0.0
+        return self._limits.back_drain_s if device.target == self._control else self._limits.forward_drain_s
+
+    def _settle(self, device: Device, path: Path | None, *, now: float) -> None:
+        """Take everything back from the old path and decide what is in doubt."""
+        if path is not None:
+            # Within one path, what was written is older than what was not.
+            withdrawn = path.withdraw()
+            barrier = _joint(path, device.paths.get(device.target))
+            for message in withdrawn.written:
+                if _may_resend(message, barrier):
+                    device.taken.append(Parcel(message, None, now + message.deadline_s, doubtful=True))
+            for message, delivery in withdrawn.in_doubt:
+                if _may_resend(message, barrier):
+                    device.taken.append(Parcel(message, delivery, now + message.deadline_s, doubtful=True))
+                else:
+                    self._doubted(device, delivery, f"in doubt when the device left {device.runtime}")
+            device.taken.extend(Parcel(m, delivery, now + m.deadline_s) for m, delivery in withdrawn.unsent)
+        self._leave_batch(device, now=now, moved=True)
+
+    def _release(self, device: Device, *, now: float) -> None:
+        """Send what was taken back, then what was held, over the owner's path, in order."""
+        self.moving.pop(device.name, None)
+        path = device.path
+        assert path is not None, "a device is released only to a path that it has"
+        device.live = True
+        parcels = (*device.taken, *device.held)
+        device.taken.clear()
+        device.held.clear()
+        for parcel in parcels:
+            if parcel.expires_at <= now:
+                _give_up(parcel, "its deadline passed while the device moved")
+            else:
+                self._send(device, path, parcel, now=now)
+
+    def _send(self, device: Device, path: Path, parcel: Parcel, *, now: float) -> None:
+        runtime, outer = device.runtime, parcel.delivery
+        inner = path.send(dataclasses.replace(parcel.message, deadline_s=parcel.expires_at - now))
+        inner.runtime = runtime
+        if parcel.doubtful:
+            self._count_resent(device)
+        if outer is None:
+            self._ledger.resent(device.name, runtime)
+            inner.add_done_callback(partial(self._repeated, device.name, parcel.message.number))
+            return
+        if outer.runtime != runtime:
+            self._ledger.crossed(device.name, outer.runtime, runtime)
+            outer.runtime = runtime
+        inner.add_done_callback(Relay(outer, resends=int(parcel.doubtful), since=now, clock=self._clock))
+
+    def _repeated(self, device: str, number: int, inner: Delivery) -> None:
+        """Note a repetition of a written message that did not arrive either."""
+        if inner.outcome not in (Outcome.DELIVERED, Outcome.WRITTEN):
+            says = f"written on legacy, sent again by a move, {inner.outcome}: {inner.reason}"
+            self._ledger.note(
+                Anomaly(device=device, number=number, runtime=inner.runtime, kind="repetition", says=says)
+            )
+
+    def _count_resent(self, device: Device) -> None:
+        self.resent += 1
+        if device.last_batch is not None:
+            device.last_batch.resent += 1
+
+    def _doubted(self, device: Device, delivery: Delivery, reason: str) -> None:
+        self.indeterminate += 1
+        if device.batch is not None:
+            device.batch.indeterminate += 1
+        delivery.settle(Outcome.INDETERMINATE, reason=reason)
+
+    def _leave_batch(self, device: Device, *, now: float, moved: bool) -> None:
+        if device.batch is not None:
+            device.last_batch = device.batch
+            device.batch.leave(device, now=now, moved=moved)
+
+    def _close(self, device: Device) -> None:
+        self.moving.pop(device.name, None)
+        for parcel in (*device.taken, *device.held):
+            _give_up(parcel, "the device is gone")
+        device.taken.clear()
+        device.held.clear()
+
+
+def _joint(old: Path, new: Path | None) -> Barrier:
+    """Return what holds for both paths: a watermark that one of them doesn't share drops no doubles."""
+    if old.barrier is Barrier.SEQUENCE and new is not None and new.barrier is not Barrier.SEQUENCE:
+        return Barrier.ACK
+    return old.barrier
+
+
+def _may_resend(message: Message, barrier: Barrier) -> bool:
+    if barrier is Barrier.SEQUENCE:
+        return True
+    return barrier is Barrier.ACK and message.in_doubt is InDoubt.RESEND
+
+
+def _give_up(parcel: Parcel, reason: str) -> None:
+    if parcel.delivery is not None:
+        outcome = Outcome.INDETERMINATE if parcel.doubtful else Outcome.NOT_DELIVERED
+        parcel.delivery.settle(outcome, reason=reason)
+
+
+def _expire(device: Device, *, now: float) -> None:
+    """Settle what waits for a path that doesn't come."""
+    late = [parcel for parcel in (*device.taken, *device.held) if parcel.expires_at <= now]
+    if not late:
+        return
+    device.taken = [parcel for parcel in device.taken if parcel.expires_at > now]
+    device.held = type(device.held)(parcel for parcel in device.held if parcel.expires_at > now)
+    for parcel in late:
+        _give_up(parcel, "its deadline passed while the device waited for an attachment")

@@ -1,0 +1,248 @@
+"""From TOML text to a `Selector` and back, reporting every problem at once.
+
+Two passes: shape (unknown keys, wrong types), then meaning (names that don't exist, choices that contradict each
+other). `<candidate>_enabled` and `<candidate>_canary_sessions` carry the candidate's name, so they are
+translated to fixed names before the shape is checked.
+"""
+
+import datetime
+import math
+import tomllib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+import tomli_w
+
+from agt.router._errors import SelectorInvalid
+from agt.router._problem import Problem, nearest
+from agt.router._selector import MODES, Meaning, Override, Route, Runtimes, Selector
+
+SELECTOR_MAX_BYTES = 1 << 20
+"""Largest selector that is read; ten thousand names in a cohort are a fifth of it."""
+
+_NAMED_AFTER_CANDIDATE = ("_enabled", "_canary_sessions")
+_TABLES: dict[str, type[msgspec.Struct]] = {"runtimes": Runtimes, "runtime": Route}
+
+
+def parse_selector(text: str | bytes, *, origin: str = "selector", runtimes: Runtimes | None = None) -> Selector:
+    """Read a selector.
+
+    Args:
+        text: The TOML.
+        origin: Name of the file for messages.
+        runtimes: The names to use when the text has no `[runtimes]` (document 001's files have none).
+
+    Raises:
+        SelectorInvalid: with every problem that was found.
+    """
+    data = _decode(text, origin)
+    if runtimes is not None and "runtimes" not in data:
+        data["runtimes"] = {"control": runtimes.control, "candidate": runtimes.candidate}
+    problems = list(_shape(data))
+    if problems:
+        raise SelectorInvalid(tuple(problems), origin)
+    selector = msgspec.convert(_translated(data), Selector)
+    check_selector(selector, origin=origin)
+    return selector
+
+
+def check_selector(selector: Selector, *, origin: str = "selector") -> None:
+    """Check what a selector means, wherever it came from.
+
+    Raises:
+        SelectorInvalid: with every problem that was found.
+    """
+    problems = tuple(problem for check in _MEANINGS for problem in check(selector))
+    if problems:
+        raise SelectorInvalid(problems, origin)
+
+
+def format_selector(selector: Selector) -> str:
+    """Return the TOML of a selector; reading it gives the same selector back."""
+    data: dict[str, Any] = msgspec.to_builtins(selector, builtin_types=(datetime.datetime,))
+    candidate = selector.runtimes.candidate
+    route = {
+        f"{candidate}{key.removeprefix('candidate')}" if key.startswith("candidate_") else key: value
+        for key, value in data.pop("runtime").items()
+        if value is not None and not (key == "default_daemon" and value == "")
+    }
+    overrides = [{key: value for key, value in item.items() if value is not None} for item in data.pop("overrides")]
+    ordered: dict[str, Any] = {"generation": data.pop("generation"), "runtimes": data.pop("runtimes"), "runtime": route}
+    ordered |= {key: value for key, value in data.items() if value}
+    if overrides:
+        ordered["overrides"] = overrides
+    return tomli_w.dumps(ordered)
+
+
+def _decode(text: str | bytes, origin: str) -> dict[str, Any]:
+    says = f"is larger than {SELECTOR_MAX_BYTES} bytes"
+    if len(text) <= SELECTOR_MAX_BYTES:
+        try:
+            return tomllib.loads(text.decode() if isinstance(text, bytes) else text)
+        except ValueError as error:  # TOMLDecodeError and UnicodeDecodeError are ValueErrors.
+            says = f"is not TOML: {error}"
+        except RecursionError:
+            says = "is not TOML: nested too deeply"
+    raise SelectorInvalid((Problem("", says),), origin)
+
+
+def _candidate(data: dict[str, Any]) -> str:
+    table = data.get("runtimes")
+    name = table.get("candidate") if isinstance(table, dict) else None
+    return name if isinstance(name, str) and name else "candidate"
+
+
+def _translated(data: dict[str, Any]) -> dict[str, Any]:
+    """Give the keys that carry the candidate's name their fixed names."""
+    route = data.get("runtime")
+    if not isinstance(route, dict):
+        return data
+    own = {f"{_candidate(data)}{end}": f"candidate{end}" for end in _NAMED_AFTER_CANDIDATE}
+    return {**data, "runtime": {own.get(key, key): value for key, value in route.items()}}
+
+
+def _shape(data: dict[str, Any]) -> Iterator[Problem]:
+    if "runtimes" not in data:
+        yield Problem("runtimes", 'is missing: write [runtimes] with control = "NAME" and candidate = "NAME"')
+    candidate = _candidate(data)
+    for key in _twice(data, candidate):
+        yield Problem(f"runtime.{key}", f"is given twice, also as candidate{key.removeprefix(candidate)}; keep one")
+    data = _translated(data)
+    yield from _unknown("", data, _names(Selector))
+    for field in msgspec.structs.fields(Selector):
+        if field.encode_name not in data:
+            continue
+        value = data[field.encode_name]
+        if field.encode_name in _TABLES:
+            yield from _table(field.encode_name, value, _TABLES[field.encode_name], candidate)
+        elif field.encode_name == "overrides":
+            yield from _overrides(value)
+        elif field.encode_name == "environment" and isinstance(value, dict):
+            yield from _environment(value)
+        else:
+            yield from _convert(field.encode_name, value, field.type)
+
+
+def _twice(data: dict[str, Any], candidate: str) -> list[str]:
+    route = data.get("runtime")
+    if candidate == "candidate" or not isinstance(route, dict):
+        return []
+    return [
+        f"{candidate}{end}" for end in _NAMED_AFTER_CANDIDATE if {f"{candidate}{end}", f"candidate{end}"} <= set(route)
+    ]
+
+
+def _table(name: str, value: object, kind: type[msgspec.Struct], candidate: str) -> Iterator[Problem]:
+    if not isinstance(value, dict):
+        yield Problem(name, f"must be a table: [{name}]")
+        return
+    shown = {key: f"{candidate}{key.removeprefix('candidate')}" for key in _names(kind) if key.startswith("candidate_")}
+    valid = [shown.get(key, key) for key in _names(kind)]
+    for key in value:
+        if key not in _names(kind):
+            yield Problem(f"{name}.{key}", f"unknown key; {nearest(key, valid)}")
+    for field in msgspec.structs.fields(kind):
+        key = shown.get(field.encode_name, field.encode_name)
+        if field.encode_name in value:
+            yield from _convert(f"{name}.{key}", value[field.encode_name], field.type)
+        elif field.required:
+            yield Problem(f"{name}.{key}", "is missing")
+
+
+def _overrides(value: object) -> Iterator[Problem]:
+    if not isinstance(value, list):
+        yield Problem("overrides", "must be an array of tables: [[overrides]]")
+        return
+    for index, item in enumerate(value):
+        yield from _table(f"overrides[{index}]", item, Override, "")
+
+
+def _environment(value: dict[str, Any]) -> Iterator[Problem]:
+    meanings = [meaning.value for meaning in Meaning]
+    for key, meaning in value.items():
+        if meaning not in meanings:
+            yield Problem(f"environment.{key}", f"unknown meaning {meaning!r}; {nearest(str(meaning), meanings)}")
+
+
+def _unknown(prefix: str, value: dict[str, Any], valid: list[str]) -> Iterator[Problem]:
+    for key in value:
+        if key not in valid:
+            yield Problem(f"{prefix}{key}", f"unknown key; {nearest(key, valid)}")
+
+
+def _names(kind: type[msgspec.Struct]) -> list[str]:
+    return [field.encode_name for field in msgspec.structs.fields(kind)]
+
+
+def _convert(key: str, value: object, kind: Any) -> Iterator[Problem]:
+    try:
+        msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        says, _, where = str(error).partition(" - at `$")
+        yield Problem(f"{key}{where.removesuffix('`')}", says[:1].lower() + says[1:])
+
+
+def _names_differ(selector: Selector) -> Iterator[Problem]:
+    if selector.runtimes.control == selector.runtimes.candidate:
+        yield Problem("runtimes.candidate", "is the control's name too; the two runtimes need different names")
+
+
+def _default_exists(selector: Selector) -> Iterator[Problem]:
+    names = (selector.runtimes.control, selector.runtimes.candidate)
+    if selector.runtime.default and selector.runtime.default not in names:
+        yield Problem(
+            "runtime.default_daemon",
+            f"unknown runtime {selector.runtime.default!r}; {nearest(selector.runtime.default, names)}",
+        )
+
+
+def _default_or_percentage(selector: Selector) -> Iterator[Problem]:
+    if selector.default_is_candidate and selector.runtime.percentage is not None:
+        yield Problem(
+            "runtime.percentage",
+            "contradicts default_daemon, which already sends everything to the candidate; remove one of the two",
+        )
+
+
+def _numbers_are_exact(selector: Selector) -> Iterator[Problem]:
+    route = selector.runtime
+    for key, value in (("percentage", route.percentage), ("shadow_percent", route.shadow_percent)):
+        if value is None:
+            continue
+        if not math.isfinite(value):
+            yield Problem(f"runtime.{key}", "must be a number from 0 to 100")
+        elif abs(value * 100 - round(value * 100)) > 1e-6:
+            yield Problem(f"runtime.{key}", f"{value} is finer than the steps of 0.01")
+
+
+def _overrides_exist(selector: Selector) -> Iterator[Problem]:
+    names = (selector.runtimes.control, selector.runtimes.candidate)
+    seen: set[str] = set()
+    for index, override in enumerate(selector.overrides):
+        if override.runtime not in names:
+            yield Problem(
+                f"overrides[{index}].runtime",
+                f"unknown runtime {override.runtime!r}; {nearest(override.runtime, names)}",
+            )
+        if override.device in seen:
+            yield Problem(f"overrides[{index}].device", f"{override.device} has an override already; keep one")
+        seen.add(override.device)
+        if override.expires is not None and override.expires.tzinfo is None:
+            yield Problem(f"overrides[{index}].expires", "needs an offset: write it with Z or +02:00 at the end")
+
+
+def _modes_exist(selector: Selector) -> Iterator[Problem]:
+    for mode in sorted(selector.modes):
+        if mode not in MODES:
+            yield Problem(f"modes.{mode}", f"unknown mode; {nearest(mode, MODES)}")
+
+
+_MEANINGS: tuple[Callable[[Selector], Iterator[Problem]], ...] = (
+    _names_differ,
+    _default_exists,
+    _default_or_percentage,
+    _numbers_are_exact,
+    _overrides_exist,
+    _modes_exist,
+)

@@ -1,0 +1,83 @@
+"""What a router knows at one instant, apart from what it does with it.
+
+`Router` changes it, `_survey` reads it; neither keeps anything of its own.
+"""
+
+from dataclasses import dataclass, field
+
+from agt.router._batch import MoveBatch
+from agt.router._carried import CarriedClock
+from agt.router._decision import Situation, Subject, choose
+from agt.router._device import Device
+from agt.router._ledger import Ledger
+from agt.router._move import MoveState
+from agt.router._mover import Mover
+from agt.router._problem import Problem
+from agt.router._selector import Runtimes, Selector
+from agt.router._selector_file import SelectorState
+from agt.router._shadow import Shadow
+
+
+@dataclass(slots=True, kw_only=True)
+class RouterState:
+    """Everything that a status, a preview or an explanation may ask."""
+
+    router: str
+    """This instance's name."""
+    runtimes: Runtimes
+    ledger: Ledger
+    mover: Mover
+    shadow: Shadow
+    situation: Situation
+    """What decisions are taken in: selector, environment, latch."""
+    selector: Selector | None = None
+    """The selector as written, without the environment; None when none is readable."""
+    selector_state: SelectorState = SelectorState.MISSING
+    problems: tuple[Problem, ...] = ()
+    """What is wrong with the newest selector."""
+    environment_problem: str = ""
+    """Why the newest environment file could not be read; the one before is in force."""
+    environment: dict[str, str] = field(default_factory=dict)
+    generation: int = 0
+    settled_generation: int = 0
+    killed: str = ""
+    """Why everything is on control; empty when the latch doesn't hold."""
+    mode: str | None = None
+    """The network mode, when one has been measured."""
+    devices: dict[str, Device] = field(default_factory=dict)
+    carried: CarriedClock = field(default_factory=CarriedClock)
+    newest: MoveBatch | None = None
+    """The newest change of route that moved anything or had a generation of its own."""
+
+    def subject(self, device: Device, *, now: float, candidate_ready: bool | None = None) -> Subject:
+        """Ask about an attached device."""
+        ready = self.candidate_ready(device) if candidate_ready is None else candidate_ready
+        return Subject(
+            device.name,
+            device.session,
+            device.component,
+            self.mode,
+            now,
+            device.runtime if device.live else None,
+            ready,
+        )
+
+    def candidate_ready(self, device: Device) -> bool:
+        """Tell whether the candidate could carry a device: attached, and up unless it is there already.
+
+        A device on the candidate isn't taken back whenever its connection drops: the session resumes, and moving
+        to and fro would cost more than waiting.
+        """
+        candidate = self.runtimes.candidate
+        path = device.paths.get(candidate)
+        there = device.runtime == candidate and device.state is MoveState.CARRYING
+        return path is not None and (path.ready or there)
+
+    def choose(self, device: Device, *, now: float) -> str:
+        """Choose the runtime of a device, and note whether only its attachment keeps it on control."""
+        chosen = choose(self.situation, self.subject(device, now=now))
+        device.vetoed = False
+        if chosen == self.runtimes.control and not self.candidate_ready(device):
+            wanted = choose(self.situation, self.subject(device, now=now, candidate_ready=True))
+            device.vetoed = wanted == self.runtimes.candidate
+        return chosen

@@ -1,0 +1,116 @@
+"""What a router says about itself, as data: the body of `GET /status`, of a preview and of a receipt."""
+
+import msgspec
+
+LEGACY_USERS_MAX = 1000
+"""Names listed in `legacy_users`; `runtimes` has the whole count."""
+
+
+class RuntimeStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """One runtime as it carries now."""
+
+    devices: int = 0
+    in_flight: int = 0
+    queued: int = 0
+
+
+class LedgerStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """One runtime's counts since the journal began, or since the router started."""
+
+    accepted: int = 0
+    delivered: int = 0
+    written: int = 0
+    not_delivered: int = 0
+    indeterminate: int = 0
+    resends: int = 0
+    taken_over: int = 0
+    given_up: int = 0
+    in_flight: int = 0
+
+
+class MovesStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """The newest change of route."""
+
+    moving: int = 0
+    """Devices whose old path is draining, of any change."""
+    waiting: int = 0
+    """Devices that wait for an attachment."""
+    moved: int = 0
+    routed_ms: float | None = None
+    settled_ms: float | None = None
+    resent: int = 0
+    indeterminate: int = 0
+
+
+class ShadowStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """What the shadow saw."""
+
+    compared: int = 0
+    differences: int = 0
+    decided: int = 0
+    shed: int = 0
+
+
+class RouterStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything at one instant."""
+
+    router: str
+    """This router's instance: new at each start."""
+    generation: int
+    """Generation of the selector that is applied."""
+    settled_generation: int
+    """Newest generation whose moves have all been settled."""
+    percentage: float
+    """Share of devices meant for the candidate, after environment and kill."""
+    killed: bool
+    killed_reason: str = ""
+    selector: str = ""
+    """State of the selector as last looked at: `ok`, `missing`, `killed`, `bad`."""
+    problems: tuple[str, ...] = ()
+    """What is wrong with selector or environment; the last good ones are in force."""
+    environment: dict[str, str] = {}
+    """Field of `[runtime]` to the variable that set it."""
+    legacy_listener: str = "serve"
+    runtimes: dict[str, RuntimeStatus] = {}
+    ledger: dict[str, LedgerStatus] = {}
+    moves: MovesStatus = MovesStatus()
+    carried_s: dict[str, float] = {}
+    """Seconds carried by generation."""
+    shadow: ShadowStatus = ShadowStatus()
+    legacy_users: tuple[str, ...] = ()
+    """Devices that control carries, by name, at most `LEGACY_USERS_MAX`."""
+    anomalies: int = 0
+    journal: str = ""
+    """Why the ledger's journal can't be written; empty when it can or there is none."""
+
+
+class RoutePreview(msgspec.Struct, frozen=True, kw_only=True):
+    """What a selector would do if it were applied now."""
+
+    moves: int
+    """Devices that would change runtime."""
+    unconfirmed: int
+    """Messages on the paths that would be left, at most this many of which can't be confirmed."""
+    by_kind: dict[str, int] = {}
+    """Moves by how the device changes path: `in-place`, `warm`, `redial`."""
+    to_candidate: int = 0
+    to_control: int = 0
+    devices: tuple[str, ...] = ()
+    """Names of those that would move, at most 100."""
+
+
+class DeviceStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """One device's line in `GET /devices`."""
+
+    device: str
+    runtime: str
+    """The owner: whose path may write to it."""
+    target: str
+    """Where it belongs; differs from `runtime` during a move."""
+    state: str
+    """`carrying`, `draining` or `waiting`."""
+    reason: str
+    attachments: tuple[str, ...]
+    in_flight: int
+    held: int
+    ledger: dict[str, LedgerStatus] = {}

@@ -1,0 +1,151 @@
+"""Reads a router's state: status, the line of each device, and what a selector would change."""
+
+from collections import Counter
+
+import msgspec
+
+from agt.router._decision import Situation, choose, decide_in
+from agt.router._device import Device
+from agt.router._ledger import Counts
+from agt.router._move import MoveState
+from agt.router._problem import Problem
+from agt.router._selector import Selector
+from agt.router._state import RouterState
+from agt.router._status import (
+    LEGACY_USERS_MAX,
+    DeviceStatus,
+    LedgerStatus,
+    MovesStatus,
+    RoutePreview,
+    RouterStatus,
+    RuntimeStatus,
+    ShadowStatus,
+)
+from agt.transport import Barrier
+
+PREVIEW_NAMES_MAX = 100
+"""Names listed in a preview."""
+
+
+def survey(state: RouterState, *, now: float) -> RouterStatus:
+    """Return everything at one instant; `now` is the router's own clock."""
+    selector = state.situation.selector
+    overlaid = state.situation.overlaid
+    problems = state.problems + (overlaid.problems if overlaid else ())
+    if state.environment_problem:
+        problems += (Problem("agt.env", state.environment_problem),)
+    control = state.runtimes.control
+    users = sorted(device.name for device in state.devices.values() if device.runtime == control)
+    return RouterStatus(
+        router=state.router,
+        generation=state.generation,
+        settled_generation=state.settled_generation,
+        percentage=selector.percentage if selector and not state.killed else 0.0,
+        killed=bool(state.killed),
+        killed_reason=state.killed,
+        selector=state.selector_state.value,
+        problems=tuple(str(problem) for problem in problems),
+        environment=dict(overlaid.sources) if overlaid else {},
+        legacy_listener=selector.runtime.legacy_listener if selector else "serve",
+        runtimes=_runtimes(state),
+        ledger={name: _ledger(counts) for name, counts in sorted(state.ledger.totals.items())},
+        moves=_moves(state),
+        carried_s={str(generation): seconds for generation, seconds in state.carried.read(now=now).items()},
+        shadow=msgspec.convert(state.shadow.counts, ShadowStatus, from_attributes=True),
+        legacy_users=tuple(users[:LEGACY_USERS_MAX]),
+        anomalies=state.ledger.anomalies_seen,
+        journal=state.ledger.journal.broken if state.ledger.journal else "",
+    )
+
+
+def preview(state: RouterState, selector: Selector | None, *, wall: float) -> RoutePreview:
+    """Return what a selector would change, with the environment as it is; changes nothing.
+
+    A killed router's preview is that of the selector being put back.
+    """
+    situation = Situation(selector, environment=state.environment, runtimes=state.runtimes)
+    kinds: Counter[str] = Counter()
+    targets: Counter[str] = Counter()
+    names: list[str] = []
+    unconfirmed = 0
+    for device in state.devices.values():
+        target = choose(situation, state.subject(device, now=wall))
+        if target == device.target:
+            continue
+        targets[target] += 1
+        if len(names) < PREVIEW_NAMES_MAX:
+            names.append(device.name)
+        path = device.paths.get(target) or device.path
+        if path is not None:
+            kinds[path.move.value] += 1
+        unconfirmed += _unconfirmed(device)
+    return RoutePreview(
+        moves=targets.total(),
+        unconfirmed=unconfirmed,
+        by_kind=dict(sorted(kinds.items())),
+        to_candidate=targets[state.runtimes.candidate],
+        to_control=targets[state.runtimes.control],
+        devices=tuple(names),
+    )
+
+
+def device_status(state: RouterState, device: Device, *, wall: float) -> DeviceStatus:
+    """Return one device's line."""
+    path = device.path
+    return DeviceStatus(
+        device=device.name,
+        runtime=device.runtime,
+        target=device.target,
+        state=device.state.value,
+        reason=decide_in(state.situation, state.subject(device, now=wall)).reason,
+        attachments=tuple(sorted(name for name, attached in device.paths.items() if attached.ready)),
+        in_flight=path.in_flight if path else 0,
+        held=len(device.held) + len(device.taken),
+        ledger={name: _ledger(counts) for name, counts in sorted(state.ledger.device(device.name).items())},
+    )
+
+
+def _runtimes(state: RouterState) -> dict[str, RuntimeStatus]:
+    devices: Counter[str] = Counter()
+    in_flight: Counter[str] = Counter()
+    queued: Counter[str] = Counter()
+    for device in state.devices.values():
+        devices[device.runtime] += 1
+        path = device.path
+        if path is not None:
+            in_flight[device.runtime] += path.in_flight
+            queued[device.runtime] += path.queued
+        queued[device.runtime] += len(device.held) + len(device.taken)
+    names = (state.runtimes.control, state.runtimes.candidate)
+    return {
+        name: RuntimeStatus(devices=devices[name], in_flight=in_flight[name], queued=queued[name]) for name in names
+    }
+
+
+def _moves(state: RouterState) -> MovesStatus:
+    draining = state.mover.draining
+    waiting = sum(device.state is MoveState.WAITING for device in state.mover.moving.values())
+    if state.newest is None:
+        return MovesStatus(moving=draining, waiting=waiting)
+    receipt = state.newest.receipt()
+    return MovesStatus(
+        moving=draining,
+        waiting=waiting,
+        moved=receipt.moved,
+        routed_ms=receipt.routed_ms,
+        settled_ms=receipt.settled_ms,
+        resent=receipt.resent,
+        indeterminate=receipt.indeterminate,
+    )
+
+
+def _ledger(counts: Counts) -> LedgerStatus:
+    return msgspec.convert(counts, LedgerStatus, from_attributes=True)
+
+
+def _unconfirmed(device: Device) -> int:
+    """Count the messages on a device's path that a move might not be able to confirm."""
+    path = device.path
+    if path is None or path.barrier is Barrier.SEQUENCE:
+        return 0
+    return path.in_flight
