@@ -13,6 +13,7 @@ from typing import Final, Self, TypeVar
 import msgspec
 
 from agt.supervisor._changes import decode_view, merge_change
+from agt.supervisor._rundir import RunDirectory, default_run_directory
 from agt.supervisor.actions import Action, RefusalCode, Refused
 from agt.supervisor.view import AlertView, Preview, Receipt, View
 
@@ -29,6 +30,11 @@ _CODES: Final[dict[str, RefusalCode]] = {
     "unavailable": "unavailable",
 }
 _Body = TypeVar("_Body")
+
+
+def default_socket() -> Path:
+    """Return the control socket of the default run directory."""
+    return RunDirectory(default_run_directory()).control
 
 
 class NoSupervisor(Exception):

@@ -1,0 +1,74 @@
+"""The first line: which plan, which phase and how far, how much squeezed, whether this is live, and the time."""
+
+from typing import Final
+
+from textual.content import Content
+from textual.reactive import reactive
+
+from agt.supervisor.view import PhaseView, View
+from agt.tui import _format
+from agt.tui._text import MUTED, Line, Part, clip, length, spread, to_content
+from agt.tui.messages import Connection
+from agt.tui.widgets._panel import Panel
+
+_STATUS: Final[dict[str, Part]] = {
+    "starting": ("STARTING", "bold $warning"),
+    "held": ("HELD", "bold $warning"),
+    "rolled-back": ("ROLLED BACK", "bold $error"),
+    "killed": ("KILLED", "bold $error"),
+    "complete": ("COMPLETE", "bold $success"),
+}
+_GAP: Final = "  "
+
+
+def active_phase(view: View) -> PhaseView | None:
+    """Return the phase that the view calls active."""
+    return next((phase for phase in view.phases if phase.name == view.phase), None)
+
+
+class Header(Panel):
+    """One line over everything."""
+
+    DEFAULT_CSS = """
+    Header { height: 1; padding: 0 1; }
+    """
+
+    connection: reactive[Connection] = reactive(Connection("starting"))
+    """Whether what is shown is live."""
+
+    now: reactive[float] = reactive(0.0)
+    """The time of day, in seconds since the epoch."""
+
+    read_only: reactive[bool] = reactive(False)  # noqa: FBT003 - a reactive's default has no name.
+    """Whether the acting keys are off."""
+
+    def render(self) -> Content:
+        """Draw the line, also before anything has arrived."""
+        width = self.content_size.width
+        end = self._end()
+        start: Line = [("agt", "bold $primary"), (_GAP, "")]
+        if self.view is None:
+            return to_content([spread([*start, (self.connection.reason or "attaching", MUTED)], end, width)])
+        middle = self._middle(self.view)
+        room = width - length(start) - length(middle) - length(end) - 2 * len(_GAP)
+        start.append((clip(self.view.plan, max(6, room), self.glyphs), "bold"))
+        return to_content([spread([*start, (_GAP + " ", ""), *middle], end, width)])
+
+    def _middle(self, view: View) -> Line:
+        line: Line = []
+        if view.status in _STATUS:
+            line += [_STATUS[view.status], (_GAP, "")]
+        if (phase := active_phase(view)) is not None and view.status in {"running", "held"}:
+            line += [(phase.name, "bold"), (_GAP, "")]
+            line.append((f"{_format.duration(phase.carried_s)} of {_format.duration(phase.soak_s)}", ""))
+            line.append((_GAP, ""))
+        if view.squeeze != 1:
+            line.append((f"squeeze {_format.factor(view.squeeze)}", MUTED))
+        return line
+
+    def _end(self) -> Line:
+        state = self.connection.state
+        style = {"live": "$success", "lost": "bold $error", "starting": "$warning"}[state]
+        mark = self.glyphs.bullet if state == "live" else self.glyphs.hollow
+        line: Line = [("read-only", MUTED), (_GAP, "")] if self.read_only else []
+        return [*line, (f"{mark} {state}", style), (_GAP, ""), (_format.clock(self.now), "")]

@@ -1,0 +1,44 @@
+"""What all panels share: a view comes down, lines go out, nothing is fetched."""
+
+from textual.content import Content
+from textual.reactive import reactive
+from textual.widget import Widget
+
+from agt.supervisor.view import View
+from agt.tui._glyphs import UNICODE, Glyphs
+from agt.tui._text import MUTED, Line, to_content
+
+
+class Panel(Widget, can_focus=False):
+    """A titled part of the screen, drawn anew whenever the view changes."""
+
+    DEFAULT_CSS = """
+    Panel {
+        width: 1fr;
+        height: auto;
+        text-wrap: nowrap;
+        text-overflow: clip;
+    }
+    """
+
+    EMPTY = "nothing yet"
+    """What stands in a panel that has nothing to show."""
+
+    view: reactive[View | None] = reactive(None)
+    """The picture to show; None until the first arrived."""
+
+    def __init__(self, glyphs: Glyphs = UNICODE, *, id: str | None = None) -> None:  # noqa: A002 - Textual's word.
+        super().__init__(id=id)
+        self.glyphs = glyphs
+
+    def render(self) -> Content:
+        """Draw what fits."""
+        width, height = self.content_size
+        if self.view is None or width <= 0:
+            return Content("")
+        lines = self.lines(self.view, width, max(1, height))
+        return to_content(lines or [[(self.EMPTY, MUTED)]])
+
+    def lines(self, view: View, width: int, height: int) -> list[Line]:
+        """Return the panel's lines, each at most `width` cells, the most important `height` of them."""
+        raise NotImplementedError
