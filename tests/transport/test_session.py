@@ -26,12 +26,6 @@ from agt.transport.testing import PlainLink, memory_streams
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture(params=["asyncio", "trio"])
-def anyio_backend(request):
-    """Run every test on both event loops."""
-    return request.param
-
-
 @asynccontextmanager
 async def connected(
     left: Session, right: Session, *, rng: Random | None = None, cut_after: float = math.inf

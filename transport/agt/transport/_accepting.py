@@ -92,7 +92,11 @@ class Listener(ABC):
             with anyio.CancelScope(shield=True):
                 await self._listener.aclose()
             if self._path is not None:
-                Path(self._path).unlink(missing_ok=True)
+                self._remove(self._path)
+
+    @staticmethod
+    def _remove(path: str) -> None:
+        Path(path).unlink(missing_ok=True)
 
     @abstractmethod
     async def _serve(self, stream: ByteStream) -> None:

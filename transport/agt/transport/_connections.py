@@ -171,9 +171,12 @@ def _remove_dead_socket(path: str) -> None:
 
 
 def _why(error: OSError) -> str:
+    """Say what went wrong in the system's own words; anyio wraps them once or twice."""
     cause: BaseException | None = error
-    while cause is not None:  # anyio wraps what it tried; the first real error number says most.
-        if isinstance(cause, OSError) and cause.strerror:
-            return cause.strerror.lower()
+    while cause is not None:
+        if isinstance(cause, socket.gaierror):
+            return f"{cause.strerror}".lower()
+        if isinstance(cause, OSError) and cause.errno is not None:
+            return os.strerror(cause.errno).lower()
         cause = cause.exceptions[0] if isinstance(cause, ExceptionGroup) else cause.__cause__
     return str(error) or type(error).__name__
