@@ -96,7 +96,7 @@ class Client:
 
     async def view(self) -> View:
         """Return the present picture."""
-        return decode_view(await self._request("GET", "/v1/view"))
+        return self._decode(await self._request("GET", "/v1/view"), View)
 
     async def alerts(self) -> tuple[AlertView, ...]:
         """Return the alert ledger, newest first."""
