@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from agt.chaos.checkers import Effect, Ownership, Record, Sent, Told, decode_records, join, one_owner, read_records
+from agt.chaos.checkers import Effect, Ignored, Ownership, Record, Sent, Told, decode_records, join, one_owner, read_records
 from agt.chaos.demo._oracle import Finding, Role, Span, examine
 
 ROLES: dict[str, Role] = {"legacy": "control", "reliable": "candidate"}
@@ -89,6 +89,13 @@ def test_a_first_arrival_behind_a_later_message_is_out_of_order() -> None:
     finding = judge(three(), [acted(2), acted(1), acted(1, changed=False), acted(3)])
     assert finding.counts["candidate"].out_of_order == 1
     assert [(v.check, v.number) for v in finding.violations] == [("order", 1)]
+
+
+def test_a_message_that_a_device_took_for_an_old_one_is_lost() -> None:
+    """Overtaken by its successor, it is dropped at the device's watermark: it never acted."""
+    finding = judge(three(), [acted(1), acted(3), Ignored(t=4, device="lamp", number=2, path="lines")])
+    assert [(v.check, v.number) for v in finding.violations] == [("lost", 2)]
+    assert finding.redelivered == 1
 
 
 def test_what_nobody_was_told_about_is_lost_on_the_last_known_path() -> None:

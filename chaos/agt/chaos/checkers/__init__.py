@@ -11,12 +11,13 @@ from agt.chaos.checkers._checks import (
     order_kept,
 )
 from agt.chaos.checkers._history import Fate, History, join
-from agt.chaos.checkers._records import Effect, Record, Sent, Told, decode_records, read_records
+from agt.chaos.checkers._records import Effect, Ignored, Record, Sent, Told, decode_records, read_records
 
 __all__ = (
     "Effect",
     "Fate",
     "History",
+    "Ignored",
     "Ownership",
     "Record",
     "Sent",

@@ -7,7 +7,7 @@ from a bug in the thing under test, or in the logs.
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from agt.chaos.checkers._records import Effect, Record, Sent, Told
+from agt.chaos.checkers._records import Effect, Ignored, Record, Sent, Told
 
 
 @dataclass(slots=True)
@@ -20,7 +20,9 @@ class Fate:
     told: Told | None = None
     """None when nobody ever told the sender anything."""
     effects: list[Effect] = field(default_factory=list)
-    """In the device's order; more than one when it arrived more than once."""
+    """In the device's order; more than one when it arrived and acted more than once."""
+    ignored: int = 0
+    """How often the device recognised it as passed already, and did nothing."""
 
     @property
     def applied(self) -> int:
@@ -30,7 +32,7 @@ class Fate:
     @property
     def redelivered(self) -> int:
         """How often it arrived again and changed nothing."""
-        return len(self.effects) - self.applied
+        return len(self.effects) - self.applied + self.ignored
 
     @property
     def name(self) -> str:
@@ -61,9 +63,11 @@ def join(sources: Iterable[Record], devices: Iterable[Record]) -> History:
         elif isinstance(record, Told):
             _tell(history, record)
     for record in devices:
-        if isinstance(record, Effect):
+        fate = history.fates.get((record.device, record.number))
+        if isinstance(record, Ignored) and fate is not None:
+            fate.ignored += 1
+        elif isinstance(record, Effect):
             history.effects.setdefault(record.device, []).append(record)
-            fate = history.fates.get((record.device, record.number))
             if fate is None:
                 history.unsent.append(record)
             else:

@@ -45,10 +45,19 @@ class Effect(msgspec.Struct, frozen=True, tag_field="e", tag="effect", omit_defa
     path: str
     """The attachment that it came by: `cync`, `lines` or `native`."""
     changed: bool = True
-    """Whether the device's state changed; a repeated message that changes nothing is a redelivery, not an effect."""
+    """Whether the device's state changed; a repeat that changes nothing is a redelivery, not another effect."""
 
 
-Record = Sent | Told | Effect
+class Ignored(msgspec.Struct, frozen=True, tag_field="e", tag="ignored"):
+    """A message reached a device that recognised it as one it had passed already, and did nothing."""
+
+    t: float
+    device: str
+    number: int
+    path: str
+
+
+Record = Sent | Told | Effect | Ignored
 
 _DECODER = msgspec.json.Decoder(Record)
 

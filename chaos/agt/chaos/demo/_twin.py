@@ -1,0 +1,52 @@
+"""The stand-in for dark launches: a device that takes mirrored commands, answers like a real one, and moves nothing.
+
+The fleet runs it, the gateway dials it over the native wire: so the candidate path is exercised and measured before
+it carries anything, and no lamp is switched twice.
+"""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from random import Random
+
+import anyio
+
+from agt.chaos.demo._device import draw_reaction_s
+from agt.chaos.demo._replies import Replies
+from agt.router import Message
+from agt.transport import Delivery, Outcome, ReceivedMessage, ReliableListener, ReliableTransport, TransportError
+
+
+async def serve_twin(path: Path, rng: Random) -> None:
+    """Take mirrored commands on a socket until cancelled."""
+    replies = Replies()
+
+    def take(message: ReceivedMessage) -> None:
+        message.defer()
+        replies.after(draw_reaction_s(rng), _acknowledging(message))
+
+    await anyio.Path(path).unlink(missing_ok=True)
+    async with ReliableListener(path=str(path), name="twin", on_message=take), anyio.create_task_group() as tasks:
+        tasks.start_soon(replies.run)
+
+
+class TwinPath:
+    """Mirrors messages to the stand-in."""
+
+    def __init__(self, transport: ReliableTransport) -> None:
+        self._transport = transport
+
+    def send(self, message: Message) -> Delivery:
+        """Send a copy; the answer is the twin's."""
+        try:
+            return self._transport.send_nowait(message.payload, deadline_s=message.deadline_s)
+        except TransportError as error:
+            delivery = Delivery()
+            delivery.settle(Outcome.NOT_DELIVERED, reason=str(error))
+            return delivery
+
+
+def _acknowledging(message: ReceivedMessage) -> Callable[[], Awaitable[None]]:
+    async def acknowledge() -> None:
+        message.ack()
+
+    return acknowledge

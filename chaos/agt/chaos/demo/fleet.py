@@ -1,0 +1,187 @@
+"""The demo's fleet as a process: simulated devices behind the fault proxy, and the sources that command them.
+
+`python -m agt.chaos.demo.fleet`; started by the supervisor. Devices dial three proxies (one a wire) in this very
+process, the proxies dial the gateway. Faults come in on `fleet.sock`: `{"op": "add", "kind", "target", "amount"}`,
+`{"op": "clear"}`, `{"op": "quiesce", "within_s"}` (no new commands; answers when all are told), `{"op": "status"}`.
+"""
+
+import argparse
+import os
+import signal
+import sys
+import time
+from contextlib import AsyncExitStack
+from random import Random
+from typing import Any
+
+import anyio
+import anyio.abc
+
+from agt.chaos.checkers import Told
+from agt.chaos.demo._cync_device import CyncDevice
+from agt.chaos.demo._device import REPLY_MAX_S, Device
+from agt.chaos.demo._files import CONTROL, DemoFiles, demo_files
+from agt.chaos.demo._fleet_faults import FleetFaults
+from agt.chaos.demo._lines_device import LinesDevice
+from agt.chaos.demo._log import RecordLog
+from agt.chaos.demo._memory import Memory, recall
+from agt.chaos.demo._names import fleet_names
+from agt.chaos.demo._notify import notify
+from agt.chaos.demo._scopes import Routes
+from agt.chaos.demo._sources import Sources
+from agt.chaos.demo._talk import serve_questions
+from agt.chaos.demo._twin import serve_twin
+from agt.chaos.proxy import FaultProxy, WireName
+from agt.transport import Outcome
+
+WIRES: tuple[WireName, ...] = ("cync", "lines", "native")
+NOWHERE = ("127.0.0.1", 9)
+"""Where a proxy points before the gateway has said where it listens: nobody answers at the discard port."""
+PORTS_LOOK_S = 0.2
+
+
+class Fleet:
+    """Devices, sources and proxies of one run."""
+
+    def __init__(self, files: DemoFiles, *, devices: int, rate: float, seed: int, memory: Memory) -> None:
+        """Make a fleet that goes on where `memory` left off; everything is drawn from `seed`."""
+        self.names = fleet_names(devices)
+        self._files = files
+        self._devices_log, self._sources_log = RecordLog(files.devices_log), RecordLog(files.sources_log)
+        self._note_unanswered(memory)
+        self._rng = {name.id: Random(f"{seed}/{name.id}") for name in self.names}
+        self._devices = [Device(name, self._devices_log, self._rng[name.id]) for name in self.names]
+        for device in self._devices:
+            device.remember(memory.watermarks.get(device.id, 0))
+        self.sources = Sources(
+            self.names,
+            rate=rate,
+            rng=Random(f"{seed}/sources"),
+            log=self._sources_log,
+            numbers=memory.numbers,
+            control=CONTROL,
+        )
+        self._proxies = {wire: FaultProxy(NOWHERE, wire=wire, rng=Random(f"{seed}/proxy/{wire}")) for wire in WIRES}
+        routes = Routes(files.selector, tuple(name.id for name in self.names), time.time)
+        self._faults = FleetFaults(tuple(self._proxies.values()), routes)
+
+    async def run(self) -> None:
+        """Live until cancelled."""
+        async with AsyncExitStack() as stack:
+            for proxy in self._proxies.values():
+                await stack.enter_async_context(proxy)
+            tasks = await stack.enter_async_context(anyio.create_task_group())
+            for job in (self._follow_gateway, self._faults.follow, self._keep_log, self.sources.keep_log):
+                tasks.start_soon(job)
+            tasks.start_soon(serve_questions, self._files.fleet_socket, self._answer)
+            tasks.start_soon(serve_twin, self._files.twin_socket, self._rng[self.names[0].id])
+            self._start_devices(tasks)
+            tasks.start_soon(self.sources.run, self._files.sources_socket)
+            notify("READY=1")
+
+    def close(self) -> None:
+        """Write down what is still in memory."""
+        self.sources.finish()
+        self._devices_log.close()
+        self._sources_log.close()
+
+    def _start_devices(self, tasks: anyio.abc.TaskGroup) -> None:
+        for device in self._devices:
+            rng = self._rng[device.id]
+            if device.kind == "cync":
+                tasks.start_soon(CyncDevice(device, rng).run, self._proxies["cync"].port)
+            else:
+                lines = LinesDevice(device, rng)
+                tasks.start_soon(lines.run, self._proxies["lines"].port, self._proxies["native"].port)
+
+    async def _follow_gateway(self) -> None:
+        while True:
+            if ports := self._files.read_ports():
+                for wire, proxy in self._proxies.items():
+                    proxy.target = ("127.0.0.1", getattr(ports, wire))
+            await anyio.sleep(PORTS_LOOK_S)
+
+    async def _keep_log(self) -> None:
+        while True:
+            await anyio.sleep(0.05)
+            self._devices_log.flush()
+
+    async def _answer(self, question: dict[str, Any]) -> dict[str, Any]:
+        operation = question.get("op")
+        if operation == "add":
+            self._faults.add(str(question.get("kind")), str(question.get("target")), float(question.get("amount", 0.0)))
+        elif operation == "clear":
+            self._faults.clear()
+        elif operation == "quiesce":
+            await self._quiesce(float(question.get("within_s", 5.0)))
+        elif operation != "status":
+            raise ValueError(f"unknown operation {operation!r}; there are add, clear, quiesce, status")
+        return {
+            "outstanding": self.sources.outstanding,
+            "held_back": self.sources.held_back,
+            "struck": self._faults.struck,
+        }
+
+    async def _quiesce(self, within_s: float) -> None:
+        """Let what is on its way arrive: no new commands, then the longest that a legacy write can still travel."""
+        self.sources.paused = True
+        with anyio.move_on_after(within_s):
+            await self.sources.all_told()
+        await anyio.sleep(REPLY_MAX_S)
+        self._devices_log.flush()
+
+    def _note_unanswered(self, memory: Memory) -> None:
+        for sent in memory.unanswered:
+            told = Told(
+                t=time.time(),
+                device=sent.device,
+                number=sent.number,
+                outcome=Outcome.INDETERMINATE,
+                runtime="",
+                by="source",
+                reason="the source was restarted",
+            )
+            self._sources_log.add(told)
+        self._sources_log.flush()
+
+
+async def live(fleet: Fleet) -> None:
+    """Run until told to end."""
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(fleet.run)
+            async for _ in signals:
+                notify("STOPPING=1")
+                tasks.cancel_scope.cancel()
+                break
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Start the fleet; options default to the environment that `agt demo` sets."""
+    parser = argparse.ArgumentParser(prog="python -m agt.chaos.demo.fleet", description="The demo's simulated fleet.")
+    parser.add_argument("--devices", type=int, default=int(os.environ.get("AGT_DEMO_DEVICES", "50")))
+    parser.add_argument("--rate", type=float, default=None, help="commands a second over all devices")
+    parser.add_argument("--seed", type=int, default=int(os.environ.get("AGT_DEMO_SEED", "1")))
+    options = parser.parse_args(arguments)
+    rate = (
+        options.rate if options.rate is not None else float(os.environ.get("AGT_DEMO_RATE", "") or options.devices * 4)
+    )
+    files = demo_files()
+
+    async def run() -> None:
+        fleet = Fleet(files, devices=options.devices, rate=rate, seed=options.seed, memory=recall(files))
+        try:
+            await live(fleet)
+        finally:
+            fleet.close()
+
+    try:
+        anyio.run(run)
+    except (ValueError, OSError) as problem:
+        sys.stderr.write(f"fleet: {problem}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
