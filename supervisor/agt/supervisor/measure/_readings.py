@@ -1,0 +1,126 @@
+"""From counters to the numbers that gates, rules and objectives name.
+
+A reading never guesses: it has a value, or it says why there is none. What is in flight for longer than the
+latency limit counts as failed and as slow now, so that a stalled runtime can't look healthy by saying nothing.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from agt.supervisor.measure._quantiles import quantile, slower_than, with_in_flight
+from agt.supervisor.measure._sample import RuntimeCounters
+from agt.supervisor.measure._timeline import Timeline, Window
+
+QUANTILES: Final = {"p50_seconds": 0.5, "p95_seconds": 0.95, "p99_seconds": 0.99}
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One number, and what it rests on."""
+
+    value: float | None
+    samples: int = 0
+    stuck: int = 0
+    """Messages in flight for longer than the latency limit; they are among the samples."""
+    why: str = ""
+    """Why there is no value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """What can be said at one instant about both runtimes."""
+
+    timeline: Timeline
+    now: float
+    control: str
+    """The control runtime's name; whatever else is asked about counts by acknowledgements."""
+    latency_limit_s: float
+    """In flight for longer than this counts as slow now."""
+    control_observed: bool = True
+    """Whether control's replies are matched passively; without it control has neither success nor latency."""
+    signals: Mapping[str, float] = field(default_factory=dict)
+    """Numbers that no router counts, such as open incidents."""
+
+    def read(self, metric: str, runtime: str, *, start: float) -> Reading:
+        """Return the metric of a runtime over what was counted since `start` (seconds since the epoch)."""
+        stuck = self.stuck(runtime)
+        instant = {**self.signals, "in_flight_slow": float(stuck)}
+        if metric in instant:
+            return Reading(instant[metric], samples=1)
+        window = self.timeline.window(start=start, end=self.now)
+        if window is None:
+            return Reading(None, stuck=stuck, why="nothing measured yet")
+        if metric in ("shadow_compared", "shadow_differences"):
+            return _shadow(metric, window)
+        return self._of_traffic(metric, runtime, window, stuck)
+
+    def stuck(self, runtime: str) -> int:
+        """Return how many messages have been in flight for longer than the latency limit."""
+        older = self.timeline.gauges(runtime).older_than
+        if not older:
+            return 0
+        limit = min((one for one in older if one >= self.latency_limit_s), default=max(older))
+        return round(older[limit])
+
+    def slow_share(self, runtime: str, *, start: float) -> float | None:
+        """Return the share of messages that failed, or were or are slower than the limit; None without any."""
+        window = self.timeline.window(start=start, end=self.now)
+        if window is None:
+            return None
+        counters, stuck = window.of(runtime), self.stuck(runtime)
+        failed = _failed(counters, observed=runtime == self.control)
+        histogram = with_in_flight(counters.latency, self.timeline.gauges(runtime).older_than)
+        total = max(histogram.values(), default=0.0) + failed
+        return (slower_than(histogram, self.latency_limit_s) + failed) / total if total + stuck > 0 else None
+
+    def _of_traffic(self, metric: str, runtime: str, window: Window, stuck: int) -> Reading:
+        counters, observed = window.of(runtime), runtime == self.control
+        if observed and not self.control_observed and metric != "samples":
+            return Reading(None, why=f"{runtime} is not observed")
+        good, bad = _delivered(counters, observed=observed), _failed(counters, observed=observed)
+        ended = round(good + bad)
+        samples = ended + stuck
+        if metric == "samples":
+            written = round(counters.written) if observed and not self.control_observed else 0
+            return Reading(float(max(ended, written)), samples=max(ended, written), stuck=stuck)
+        if metric == "success_ratio":
+            return _ratio(good, good + bad + stuck, samples, stuck)
+        if metric in QUANTILES:
+            histogram = with_in_flight(counters.latency, self.timeline.gauges(runtime).older_than)
+            value = quantile(histogram, QUANTILES[metric])
+            return Reading(value, round(max(histogram.values(), default=0.0)), stuck, "" if value else "no messages")
+        part, whole = _errors_of(metric, counters)
+        return _ratio(part, whole, samples, stuck)
+
+
+def _errors_of(metric: str, counters: RuntimeCounters) -> tuple[float, float]:
+    """Return how many went wrong in the way that the metric counts, and of how many."""
+    if metric == "packet_loss":
+        return counters.retransmits, counters.sent + counters.retransmits
+    if metric == "decode_error_ratio":
+        return counters.decode_errors, counters.sent + counters.decode_errors
+    assert metric == "queue_full_ratio", f"an unknown metric passed the plan check: {metric}"
+    return counters.queue_full, counters.accepted + counters.queue_full
+
+
+def _delivered(counters: RuntimeCounters, *, observed: bool) -> float:
+    return counters.observed_replies if observed else counters.delivered
+
+
+def _failed(counters: RuntimeCounters, *, observed: bool) -> float:
+    return counters.observed_missing if observed else counters.not_delivered + counters.indeterminate
+
+
+def _ratio(part: float, whole: float, samples: int, stuck: int) -> Reading:
+    if whole <= 0:
+        return Reading(None, samples, stuck, "no messages")
+    return Reading(part / whole, samples, stuck)
+
+
+def _shadow(metric: str, window: Window) -> Reading:
+    compared = round(window.shadow_compared)
+    value = window.shadow_compared if metric == "shadow_compared" else window.shadow_differences
+    if compared == 0:
+        return Reading(None, why="nothing compared yet")
+    return Reading(value, samples=compared)

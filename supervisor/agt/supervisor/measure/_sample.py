@@ -1,0 +1,111 @@
+"""What one router says at one instant: cumulative counters by runtime, and gauges.
+
+`read_sample` picks the metrics that the engine knows from a scraped page; whatever else is on it is ignored. The
+structs are stored as they are, so that windows survive a restart of the supervisor.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from agt.supervisor.measure._exposition import Sample
+
+_COUNTERS: Final = {
+    "tcp_comm_packet_sent_total": "sent",
+    "tcp_comm_retry_attempts_total": "retransmits",
+    "tcp_comm_decode_errors_total": "decode_errors",
+    "tcp_comm_queue_full_total": "queue_full",
+    "agt_observed_replies_total": "observed_replies",
+    "agt_observed_missing_total": "observed_missing",
+}
+_LEDGER: Final = ("accepted", "delivered", "written", "not_delivered", "indeterminate")
+
+
+class RuntimeCounters(msgspec.Struct, frozen=True, kw_only=True):
+    """Cumulative counts of one runtime; differences of two are a window."""
+
+    accepted: float = 0.0
+    delivered: float = 0.0
+    written: float = 0.0
+    not_delivered: float = 0.0
+    indeterminate: float = 0.0
+    sent: float = 0.0
+    """Packets sent, whatever became of them."""
+    retransmits: float = 0.0
+    decode_errors: float = 0.0
+    queue_full: float = 0.0
+    observed_replies: float = 0.0
+    observed_missing: float = 0.0
+    latency: dict[float, float] = {}
+    """Histogram: cumulative count by upper bound in seconds, `inf` included."""
+
+
+class RuntimeGauges(msgspec.Struct, frozen=True, kw_only=True):
+    """What one runtime has at this instant."""
+
+    devices: float = 0.0
+    in_flight: float = 0.0
+    older_than: dict[float, float] = {}
+    """Messages in flight for longer than each limit, in seconds."""
+
+
+class RouterSample(msgspec.Struct, frozen=True, kw_only=True):
+    """One router at one instant."""
+
+    router: str
+    """Instance id; a new one means that the process was started anew and counts from zero."""
+    at: float
+    """Seconds since the epoch, by the supervisor's clock."""
+    counters: dict[str, RuntimeCounters] = {}
+    """By runtime."""
+    gauges: dict[str, RuntimeGauges] = {}
+    shadow_compared: float = 0.0
+    shadow_differences: float = 0.0
+
+
+def read_sample(samples: Iterable[Sample], *, router: str, at: float) -> RouterSample:
+    """Pick what the engine knows from a page; counters of unknown runtimes are kept, unknown metrics are not."""
+    counts: dict[str, dict[str, float]] = {}
+    latency: dict[str, dict[float, float]] = {}
+    gauges: dict[str, dict[str, float]] = {}
+    older: dict[str, dict[float, float]] = {}
+    shadow = {"agt_shadow_compared_total": 0.0, "agt_shadow_differences_total": 0.0}
+    for sample in samples:
+        runtime = sample.labels.get("transport", "")
+        key = _COUNTERS.get(sample.name)
+        if sample.name == "agt_ledger_messages_total" and sample.labels.get("outcome") in _LEDGER:
+            key = sample.labels["outcome"]
+        if key is not None:
+            own = counts.setdefault(runtime, {})
+            own[key] = own.get(key, 0.0) + sample.value
+        elif sample.name == "tcp_comm_packet_latency_seconds_bucket":
+            buckets = latency.setdefault(runtime, {})
+            bound = float(sample.labels["le"])
+            buckets[bound] = buckets.get(bound, 0.0) + sample.value
+        elif sample.name == "agt_in_flight_older_than":
+            limits = older.setdefault(runtime, {})
+            limit = float(sample.labels["seconds"])
+            limits[limit] = limits.get(limit, 0.0) + sample.value
+        elif sample.name in ("agt_in_flight", "agt_devices"):
+            gauges.setdefault(runtime, {})[sample.name] = sample.value
+        elif sample.name in shadow:
+            shadow[sample.name] += sample.value
+    return RouterSample(
+        router=router,
+        at=at,
+        counters={
+            runtime: RuntimeCounters(**counts.get(runtime, {}), latency=latency.get(runtime, {}))
+            for runtime in sorted({*counts, *latency})
+        },
+        gauges={
+            runtime: RuntimeGauges(
+                devices=gauges.get(runtime, {}).get("agt_devices", 0.0),
+                in_flight=gauges.get(runtime, {}).get("agt_in_flight", 0.0),
+                older_than=older.get(runtime, {}),
+            )
+            for runtime in sorted({*gauges, *older})
+        },
+        shadow_compared=shadow["agt_shadow_compared_total"],
+        shadow_differences=shadow["agt_shadow_differences_total"],
+    )

@@ -1,0 +1,110 @@
+"""Windows: what was counted between then and now, across restarts of routers and of the supervisor.
+
+Each router's samples are turned into increases (a counter that fell was started again from zero), the increases of
+all routers are added up, and a window is the difference of two such totals. The first sample ever seen of a
+router is a starting point: what it counted before we looked belongs to no window.
+"""
+
+import bisect
+import math
+from typing import Final
+
+from agt.supervisor.measure._sample import RouterSample, RuntimeCounters, RuntimeGauges
+from agt.supervisor.measure._totals import Totals, grown, increase
+
+MAX_POINTS: Final = 4096
+"""Totals kept in memory; when there are more, every second one of the older half goes."""
+
+
+class Timeline:
+    """The totals over time, and each router's latest sample."""
+
+    def __init__(self) -> None:
+        self._latest: dict[str, RouterSample] = {}
+        self._points: list[Totals] = []
+
+    def add(self, socket: str, sample: RouterSample) -> None:
+        """Take a router's newer sample; an older one than it has is ignored (a clock that was set back)."""
+        old = self._latest.get(socket)
+        if old is not None and sample.at < old.at:
+            return
+        self._latest[socket] = sample
+        last = self._points[-1] if self._points else Totals(at=sample.at)
+        point = grown(last, old, sample) if old is not None else _at(last, sample.at)
+        if self._points and self._points[-1].at == point.at:
+            self._points[-1] = point
+        else:
+            self._points.append(point)
+        if len(self._points) > MAX_POINTS:
+            half = MAX_POINTS // 2
+            self._points = self._points[:half:2] + self._points[half:]
+
+    def forget(self, socket: str) -> None:
+        """Drop a router's gauges while it doesn't answer; its counters go on from where they were."""
+        old = self._latest.get(socket)
+        if old is not None and old.gauges:
+            self._latest[socket] = RouterSample(
+                router=old.router,
+                at=old.at,
+                counters=old.counters,
+                shadow_compared=old.shadow_compared,
+                shadow_differences=old.shadow_differences,
+            )
+
+    def gauges(self, runtime: str) -> RuntimeGauges:
+        """Return the runtime's gauges, added over the routers' latest samples."""
+        found = [sample.gauges[runtime] for sample in self._latest.values() if runtime in sample.gauges]
+        limits = sorted({limit for gauges in found for limit in gauges.older_than})
+        return RuntimeGauges(
+            devices=math.fsum(gauges.devices for gauges in found),
+            in_flight=math.fsum(gauges.in_flight for gauges in found),
+            older_than={limit: math.fsum(gauges.older_than.get(limit, 0.0) for gauges in found) for limit in limits},
+        )
+
+    def window(self, *, start: float, end: float = math.inf) -> "Window | None":
+        """Return what was counted from `start` to `end`, or None when fewer than two samples lie there."""
+        first = bisect.bisect_left(self._points, start, key=lambda point: point.at)
+        last = bisect.bisect_right(self._points, end, key=lambda point: point.at) - 1
+        if last <= first:
+            return None
+        return Window(self._points[first], self._points[last])
+
+    def recent(self) -> "Window | None":
+        """Return the window between the two newest totals: the last check."""
+        return Window(self._points[-2], self._points[-1]) if len(self._points) > 1 else None
+
+
+class Window:
+    """The difference of two totals."""
+
+    def __init__(self, first: Totals, last: Totals) -> None:
+        assert first.at <= last.at, "a window ends after it begins"
+        self._first, self._last = first, last
+
+    @property
+    def seconds(self) -> float:
+        """How long it is."""
+        return self._last.at - self._first.at
+
+    @property
+    def shadow_compared(self) -> float:
+        """Shadow comparisons in it."""
+        return self._last.shadow_compared - self._first.shadow_compared
+
+    @property
+    def shadow_differences(self) -> float:
+        """Shadow comparisons in it that differed."""
+        return self._last.shadow_differences - self._first.shadow_differences
+
+    def of(self, runtime: str) -> RuntimeCounters:
+        """Return the runtime's counts in it."""
+        return increase(self._first.of(runtime), self._last.of(runtime))
+
+
+def _at(totals: Totals, at: float) -> Totals:
+    return Totals(
+        at=at,
+        counters=totals.counters,
+        shadow_compared=totals.shadow_compared,
+        shadow_differences=totals.shadow_differences,
+    )

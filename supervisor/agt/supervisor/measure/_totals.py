@@ -1,0 +1,63 @@
+"""Adding and subtracting counters: what all routers together have counted since we started to look."""
+
+from typing import Final
+
+import msgspec
+
+from agt.supervisor.measure._sample import RouterSample, RuntimeCounters
+
+_NUMBERS: Final = tuple(field.name for field in msgspec.structs.fields(RuntimeCounters) if field.name != "latency")
+
+
+class Totals(msgspec.Struct, frozen=True, kw_only=True):
+    """Counts of all routers, restarts of a router included, by runtime."""
+
+    at: float
+    counters: dict[str, RuntimeCounters] = {}
+    shadow_compared: float = 0.0
+    shadow_differences: float = 0.0
+
+    def of(self, runtime: str) -> RuntimeCounters:
+        """Return the runtime's counts, zeros for one that has none."""
+        return self.counters.get(runtime, _ZERO)
+
+
+_ZERO: Final = RuntimeCounters()
+
+
+def grown(totals: Totals, old: RouterSample, new: RouterSample) -> Totals:
+    """Return the totals with what one router counted between two samples of it.
+
+    A restarted router may count from zero (its transports) or go on from its journal (its ledger); both are seen
+    by whether a counter fell, so the instance doesn't matter here.
+    """
+    counters = dict(totals.counters)
+    for runtime, now in new.counters.items():
+        counters[runtime] = plus(totals.of(runtime), increase(old.counters.get(runtime, _ZERO), now))
+    return Totals(
+        at=new.at,
+        counters=counters,
+        shadow_compared=totals.shadow_compared + _step(old.shadow_compared, new.shadow_compared),
+        shadow_differences=totals.shadow_differences + _step(old.shadow_differences, new.shadow_differences),
+    )
+
+
+def increase(old: RuntimeCounters, new: RuntimeCounters) -> RuntimeCounters:
+    """Return what was counted between two readings; a counter that fell started again at zero."""
+    return RuntimeCounters(
+        **{name: _step(getattr(old, name), getattr(new, name)) for name in _NUMBERS},
+        latency={bound: _step(old.latency.get(bound, 0.0), count) for bound, count in new.latency.items()},
+    )
+
+
+def plus(one: RuntimeCounters, other: RuntimeCounters) -> RuntimeCounters:
+    """Return the sum of two counts."""
+    bounds = sorted({*one.latency, *other.latency})
+    return RuntimeCounters(
+        **{name: getattr(one, name) + getattr(other, name) for name in _NUMBERS},
+        latency={bound: one.latency.get(bound, 0.0) + other.latency.get(bound, 0.0) for bound in bounds},
+    )
+
+
+def _step(old: float, new: float) -> float:
+    return new - old if new >= old else new

@@ -1,0 +1,30 @@
+"""A plan carried out: read and checked, judged by pure functions, decided by a pure step, performed by one runner."""
+
+from agt.supervisor.rollout._durations import format_duration, parse_duration
+from agt.supervisor.rollout._plan import Plan, PlanInvalid, load_plan, parse_plan
+from agt.supervisor.rollout._plan_file import Drill, Phase, PlanFile, Route, Rule
+from agt.supervisor.rollout._runner import Rollout
+from agt.supervisor.rollout._shape import Problem
+from agt.supervisor.rollout._state import Event, State, Status
+from agt.supervisor.rollout._verdict import Judgement, Verdict
+
+__all__ = (
+    "Drill",
+    "Event",
+    "Judgement",
+    "Phase",
+    "Plan",
+    "PlanFile",
+    "PlanInvalid",
+    "Problem",
+    "Rollout",
+    "Route",
+    "Rule",
+    "State",
+    "Status",
+    "Verdict",
+    "format_duration",
+    "load_plan",
+    "parse_duration",
+    "parse_plan",
+)

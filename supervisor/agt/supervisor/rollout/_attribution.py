@@ -1,0 +1,88 @@
+"""Whose fault is it? What isn't the candidate's holds the rollout and is not blamed on it.
+
+Three things are not the candidate's fault: a router that doesn't answer, a router that was started anew (what was in
+its memory is gone, and its devices dial in again), and control being sick at the same time (then it is the network,
+the gateway or the devices). While one of them stands, windows start over, so that nothing from that time is ever
+counted against the candidate; the rollout goes on after a clean window, or after `PATIENCE` windows without one, so that
+the rules get to judge a candidate that stays sick.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from agt.supervisor.measure import RouterSeen
+from agt.supervisor.rollout._gates import Look, judge_objective
+from agt.supervisor.rollout._plan import WINDOW_FLOOR_S, Plan
+from agt.supervisor.rollout._state import State
+from agt.supervisor.rollout._verdict import Verdict
+
+SICK_SHARE: Final = 0.01
+"""Control is sick when more than this share of its messages, beyond twice its baseline, goes unanswered."""
+SICK_CHECKS: Final = 5
+"""How many checks back control's health looks; short, so that it is seen no later than the candidate's."""
+SICK_SAMPLES: Final = 20
+"""Fewer messages on control say nothing."""
+PATIENCE: Final = 5
+"""Clean windows' worth of waiting before the rules judge again although no window was clean."""
+UNANSWERED: Final = "unanswered_ratio"
+"""Key of control's unanswered share in the baseline."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something that is not the candidate's fault."""
+
+    source: str
+    """What alerts name: `gateway.sock`, a runtime's name."""
+    reason: str
+
+
+def clean_window_s(plan: Plan) -> float:
+    """Return how long nothing may be wrong before the rollout goes on."""
+    return max(WINDOW_FLOOR_S, 2 * plan.check_interval_s)
+
+
+def find_fault(state: State, seen: tuple[RouterSeen, ...], look: Look) -> Fault | None:
+    """Return the fault of gateway or control that stands at this check, None if there is none."""
+    for router in seen:
+        if router.status is None:
+            return Fault(router.socket, router.error)
+        known = state.routers.get(router.socket)
+        if known and known != router.status.router:
+            return Fault(router.socket, f"{router.socket} was started anew; waits for a clean window")
+        if router.status.generation < state.generation and state.applied_at is not None:
+            return Fault(router.socket, f"{router.socket} fell back to generation {router.status.generation}")
+    share = unanswered_share(look)
+    if share is not None and share > 2 * look.baseline.get(UNANSWERED, 0.0) + SICK_SHARE:
+        return Fault(
+            look.plan.control,
+            f"{look.plan.control} is sick too: {share:.1%} unanswered, so it is not blamed on {look.plan.candidate}",
+        )
+    return None
+
+
+def unanswered_share(look: Look) -> float | None:
+    """Return control's share of missing or overdue replies over the last checks; None where that says nothing."""
+    plan, timeline = look.plan, look.readings.timeline
+    if not look.readings.control_observed:
+        return None
+    start = look.now - max(1.0, SICK_CHECKS * plan.check_interval_s)
+    window = timeline.window(start=max(start, look.since or start), end=look.now)
+    if window is None:
+        return None
+    counters, older = window.of(plan.control), timeline.gauges(plan.control).older_than
+    late = older[min(older)] if older else 0.0
+    answered, missing = counters.observed_replies, counters.observed_missing
+    total = answered + missing + late
+    return (missing + late) / total if total >= SICK_SAMPLES else None
+
+
+def is_clean(state: State, look: Look) -> bool:
+    """Return whether a suspended rollout may go on: a whole window without fault and without a violated objective."""
+    assert state.suspended_since is not None, "only a suspended rollout waits for a clean window"
+    plan = look.plan
+    if look.since is None or look.now - look.since < clean_window_s(plan):
+        return False
+    if look.now - state.suspended_since > PATIENCE * clean_window_s(plan):
+        return True
+    return all(judge_objective(one, look).verdict is not Verdict.FAILED for one in plan.objectives)

@@ -1,0 +1,198 @@
+"""Whether a condition holds: pure functions from readings to verdicts with reasons.
+
+No data is never passed: too few samples are `PENDING`, and messages in flight without a single result are
+`FAILED`. What can't be measured at all is `INCONCLUSIVE`.
+"""
+
+import operator
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from agt.supervisor.measure import Reading, Readings
+from agt.supervisor.records import Alert, at_or_above
+from agt.supervisor.rollout._metrics import METRICS, format_value
+from agt.supervisor.rollout._plan import Plan
+from agt.supervisor.rollout._plan_check import bounds_given
+from agt.supervisor.rollout._plan_file import Bounds, Gate, Objective
+from agt.supervisor.rollout._verdict import Judgement, Verdict, worst
+from agt.supervisor.view import Severity
+
+_COMPARE: Final[dict[str, tuple[Callable[[float, float], bool], str]]] = {
+    "at_least": (operator.ge, ">="),
+    "above": (operator.gt, ">"),
+    "at_most": (operator.le, "<="),
+    "below": (operator.lt, "<"),
+    "equals": (operator.eq, "="),
+}
+_GROWS: Final = ("samples", "shadow_compared")
+"""Counts that only grow: below the wanted number they are pending, not failed."""
+_SHARES: Final = {"p50_seconds": 0.5, "p95_seconds": 0.05, "p99_seconds": 0.01}
+"""Share of messages that may be slower than a latency objective's limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a condition is judged on."""
+
+    plan: Plan
+    readings: Readings
+    now: float
+    since: float | None
+    """Start of every window; None while the phase's route isn't applied."""
+    candidate_since: float | None = None
+    """Start of the error budgets' windows."""
+    alerts: tuple[Alert, ...] = ()
+    """Open ones."""
+    sign_offs: Mapping[str, str] = field(default_factory=dict)
+    baseline: Mapping[str, float] = field(default_factory=dict)
+
+
+def gate_name(gate: Gate) -> str:
+    """Return what the ladder calls a gate."""
+    if gate.name or gate.sign_off:
+        return gate.name or f"sign-off {gate.sign_off}"
+    if gate.objective or gate.alerts:
+        return f"objective {gate.objective}" if gate.objective else f"no {gate.alerts} alert"
+    if gate.against:
+        return f"{gate.metric} against {gate.against}"
+    (key,) = bounds_given(gate)
+    return f"{gate.metric} {_COMPARE[key][1]} {format_value(gate.metric, getattr(gate, key))}"
+
+
+def judge_gate(gate: Gate, look: Look) -> Judgement:
+    """Return how one gate of a phase stands."""
+    if gate.sign_off:
+        by = look.sign_offs.get(gate_name(gate))
+        if by:
+            return Judgement(Verdict.PASSED, f"signed off by {by}")
+        return Judgement(Verdict.PENDING, f"waits for {gate.sign_off}: agt sign-off")
+    return judge(gate, look)
+
+
+def judge(bounds: Bounds, look: Look) -> Judgement:
+    """Return whether a condition holds: objectives are met, a metric is so, no such alert is open."""
+    if bounds.alerts:
+        return _judge_alerts(bounds.alerts, look)
+    if bounds.objective:
+        return _judge_objectives(bounds.objective, look)
+    if bounds.metric == "error_budget_left":
+        return _judge_budget(bounds, look)
+    start = _start(look, bounds.window)
+    if start is None:
+        return Judgement(Verdict.PENDING, "routers have not applied the route yet")
+    runtime = look.plan.control if bounds.runtime == "control" else look.plan.candidate
+    reading = look.readings.read(bounds.metric, runtime, start=start)
+    if bounds.against:
+        return _judge_against(bounds, reading, look, start)
+    return _judge_number(bounds, reading)
+
+
+def judge_objective(objective: Objective, look: Look) -> Judgement:
+    """Return whether the candidate keeps one service level."""
+    start = _start(look, objective.window)
+    if start is None:
+        return Judgement(Verdict.PENDING, f"{objective.name}: routers have not applied the route yet")
+    reading = look.readings.read(objective.metric, look.plan.candidate, start=start)
+    (key,) = bounds_given(objective)
+    judged = compare(objective.metric, key, getattr(objective, key), reading, samples=objective.samples)
+    return Judgement(judged.verdict, f"{objective.name}: {judged.reason}", judged.value, judged.samples)
+
+
+def compare(metric: str, key: str, limit: float, reading: Reading, *, samples: int) -> Judgement:
+    """Return how a reading stands to a limit."""
+    sign = _COMPARE[key][1]
+    if metric not in _GROWS and reading.stuck and reading.samples <= reading.stuck:
+        return Judgement(Verdict.FAILED, f"{reading.stuck} in flight and no results", reading.value, reading.samples)
+    if reading.value is None:
+        verdict = Verdict.INCONCLUSIVE if "observed" in reading.why else Verdict.PENDING
+        return Judgement(verdict, f"{reading.why}, needs {sign} {format_value(metric, limit)}")
+    shown = f"{format_value(metric, reading.value)} of {sign} {format_value(metric, limit)}"
+    holds = _COMPARE[key][0](reading.value, limit)
+    if metric in _GROWS and key in ("at_least", "above") and not holds:
+        return Judgement(Verdict.PENDING, f"{reading.value:,.0f} of {limit:,.0f}", reading.value, round(reading.value))
+    if reading.samples < samples:
+        return Judgement(
+            Verdict.PENDING, f"{reading.samples:,} of {samples:,} samples, {shown}", reading.value, reading.samples
+        )
+    return Judgement(Verdict.PASSED if holds else Verdict.FAILED, shown, reading.value, reading.samples)
+
+
+def budget_left(objective: Objective, look: Look) -> float | None:
+    """Return what is left of an objective's error budget since the candidate carries traffic; None without data.
+
+    1 - (actual error / allowed error): 1 is untouched, below 0 is overspent.
+    """
+    if look.candidate_since is None or METRICS[objective.metric].kind == "count":
+        return None
+    start = max(look.candidate_since, look.now - look.plan.window_s(objective.window))
+    (key,) = bounds_given(objective)
+    limit: float = getattr(objective, key)
+    if objective.metric in _SHARES:
+        slow = look.readings.slow_share(look.plan.candidate, start=start)
+        return None if slow is None else 1.0 - slow / _SHARES[objective.metric]
+    value = look.readings.read(objective.metric, look.plan.candidate, start=start).value
+    if value is None:
+        return None
+    actual, allowed = (1.0 - value, 1.0 - limit) if key in ("at_least", "above") else (value, limit)
+    if allowed <= 0:
+        return 1.0 if actual <= 0 else -1.0
+    return 1.0 - actual / allowed
+
+
+def _judge_alerts(least: Severity, look: Look) -> Judgement:
+    found = [alert for alert in look.alerts if at_or_above(alert.severity, least)]
+    if found:
+        return Judgement(Verdict.FAILED, f"{len(found)} open, the newest: {found[0].message}")
+    return Judgement(Verdict.PASSED, "none open")
+
+
+def _judge_number(bounds: Bounds, reading: Reading) -> Judgement:
+    (key,) = bounds_given(bounds)
+    return compare(bounds.metric, key, getattr(bounds, key), reading, samples=bounds.samples)
+
+
+def _judge_objectives(which: str, look: Look) -> Judgement:
+    if which not in ("all", "any"):
+        return worst(
+            (judge_objective(one, look) for one in look.plan.objectives if one.name == which), empty="no such objective"
+        )
+    judged = [judge_objective(one, look) for one in look.plan.objectives]
+    found = worst(judged, empty="no objectives")
+    if found.verdict is Verdict.PASSED:
+        fewest = min(one.samples for one in judged)
+        return Judgement(Verdict.PASSED, f"all {len(judged)} met over {fewest:,} samples", samples=fewest)
+    return found
+
+
+def _judge_budget(bounds: Bounds, look: Look) -> Judgement:
+    objectives = [one for one in look.plan.objectives if one.metric == "success_ratio"]
+    if not objectives:
+        return Judgement(Verdict.INCONCLUSIVE, "no objective on success_ratio, so there is no error budget")
+    if look.since is None:
+        return Judgement(Verdict.PENDING, "routers have not applied the route yet")
+    left = [value for one in objectives if (value := budget_left(one, look)) is not None]
+    ended = look.readings.read("samples", look.plan.candidate, start=look.candidate_since or look.since)
+    reading = Reading(min(left, default=None), ended.samples, ended.stuck, "" if left else "no messages")
+    return _judge_number(bounds, reading)
+
+
+def _judge_against(bounds: Bounds, reading: Reading, look: Look, start: float) -> Judgement:
+    if bounds.against == "control":
+        other = look.readings.read(bounds.metric, look.plan.control, start=start)
+        if other.value is None:
+            verdict = Verdict.INCONCLUSIVE if "observed" in other.why else Verdict.PENDING
+            return Judgement(verdict, f"nothing to compare with: {other.why}")
+        reference = other.value
+    elif bounds.metric in look.baseline:
+        reference = look.baseline[bounds.metric]
+    else:
+        return Judgement(Verdict.INCONCLUSIVE, "no baseline was kept for this metric")
+    limit = reference * (bounds.ratio if bounds.ratio is not None else 1 + (bounds.plus_percent or 0.0) / 100)
+    judged = compare(bounds.metric, "at_most", limit, reading, samples=bounds.samples)
+    says = f"{judged.reason} ({bounds.against} {format_value(bounds.metric, reference)})"
+    return Judgement(judged.verdict, says, judged.value, judged.samples)
+
+
+def _start(look: Look, window: str) -> float | None:
+    return None if look.since is None else max(look.since, look.now - look.plan.window_s(window))

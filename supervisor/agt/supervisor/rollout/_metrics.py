@@ -1,0 +1,51 @@
+"""The metrics that gates, rules and objectives may name, with what is known about each.
+
+One table, so that `plan check` can refuse what can't be measured, and the formatting is the same in gates, alerts
+and the journal.
+"""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+Kind = Literal["ratio", "seconds", "count"]
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """What a metric is."""
+
+    kind: Kind
+    says: str
+    per_runtime: bool = True
+    """Whether control has it too (only where its replies are observed)."""
+
+
+METRICS: Final[dict[str, Metric]] = {
+    "success_ratio": Metric("ratio", "delivered of all that ended or is slower than the latency limit"),
+    "p50_seconds": Metric("seconds", "median latency"),
+    "p95_seconds": Metric("seconds", "latency that 95 % stay below"),
+    "p99_seconds": Metric("seconds", "latency that 99 % stay below"),
+    "packet_loss": Metric("ratio", "retransmits of all packets sent"),
+    "decode_error_ratio": Metric("ratio", "undecodable packets of all packets sent"),
+    "queue_full_ratio": Metric("ratio", "refused by a full queue of all messages"),
+    "samples": Metric("count", "messages that ended"),
+    "in_flight_slow": Metric("count", "messages in flight for longer than the latency limit"),
+    "error_budget_left": Metric(
+        "ratio", "1 - errors made / errors allowed, of the worst success objective", per_runtime=False
+    ),
+    "incidents": Metric("count", "open incidents", per_runtime=False),
+    "shadow_compared": Metric("count", "shadow comparisons", per_runtime=False),
+    "shadow_differences": Metric("count", "shadow comparisons that differed", per_runtime=False),
+    "legacy_users": Metric("count", "devices that still use the legacy listener", per_runtime=False),
+}
+
+
+def format_value(metric: str, value: float) -> str:
+    """Return the value as people read it: `99.95 %`, `239 ms`, `1,204`."""
+    kind = METRICS[metric].kind
+    if kind == "ratio":
+        percent = value * 100
+        return f"{percent:.0f} %" if percent == round(percent) else f"{percent:.2f} %"
+    if kind == "seconds":
+        return f"{value * 1000:,.0f} ms" if value < 10 else f"{value:.1f} s"
+    return f"{value:,.0f}"

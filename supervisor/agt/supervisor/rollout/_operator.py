@@ -1,0 +1,209 @@
+"""What an operator's action does to the state: pure, as the step is; refusals say what to do instead.
+
+Going back is never refused for being late: it takes no version and asks for no reason. Going forward needs one of
+both: passed gates, or a reason that is recorded with the word `forced`.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from agt.supervisor.actions import Action, ActionName, Refused
+from agt.supervisor.rollout._effects import RaiseAlert, ResolveAlerts, SetRoute
+from agt.supervisor.rollout._engine import (
+    KILL_SWITCH,
+    ROLLBACK,
+    TO_CONTROL,
+    Observation,
+    Step,
+    advance,
+    current_route,
+    enter,
+    gates_passed,
+    go_back,
+    judge_gates,
+    kill,
+    look_of,
+    next_generation,
+)
+from agt.supervisor.rollout._gates import gate_name
+from agt.supervisor.rollout._plan import Plan
+from agt.supervisor.rollout._plan_file import Gate
+from agt.supervisor.rollout._shape import nearest
+from agt.supervisor.rollout._state import TRANSITIONS, Event, NotPossible, State, Status, moved
+
+Handler = Callable[[Plan, State, Observation, Action, float], Step]
+
+_WAY_OUT: Final[dict[Status, str]] = {
+    Status.STARTING: "wait until every router applies the first route",
+    Status.RUNNING: "hold it first",
+    Status.SUSPENDED: "wait for a clean window, or hold it",
+    Status.HELD: "resume it first",
+    Status.ROLLED_BACK: "record a cause first, then resume",
+    Status.CLEARED: "resume it first",
+    Status.KILLED: "lift the kill switch first",
+    Status.COMPLETE: "the plan is done",
+}
+
+
+def operate(plan: Plan, state: State, seen: Observation, action: Action, *, now: float) -> Step:
+    """Return what an operator's action does.
+
+    Raises:
+        Refused: if it can't be done now; the state is as it was.
+    """
+    handler = _HANDLERS.get(action.action)
+    if handler is None:
+        raise Refused("unknown", f"the rollout knows no action {action.action!r}")
+    try:
+        return handler(plan, state, seen, action, now)
+    except NotPossible as error:
+        word = error.status.shown
+        raise Refused("refused", f"{action.action} is not possible: it is {word}", _WAY_OUT[error.status]) from None
+
+
+def is_back(action: Action, percent: float) -> bool:
+    """Return whether the action gives the candidate nothing, so that it needs neither version nor record."""
+    if action.action == "set":
+        return action.percentage is not None and action.percentage <= percent
+    return action.action in ("hold", "rollback", "kill-switch-on")
+
+
+def _who(action: Action) -> str:
+    reason = f": {action.reason}" if action.reason else ""
+    return f"{action.by or 'operator'}{reason}"
+
+
+def _advance(plan: Plan, state: State, seen: Observation, action: Action, now: float) -> Step:
+    gates = judge_gates(plan.phases[state.phase], look_of(plan, state, seen, now=now))
+    if (state.status, Event.ADVANCED) not in TRANSITIONS:
+        raise NotPossible(state.status, Event.ADVANCED)
+    if state.applied_at is None or any(router.status is None for router in seen.routers):
+        raise Refused("refused", "not every router applies the present route", "wait for it")
+    passed = gates_passed(gates)
+    if not passed and not action.reason:
+        open_gates = ", ".join(name for name, judged in gates if judged.verdict)
+        raise Refused("refused", f"gates are open: {open_gates}", "give a reason to force it; it is recorded")
+    by = f"by {_who(action)}" if passed else f"forced by {_who(action)}"
+    return advance(plan, msgspec.structs.replace(state, by_hand=False), seen, now=now, by=by)
+
+
+def _hold(_plan: Plan, state: State, _seen: Observation, action: Action, _now: float) -> Step:
+    if state.status is Status.HELD:
+        return Step(state)
+    says = f"held by {_who(action)}"
+    after = moved(state, Event.HELD, journal=state.journal + 1, reason=says, suspended_since=None)
+    return Step(after, (RaiseAlert("info", "rollout", says),), says, "held")
+
+
+def _resume(plan: Plan, state: State, seen: Observation, action: Action, now: float) -> Step:
+    says = f"resumed by {_who(action)}"
+    if state.status is Status.CLEARED:
+        start = 0 if state.back_from == plan.phases[state.phase].name else state.phase
+        says = f"{says}, from {plan.phases[start].name}"
+        return enter(plan, state, seen, Event.RESUMED, start, now=now, says=says)
+    if state.by_hand or state.generation == 0:
+        return enter(plan, state, seen, Event.RESUMED, state.phase, now=now, says=says)
+    after = moved(state, Event.RESUMED, journal=state.journal + 1, reason="", breaches={}, fired=())
+    return Step(after, (RaiseAlert("info", "rollout", says),), says, "resumed")
+
+
+def _rollback(plan: Plan, state: State, seen: Observation, action: Action, _now: float) -> Step:
+    says = f"rolled back by {_who(action)}"
+    if not action.to or action.to == "control":
+        return go_back(plan, state, seen, to=None, says=says, by="operator")
+    earlier = [phase.name for phase in plan.phases[: state.phase]]
+    if action.to not in earlier:
+        raise Refused("unknown", f"no earlier phase {action.to!r}", nearest(action.to, earlier))
+    return go_back(plan, state, seen, to=earlier.index(action.to), says=says, by="operator")
+
+
+def _kill_on(_plan: Plan, state: State, _seen: Observation, action: Action, _now: float) -> Step:
+    if state.status is Status.KILLED:
+        return Step(state)
+    return kill(state, says=f"killed by {_who(action)}", by="operator")
+
+
+def _kill_off(_plan: Plan, state: State, seen: Observation, action: Action, _now: float) -> Step:
+    says = f"kill switch lifted by {_who(action)}; everything stays on control until a cause is recorded"
+    after = moved(
+        state,
+        Event.KILL_LIFTED,
+        journal=state.journal + 1,
+        generation=next_generation(state, seen),
+        percent=0.0,
+        by_hand=False,
+        applied_at=None,
+        reason=says,
+        back_from=_plan.phases[state.phase].name,
+    )
+    effect = SetRoute(after.journal, after.generation, TO_CONTROL, forward=True, ends_kill=True)
+    notes = (ResolveAlerts(KILL_SWITCH), RaiseAlert("info", "rollout", says))
+    return Step(after, (effect, *notes), says, Event.KILL_LIFTED.value)
+
+
+def _set(plan: Plan, state: State, seen: Observation, action: Action, now: float) -> Step:
+    if action.percentage is None or not 0 <= action.percentage <= 100:
+        raise Refused("invalid", "set needs a percentage from 0 to 100")
+    percent = round(action.percentage, 2)
+    raises = percent > state.percent
+    if raises and state.status is Status.ROLLED_BACK:
+        raise NotPossible(state.status, Event.SET)
+    base = msgspec.structs.replace(current_route(plan, state), percent=percent, default="control", cohort=())
+    route = msgspec.structs.replace(base, shadow="off") if percent == 100 else base
+    says = f"set to {percent:g} % by {_who(action)}"
+    since = state.candidate_since if state.candidate_since is not None or not percent else now
+    after = moved(
+        state,
+        Event.SET,
+        journal=state.journal + 1,
+        generation=next_generation(state, seen),
+        percent=percent,
+        by_hand=True,
+        applied_at=None,
+        breaches={},
+        fired=(),
+        reason=says,
+        candidate_since=since if percent else None,
+    )
+    effect = SetRoute(after.journal, after.generation, route, forward=raises)
+    return Step(after, (effect, RaiseAlert("info", "rollout", says)), says, Event.SET.value)
+
+
+def _sign_off(plan: Plan, state: State, _seen: Observation, action: Action, _now: float) -> Step:
+    gates = {gate_name(gate): gate for gate in plan.phases[state.phase].gate if gate.sign_off}
+    gate: Gate | None = gates.get(action.name) or next(
+        (one for one in gates.values() if one.sign_off == action.name), None
+    )
+    if gate is None:
+        raise Refused(
+            "unknown", f"{plan.phases[state.phase].name} has no sign-off {action.name!r}", nearest(action.name, gates)
+        )
+    if not action.by:
+        raise Refused("invalid", "a sign-off needs a name", "say who signs: --by NAME")
+    says = f"{gate_name(gate)} of {plan.phases[state.phase].name} signed off by {_who(action)}"
+    signed = {**state.sign_offs, gate_name(gate): action.by}
+    after = msgspec.structs.replace(state, journal=state.journal + 1, sign_offs=signed)
+    return Step(after, (RaiseAlert("info", "rollout", says),), says, "signed-off")
+
+
+def _record_cause(_plan: Plan, state: State, _seen: Observation, action: Action, _now: float) -> Step:
+    if not action.reason:
+        raise Refused("invalid", "a cause needs words", "say what went wrong: --reason TEXT")
+    says = f"cause recorded by {_who(action)}; resume to try again"
+    after = moved(state, Event.CAUSE_RECORDED, journal=state.journal + 1, cause=action.reason, reason=says)
+    return Step(after, (ResolveAlerts(ROLLBACK), RaiseAlert("info", "rollout", says)), says, "cause-recorded")
+
+
+_HANDLERS: Final[dict[ActionName, Handler]] = {
+    "advance": _advance,
+    "hold": _hold,
+    "resume": _resume,
+    "rollback": _rollback,
+    "kill-switch-on": _kill_on,
+    "kill-switch-off": _kill_off,
+    "set": _set,
+    "sign-off": _sign_off,
+    "record-cause": _record_cause,
+}

@@ -1,0 +1,100 @@
+"""Performing what a step asks for, and keeping account of every way back with its times."""
+
+from typing import Final
+
+import anyio
+import msgspec
+from anyio.abc import TaskGroup
+
+from agt.supervisor.rollout._effects import Kill, RaiseAlert, ResolveAlerts, SetRoute
+from agt.supervisor.rollout._engine import Step
+from agt.supervisor.rollout._plan import Plan
+from agt.supervisor.rollout._recorder import Recorder
+from agt.supervisor.rollout._state import Event, State
+from agt.supervisor.rollout._way import RouteRefused, Told, Way
+from agt.supervisor.view import RollbackView
+
+ROLLBACKS_MAX: Final = 50
+"""Ways back that are shown; older ones are in the journal."""
+SELECTOR: Final = "selector"
+"""Source of the alert that stands while the selector can't be written."""
+_BACK: Final = (Event.ROLLED_BACK.value, Event.STEPPED_BACK.value, Event.KILLED.value)
+
+
+class Performer:
+    """The effects' hands. Nothing here decides."""
+
+    def __init__(self, plan: Plan, way: Way, recorder: Recorder, group: TaskGroup) -> None:
+        self._plan, self._way, self._recorder, self._group = plan, way, recorder, group
+        self.rollbacks: list[RollbackView] = []
+        """Ways back, oldest first, completed when their moves have settled."""
+
+    async def perform(self, done: Step, *, before: State, at: float) -> Told | None:
+        """Do what a step asks, in its order; return what came of going back, None when it didn't.
+
+        A forward route that can't be written raises an alert; the next check asks for it again.
+        """
+        began, told = anyio.current_time(), None
+        for effect in done.effects:
+            if isinstance(effect, SetRoute):
+                if effect.forward:
+                    await self._forward(effect, at=at)
+                    continue
+                told = await self._way.go_back(effect)
+                self._account(done, told, before=before, at=at, began=began, generation=effect.generation)
+            elif isinstance(effect, Kill):
+                told = await self._way.kill(effect)
+                self._account(done, told, before=before, at=at, began=began, generation=done.state.generation)
+            else:
+                self.alert(effect, at=at)
+        return told
+
+    def alert(self, effect: RaiseAlert | ResolveAlerts, *, at: float) -> None:
+        """Open or resolve alerts."""
+        if isinstance(effect, ResolveAlerts):
+            self._recorder.resolve_alerts(source=effect.source, at=at)
+        else:
+            self._recorder.raise_alert(
+                at=at, severity=effect.severity, source=effect.source, message=effect.message, policy=effect.policy
+            )
+
+    async def _forward(self, effect: SetRoute, *, at: float) -> None:
+        try:
+            await self._way.go_forward(effect)
+        except RouteRefused as error:
+            self.alert(RaiseAlert("degraded", SELECTOR, str(error)), at=at)
+        else:
+            self.alert(ResolveAlerts(SELECTOR), at=at)
+
+    def _account(self, done: Step, told: Told, *, before: State, at: float, began: float, generation: int) -> None:
+        """Begin the account of a way back; `_settle` completes it."""
+        for socket in told.missing:
+            self.alert(RaiseAlert("degraded", SELECTOR, f"{socket} did not confirm to go back"), at=at)
+        if told.latched and done.kind != Event.KILLED.value:
+            self.alert(
+                RaiseAlert("escalate", SELECTOR, "the selector can't be written: renamed it aside, all on control"),
+                at=at,
+            )
+        if done.kind not in _BACK:
+            return
+        stepped = done.kind == Event.STEPPED_BACK.value
+        view = RollbackView(
+            at=at,
+            rule=done.by,
+            from_phase=self._plan.phases[before.phase].name,
+            to_phase=self._plan.phases[done.state.phase].name if stepped else "control",
+            routed_ms=None if told.missing else told.routed_s * 1000,
+        )
+        self.rollbacks = [*self.rollbacks, view][-ROLLBACKS_MAX:]
+        self._group.start_soon(self._settle, view, generation, began)
+
+    async def _settle(self, view: RollbackView, generation: int, began: float) -> None:
+        found = await self._way.settled(generation, began=began)
+        done = msgspec.structs.replace(
+            view,
+            settled_ms=None if found.settled_s is None else found.settled_s * 1000,
+            moved=found.moved,
+            resent=found.resent,
+            indeterminate=found.indeterminate,
+        )
+        self.rollbacks = [done if one is view else one for one in self.rollbacks]

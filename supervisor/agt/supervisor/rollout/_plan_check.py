@@ -1,0 +1,165 @@
+"""The second pass over a plan: whether what it says makes sense, as small functions that each report all they find."""
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from agt.supervisor.rollout._durations import parse_checks, parse_duration
+from agt.supervisor.rollout._metrics import METRICS
+from agt.supervisor.rollout._plan_file import Bounds, Gate, Objective, PlanFile
+from agt.supervisor.rollout._shape import Problem, nearest
+
+NUMBERS: Final = ("at_least", "above", "at_most", "below", "equals")
+"""The keys that compare with a number."""
+
+
+def meaning_problems(plan: PlanFile) -> list[Problem]:
+    """Return everything that contradicts itself or names what isn't there."""
+    return [problem for look in _LOOKS for problem in look(plan)]
+
+
+def bounds_given(bounds: Bounds | Objective) -> list[str]:
+    """Return which of the number keys are set."""
+    return [key for key in NUMBERS if getattr(bounds, key) is not None]
+
+
+def conditions(plan: PlanFile) -> Iterator[tuple[str, Bounds]]:
+    """Yield every condition with its path: gates first, then rules."""
+    for p, phase in enumerate(plan.phase):
+        for g, gate in enumerate(phase.gate):
+            yield f"phase[{p}].gate[{g}]", gate
+    for r, rule in enumerate(plan.rule):
+        yield f"rule[{r}].when", rule.when
+
+
+def _durations(plan: PlanFile) -> Iterator[Problem]:
+    texts = [("checks_every", plan.checks_every)]
+    texts += [(f"phase[{index}].soak", phase.soak) for index, phase in enumerate(plan.phase)]
+    texts += [(f"objective[{index}].window", objective.window) for index, objective in enumerate(plan.objective)]
+    texts += [(f"{path}.window", bounds.window) for path, bounds in conditions(plan) if bounds.window]
+    for path, text in texts:
+        try:
+            if parse_duration(text) <= 0:
+                yield Problem(path, f"{text!r} is no time at all", "write a duration above zero")
+        except ValueError as error:
+            yield Problem(path, str(error))
+    for index, rule in enumerate(plan.rule):
+        try:
+            parse_checks(rule.when.violated_for, check_interval_s=1.0)
+        except ValueError as error:
+            yield Problem(f"rule[{index}].when.violated_for", str(error))
+
+
+def _names(plan: PlanFile) -> Iterator[Problem]:
+    if plan.runtimes.control == plan.runtimes.candidate:
+        yield Problem("runtimes.candidate", f"{plan.runtimes.candidate!r} is control's name too")
+    lists = {
+        "phase": [one.name for one in plan.phase],
+        "rule": [one.name for one in plan.rule],
+        "objective": [one.name for one in plan.objective],
+        "drill": [one.name for one in plan.drill],
+    }
+    for table, names in lists.items():
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                yield Problem(f"{table}[{index}].name", f"{name!r} is there twice")
+    for index, objective in enumerate(plan.objective):
+        if objective.name in {"all", "any"}:
+            yield Problem(f"objective[{index}].name", f"{objective.name!r} has a meaning of its own")
+
+
+def _references(plan: PlanFile) -> Iterator[Problem]:
+    phases = [phase.name for phase in plan.phase]
+    for index, phase in enumerate(plan.phase):
+        if phase.back_to and phase.back_to not in phases[:index]:
+            yield Problem(
+                f"phase[{index}].back_to", f"no earlier phase {phase.back_to!r}", nearest(phase.back_to, phases[:index])
+            )
+    for index, rule in enumerate(plan.rule):
+        for name in rule.phases:
+            if name not in phases:
+                yield Problem(f"rule[{index}].phases", f"no phase {name!r}", nearest(name, phases))
+    objectives = [objective.name for objective in plan.objective]
+    for path, bounds in conditions(plan):
+        known = [*objectives, "all", "any"]
+        if bounds.objective and bounds.objective not in known:
+            yield Problem(f"{path}.objective", f"no objective {bounds.objective!r}", nearest(bounds.objective, known))
+        elif bounds.objective and not objectives:
+            yield Problem(f"{path}.objective", "the plan has no objectives", "add an [[objective]]")
+
+
+def _routes(plan: PlanFile) -> Iterator[Problem]:
+    for index, phase in enumerate(plan.phase):
+        route, path = phase.route, f"phase[{index}].route"
+        if route.default == "candidate" and route.percent:
+            yield Problem(path, "the candidate as default and a percentage contradict each other", "drop one of them")
+        if route.shadow == "candidate" and route.share == 100:
+            yield Problem(f"{path}.shadow", "nothing is left on control to mirror", "shadow = 'control' or 'off'")
+        if abs(route.percent * 100 - round(route.percent * 100)) > 1e-6:
+            yield Problem(f"{path}.percent", f"{route.percent} is finer than 0.01", "round it")
+
+
+def _conditions(plan: PlanFile) -> Iterator[Problem]:
+    for path, bounds in conditions(plan):
+        kinds = [key for key in ("metric", "objective", "alerts", "sign_off") if getattr(bounds, key, None)]
+        if len(kinds) != 1:
+            wanted = (
+                "metric, objective, alerts or sign_off" if isinstance(bounds, Gate) else "metric, objective, alerts"
+            )
+            said = " and ".join(kinds) if kinds else "nothing"
+            yield Problem(path, f"asks for {said}", f"a condition needs exactly one of {wanted}")
+        if bounds.metric:
+            yield from _metric_problems(path, bounds, observed=plan.legacy_observed)
+        elif bounds_given(bounds) or bounds.against:
+            yield Problem(path, "has a bound and no metric", "name the metric")
+
+
+def _metric_problems(path: str, bounds: Bounds, *, observed: bool) -> Iterator[Problem]:
+    metric = METRICS.get(bounds.metric)
+    if metric is None:
+        yield Problem(f"{path}.metric", f"no metric {bounds.metric!r}", nearest(bounds.metric, METRICS))
+        return
+    numbers = bounds_given(bounds)
+    if bounds.against:
+        if numbers or (bounds.ratio is None) == (bounds.plus_percent is None):
+            yield Problem(path, "a comparison needs exactly one of ratio and plus_percent, and no number")
+        if not metric.per_runtime:
+            yield Problem(f"{path}.against", f"{bounds.metric} is not measured by runtime")
+    elif len(numbers) != 1:
+        said = " and ".join(numbers) or "no bound"
+        yield Problem(path, f"{bounds.metric} with {said}", f"give exactly one of {', '.join(NUMBERS)}, or `against`")
+    if not observed and (bounds.against or bounds.runtime == "control") and bounds.metric != "samples":
+        yield Problem(path, "control is not observed, so there is nothing to compare with", "set legacy_observed")
+
+
+def _objectives(plan: PlanFile) -> Iterator[Problem]:
+    for index, objective in enumerate(plan.objective):
+        path = f"objective[{index}]"
+        if objective.metric not in METRICS:
+            yield Problem(f"{path}.metric", f"no metric {objective.metric!r}", nearest(objective.metric, METRICS))
+        elif objective.metric == "error_budget_left":
+            yield Problem(f"{path}.metric", "an error budget is what an objective has, not what it is")
+        if len(bounds_given(objective)) != 1:
+            yield Problem(path, f"give exactly one of {', '.join(NUMBERS)}")
+
+
+def _gates(plan: PlanFile) -> Iterator[Problem]:
+    for index, phase in enumerate(plan.phase):
+        if not phase.gate and index < len(plan.phase) - 1:
+            yield Problem(
+                f"phase[{index}]", f"{phase.name!r} has no gate", "no data must never pass: add a [[phase.gate]]"
+            )
+    for index, rule in enumerate(plan.rule):
+        position = {phase.name: place for place, phase in enumerate(plan.phase)}
+        if rule.then == "previous_phase" and 0 in [position.get(name) for name in rule.phases or position]:
+            yield Problem(f"rule[{index}].phases", "the first phase has none before it", "name the phases it is for")
+
+
+_LOOKS: Final[tuple[Callable[[PlanFile], Iterator[Problem]], ...]] = (
+    _durations,
+    _names,
+    _references,
+    _routes,
+    _conditions,
+    _objectives,
+    _gates,
+)

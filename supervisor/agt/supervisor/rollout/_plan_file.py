@@ -1,0 +1,166 @@
+"""What a plan file may say: the shape, key by key.
+
+These structs are the reference of the format (`docs/reference/plan.md`). Durations stay strings here (`3d`); what
+they mean together with the squeeze is `_plan`'s, whether they make sense together is `_plan_check`'s.
+"""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from agt.supervisor.components import ComponentSpec
+from agt.supervisor.view import Severity
+
+Percent = Annotated[float, Meta(ge=0, le=100)]
+Name = Annotated[str, Meta(min_length=1, max_length=64)]
+Reaction = Literal["rollback", "previous_phase", "hold", "notify"]
+Shadow = Literal["off", "candidate", "control"]
+LegacyListener = Literal["serve", "warn", "refuse"]
+Side = Literal["candidate", "control"]
+
+
+class Strict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Frozen, keyword-only, unknown keys refused."""
+
+
+class Runtimes(Strict, frozen=True, kw_only=True):
+    """The two systems by the names that routers and reports use."""
+
+    control: Name
+    """What carries the traffic today."""
+    candidate: Name
+    """What shall carry it."""
+
+
+class Route(Strict, frozen=True, kw_only=True):
+    """What a phase routes where."""
+
+    percent: Percent = 0.0
+    """Share of the devices that the candidate carries, in steps of 0.01."""
+    cohort: tuple[str, ...] = ()
+    """Devices that the candidate carries whatever the percentage."""
+    shadow: Shadow = "off"
+    """Which runtime gets a copy of the traffic that the other one carries."""
+    legacy_listener: LegacyListener = "serve"
+    """Whether the legacy listener serves, serves and names who still uses it, or refuses them in words."""
+    default: Side = "control"
+    """Where a device goes that nothing else decides; `candidate` takes no percentage."""
+
+    @property
+    def share(self) -> float:
+        """Percentage that the route sends to the candidate."""
+        return 100.0 if self.default == "candidate" else self.percent
+
+
+class Bounds(Strict, frozen=True, kw_only=True):
+    """What a condition compares: exactly one kind, with the keys that belong to it."""
+
+    metric: str = ""
+    """A named metric, compared with a number or with `against`."""
+    at_least: float | None = None
+    above: float | None = None
+    at_most: float | None = None
+    below: float | None = None
+    equals: float | None = None
+    against: Literal["", "control", "baseline"] = ""
+    """Compare with the same metric of control now, or of control as it was before the candidate carried anything."""
+    ratio: Annotated[float, Meta(gt=0)] | None = None
+    """At most so many times the other value."""
+    plus_percent: Annotated[float, Meta(ge=0)] | None = None
+    """At most so many percent above the other value."""
+    runtime: Side = "candidate"
+    """Whose metric it is."""
+    window: str = ""
+    """How far back to look, never further than this phase; empty means the whole phase."""
+    samples: Annotated[int, Meta(ge=0)] = 0
+    """How many samples it takes to decide."""
+    objective: str = ""
+    """`all`, `any` or the name of one objective."""
+    alerts: Severity | None = None
+    """An open alert of this severity or worse."""
+
+
+class Gate(Bounds, frozen=True, kw_only=True):
+    """One condition for leaving a phase."""
+
+    name: str = ""
+    """What the ladder calls it; made from the condition when empty."""
+    sign_off: str = ""
+    """Who has to sign off, as a name or a role."""
+
+
+class When(Bounds, frozen=True, kw_only=True):
+    """When a rule fires: a metric that is so, an objective that is violated, an alert that is open."""
+
+    violated_for: str = "1 check"
+    """How long in a row: `3 checks` or a duration."""
+
+
+class Objective(Strict, frozen=True, kw_only=True):
+    """One service level: a metric of the candidate, a bound and a window."""
+
+    name: Name
+    metric: str
+    at_least: float | None = None
+    above: float | None = None
+    at_most: float | None = None
+    below: float | None = None
+    equals: float | None = None
+    window: str = "30d"
+    """What there is since the phase was routed, at most this."""
+    samples: Annotated[int, Meta(ge=0)] = 20
+    """Fewer samples decide nothing, unless messages are stuck."""
+
+
+class Phase(Strict, frozen=True, kw_only=True):
+    """One rung of the ladder."""
+
+    name: Name
+    route: Route = Route()
+    soak: str
+    """How long routers must have carried this route."""
+    back_to: str = ""
+    """Where `previous_phase` goes from here; the phase before when empty."""
+    gate: tuple[Gate, ...] = ()
+    baseline: bool = False
+    """Keep control's measures at the end of this phase as the baseline."""
+
+
+class Rule(Strict, frozen=True, kw_only=True):
+    """What sends the rollout back, holds it or tells someone."""
+
+    name: Name
+    when: When
+    then: Reaction
+    phases: tuple[str, ...] = ()
+    """Phases in which it applies; empty means all."""
+
+
+class Drill(Strict, frozen=True, kw_only=True):
+    """Something that an operator may try on purpose."""
+
+    name: Name
+    says: str
+    """What it will do, in words."""
+    command: Annotated[tuple[str, ...], Meta(min_length=1)]
+    """Program and arguments; `{python}` and `{run}` are filled in."""
+
+
+class PlanFile(Strict, frozen=True, kw_only=True):
+    """A whole plan, as its file writes it."""
+
+    schema: Literal[1]
+    name: Name
+    runtimes: Runtimes
+    routers: Annotated[tuple[str, ...], Meta(min_length=1, max_length=16)] = ("gateway.sock",)
+    """Sockets of the routers; bare names are in the run directory."""
+    checks_every: str = "1m"
+    """How often routers are asked and rules are judged."""
+    legacy_observed: bool = True
+    """Whether control's replies are observed; without it nothing can be compared with control."""
+    component: tuple[ComponentSpec, ...] = ()
+    objective: tuple[Objective, ...] = ()
+    phase: Annotated[tuple[Phase, ...], Meta(min_length=1, max_length=64)]
+    rule: tuple[Rule, ...] = ()
+    drill: tuple[Drill, ...] = ()

@@ -1,0 +1,139 @@
+"""What the runner writes down: decisions, alerts and samples, and what it does while the disk refuses.
+
+Forward decisions wait here for their record; decisions that went back are already done and are kept in memory until
+they can be written. Every wait is bounded: a disk that hangs must not hang the rules.
+"""
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Final, TypeVar
+
+import anyio
+import anyio.to_thread
+import msgspec
+
+from agt.supervisor.measure import RouterSeen, Timeline
+from agt.supervisor.records import SCHEMA, AlertLedger, Carried, Entry, Journal, Policy, Store, StoreUnavailable
+from agt.supervisor.rollout._soak import Soak
+from agt.supervisor.rollout._state import State
+from agt.supervisor.view import Severity
+
+Result = TypeVar("Result")
+
+RECORD_TIMEOUT_S: Final = 2.0
+"""A record that takes longer counts as refused."""
+BACKLOG_MAX: Final = 256
+"""Decisions that wait to be written; the oldest go when the disk stays full for that long."""
+
+
+class Recorder:
+    """One run directory's records, loaded and kept."""
+
+    def __init__(self, store: Store, journal: Journal, alerts: AlertLedger) -> None:
+        self._store, self._journal, self.alerts = store, journal, alerts
+        self._backlog: deque[Entry] = deque(maxlen=BACKLOG_MAX)
+        self.number = 0
+        """Of the newest durable decision."""
+
+    @classmethod
+    async def open(cls, path: Path) -> "Recorder":
+        """Open the records.
+
+        Raises:
+            StoreUnavailable: if they can't be opened.
+        """
+        store = await anyio.to_thread.run_sync(lambda: Store(path, schema=SCHEMA))
+        return cls(store, Journal(store), await AlertLedger.load(store))
+
+    async def aclose(self) -> None:
+        """Write what waits, then close."""
+        await self.flush()
+        await self._store.aclose()
+
+    @property
+    def trouble(self) -> str:
+        """Why nothing can be written; empty when all is well."""
+        return self._store.trouble
+
+    async def state(self, plan: str) -> State | None:
+        """Return the state that the last durable decision and the last check left; None when this plan never ran."""
+        newest = await self._journal.newest()
+        if newest is None:
+            return None
+        self.number = newest.number
+        progress = await self._journal.progress()
+        body = progress[1] if progress and progress[0] == newest.number else newest.state
+        try:
+            state = msgspec.json.decode(body, type=State)
+        except msgspec.DecodeError as error:
+            raise StoreUnavailable(
+                f"the journal's newest state can't be read: {error}", "was it another version's?"
+            ) from error
+        return state if state.plan == plan else None
+
+    async def past(self, generation: int) -> tuple[Timeline, Soak]:
+        """Return the windows and the soak that earlier checks left."""
+        timeline = Timeline()
+        for socket, sample in await self._journal.samples():
+            timeline.add(socket, sample)
+        return timeline, Soak(await self._journal.carried(generation))
+
+    async def decide(self, entry: Entry) -> int:
+        """Make a forward decision durable and return its number, after everything that waits.
+
+        Raises:
+            StoreUnavailable: if that is impossible now; then it must not be acted on.
+        """
+        waiting = tuple(self._backlog)
+        self.number = await self._bounded(lambda: self._journal.append(*waiting, entry))
+        for _ in waiting:
+            self._backlog.popleft()
+        return self.number
+
+    def done(self, entry: Entry) -> None:
+        """Keep a decision that was already acted on, to be written when the disk takes it."""
+        self._backlog.append(entry)
+
+    async def flush(self) -> bool:
+        """Write what waits; False when the disk refuses."""
+        try:
+            if self._store.trouble:
+                await self._bounded(self._store.check)
+            if waiting := tuple(self._backlog):
+                self.number = await self._bounded(lambda: self._journal.append(*waiting))
+                for _ in waiting:
+                    self._backlog.popleft()
+            return await self._bounded(self.alerts.flush)
+        except StoreUnavailable:
+            return False
+
+    async def observe(
+        self, seen: tuple[RouterSeen, ...], carried: list[Carried], state: State, *, keep_since: float
+    ) -> bool:
+        """Keep what a check saw; False when the disk refuses."""
+        samples = {router.socket: router.sample for router in seen if router.sample is not None}
+        progress = (self.number, msgspec.json.encode(state))
+        try:
+            await self._bounded(
+                lambda: self._journal.observe(samples, carried, progress=progress, keep_since=keep_since)
+            )
+        except StoreUnavailable:
+            return False
+        return True
+
+    def raise_alert(self, *, at: float, severity: Severity, source: str, message: str, policy: Policy) -> None:
+        """Open an alert, in memory at once and on the disk with the next flush."""
+        book = self.alerts.book
+        self.alerts.note(book.raise_alert(at=at, severity=severity, source=source, message=message, policy=policy))
+
+    def resolve_alerts(self, *, source: str, at: float) -> None:
+        """Resolve what a source has open, as far as its policy allows."""
+        self.alerts.note(*self.alerts.book.resolve(source=source, at=at))
+
+    async def _bounded(self, job: Callable[[], Awaitable[Result]]) -> Result:
+        try:
+            with anyio.fail_after(RECORD_TIMEOUT_S):
+                return await job()
+        except TimeoutError:
+            raise StoreUnavailable(f"no record within {RECORD_TIMEOUT_S:g} s", "is the disk hanging?") from None

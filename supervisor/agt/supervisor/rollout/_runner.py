@@ -1,0 +1,318 @@
+"""The runner: asks the routers, lets the pure engine decide, and performs what it says. The only file here that waits.
+
+Theory of operation. One loop checks; operators act beside it. A decision that goes forward is made under a lock,
+becomes durable, and is only then performed; if something went back while the disk was busy, it is dropped. A
+decision that goes back takes no lock: the state changes in the same instant, the routers are told, then it is written
+down. So nothing advances without a record, and nothing that goes back ever waits for one.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import anyio
+import msgspec
+from anyio.abc import TaskStatus
+
+from agt.router import SelectorState
+from agt.supervisor.actions import Action, Refused
+from agt.supervisor.measure import Readings, RequestFailed, RouterSeen, Timeline, scrape_all
+from agt.supervisor.records import Entry, Policy, StoreUnavailable
+from agt.supervisor.rollout._charts import Charts
+from agt.supervisor.rollout._effects import Kill, RaiseAlert, ResolveAlerts, SetRoute, is_forward
+from agt.supervisor.rollout._engine import Observation, Step, fresh, step
+from agt.supervisor.rollout._operator import is_back, operate
+from agt.supervisor.rollout._performer import Performer
+from agt.supervisor.rollout._plan import Plan
+from agt.supervisor.rollout._recorder import Recorder
+from agt.supervisor.rollout._soak import Soak
+from agt.supervisor.rollout._state import State, Status
+from agt.supervisor.rollout._verdict import Judgement
+from agt.supervisor.rollout._views import (
+    add_points,
+    budget_views,
+    drill_views,
+    effect_in_words,
+    gate_views,
+    ledger_views,
+    phase_views,
+    runtime_views,
+)
+from agt.supervisor.rollout._way import Told, Way
+from agt.supervisor.view import Preview, Receipt, Severity
+
+SCRAPE_TIMEOUT_S: Final = 1.0
+"""A router that takes longer to answer counts as silent."""
+STORE: Final = "store"
+"""Source of the alert that stands while nothing can be recorded."""
+
+
+class Rollout:
+    """One plan being carried out on one run directory."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        run: Path,
+        *,
+        on_change: Callable[[], None] = lambda: None,
+        view_version: Callable[[], int] = lambda: 0,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Prepare a rollout; nothing happens before `run`.
+
+        Args:
+            plan: What to carry out, at its speed.
+            run: The run directory, with the routers' sockets, the selector and the records.
+            on_change: Called whenever `sections` would answer something new.
+            view_version: Version of the newest view that operators may have seen.
+            clock: Seconds since the epoch.
+        """
+        self.plan = plan
+        self._way, self._path = Way(plan, run), run / "records.sqlite"
+        self._on_change, self._view_version, self._clock = on_change, view_version, clock
+        self._state = fresh(plan, now=clock())
+        self._timeline, self._soak, self._charts = Timeline(), Soak(), Charts()
+        self._recorder: Recorder | None = None
+        self._performer: Performer | None = None
+        self._forward = anyio.Lock()
+        self._seen = self._observation((), clock())
+        self._gates: tuple[tuple[str, Judgement], ...] = ()
+        self._carried_before: dict[str, float] = {}
+        self._runtimes = runtime_views(plan, self._seen, now=clock())
+        self._stale_before = 0
+
+    @property
+    def state(self) -> State:
+        """The present state; frozen."""
+        return self._state
+
+    async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Load the records, then check until cancelled.
+
+        Raises:
+            StoreUnavailable: if the records can't be opened; nothing was changed then.
+        """
+        recorder = self._recorder = await Recorder.open(self._path)
+        try:
+            self._state = await recorder.state(self.plan.name) or self._state
+            self._timeline, self._soak = await recorder.past(self._state.generation)
+            async with anyio.create_task_group() as group:
+                self._performer = Performer(self.plan, self._way, recorder, group)
+                task_status.started()
+                while True:
+                    began = anyio.current_time()
+                    await self.check()
+                    await anyio.sleep(max(0.0, self.plan.check_interval_s - (anyio.current_time() - began)))
+        finally:
+            self._performer = None
+            await recorder.aclose()
+
+    async def check(self) -> None:
+        """Ask every router once, decide, and do it."""
+        timeout_s = min(5.0, max(SCRAPE_TIMEOUT_S, self.plan.check_interval_s))
+        routers = await scrape_all(self._way.sockets, at=self._clock(), timeout_s=timeout_s)
+        now = self._clock()
+        for router in routers:
+            if router.sample is not None:
+                self._timeline.add(router.socket, router.sample)
+            else:
+                self._timeline.forget(router.socket)
+        await self._remember(routers, now)
+        self._seen = self._observation(routers, now)
+        done = step(self.plan, self._state, self._seen, now=now)
+        self._gates = done.gates
+        if any(is_forward(effect) for effect in done.effects):
+            async with self._forward:
+                await self._try_forward(step(self.plan, self._state, self._seen, now=now))
+        else:
+            await self._perform_now(done)
+        self._runtimes = runtime_views(self.plan, self._seen, now=now)
+        add_points(self._charts, self._runtimes)
+        self._on_change()
+
+    async def act(self, action: Action) -> Receipt:
+        """Do what an operator asks.
+
+        Raises:
+            Refused: if it can't be done; then nothing was changed.
+        """
+        self._parts()
+        if is_back(action, self._state.percent) or action.action in ("sign-off", "record-cause"):
+            told = await self._perform_now(self._operate(action))
+        else:
+            self._check_version(action)
+            async with self._forward:
+                try:
+                    told = await self._go_forward(self._operate(action))
+                except StoreUnavailable as error:
+                    raise Refused("unavailable", str(error), "nothing goes forward without a record") from error
+        self._on_change()
+        state = self._state
+        return Receipt(
+            action=action.action,
+            says=state.reason or f"{self.plan.phases[state.phase].name} at {state.percent:g} %",
+            version=self._view_version(),
+            routed_ms=told.routed_s * 1000 if told else None,
+            missing=told.missing if told else (),
+        )
+
+    async def preview(self, action: Action) -> Preview:
+        """Say what an action would do, and change nothing.
+
+        Raises:
+            Refused: if it could not be done now.
+        """
+        done = self._operate(action)
+        percent, moves, unconfirmed = done.state.percent, 0, 0
+        says = f"{done.says or 'changes nothing'}; stays at {percent:g} %"
+        if any(isinstance(effect, SetRoute | Kill) for effect in done.effects):
+            leaves = self.plan.candidate if percent < self._state.percent else self.plan.control
+            try:
+                moves, unconfirmed = await self._way.preview(percent)
+                says = effect_in_words(moves, unconfirmed, percent=percent, leaves=leaves)
+            except RequestFailed as error:
+                says = f"goes to {percent:g} %; how many devices move can't be said: {error}"
+        return Preview(
+            action=action.action, says=says, moves=moves, unconfirmed=unconfirmed, version=self._view_version()
+        )
+
+    def raise_alert(self, severity: Severity, source: str, message: str, policy: Policy = "auto-resolve") -> None:
+        """Put an alert of another part (a component, say) into the ledger; ignored while the rollout isn't running."""
+        if self._performer is not None:
+            self._performer.alert(RaiseAlert(severity, source, message, policy), at=self._clock())
+
+    def resolve_alerts(self, source: str) -> None:
+        """Resolve what a source has open."""
+        if self._performer is not None:
+            self._performer.alert(ResolveAlerts(source), at=self._clock())
+
+    def sections(self) -> dict[str, Any]:
+        """Return the sections of `View` that the rollout knows."""
+        plan, state, seen = self.plan, self._state, self._seen
+        phase, now = plan.phases[state.phase], self._clock()
+        return {
+            "plan": plan.name,
+            "status": state.status.shown,
+            "reason": state.reason,
+            "phase": phase.name,
+            "squeeze": plan.squeeze,
+            "percentage": state.percent,
+            "kill_switch": state.status is Status.KILLED,
+            "selector_generation": state.generation,
+            "phases": phase_views(plan, state, carried_s=seen.carried_s, carried_before=self._carried_before),
+            "gates": gate_views(self._gates, phase, left_s=plan.soak_s(phase) - seen.carried_s),
+            "runtimes": self._runtimes,
+            "history": self._charts.history(),
+            "budgets": budget_views(plan, state, seen, now=now),
+            "alerts": tuple(alert.shown() for alert in self._recorder.alerts.book.newest()) if self._recorder else (),
+            "rollbacks": tuple(self._performer.rollbacks) if self._performer else (),
+            "ledger": ledger_views(plan, seen.routers),
+            "drills": drill_views(plan),
+        }
+
+    def _operate(self, action: Action) -> Step:
+        return operate(self.plan, self._state, self._seen, action, now=self._clock())
+
+    async def _try_forward(self, done: Step) -> None:
+        """Go forward at a check; what is refused now is decided anew at the next one."""
+        try:
+            await self._go_forward(done)
+        except (StoreUnavailable, Refused) as error:
+            self.raise_alert("degraded", STORE, f"not advancing: {error}")
+
+    async def _go_forward(self, done: Step) -> Told | None:
+        """Record a decision, then perform it; drop it when something went back meanwhile."""
+        before = self._state
+        if not (done.decided and any(is_forward(effect) for effect in done.effects)):
+            return await self._perform_now(done)
+        recorder, performer = self._parts()
+        number = await recorder.decide(self._entry(done))
+        if self._state is not before:
+            raise Refused("stale", "the rollout went back while this was being recorded")
+        self._assign(replace(done, state=msgspec.structs.replace(done.state, journal=number)))
+        return await performer.perform(done, before=before, at=self._clock())
+
+    async def _perform_now(self, done: Step) -> Told | None:
+        """Take a step that needs no record first: change the state, act, then write it down."""
+        before = self._state
+        recorder, performer = self._parts()
+        self._assign(done)
+        told = await performer.perform(done, before=before, at=self._clock())
+        if done.decided:
+            recorder.done(self._entry(done))
+            await recorder.flush()
+        return told
+
+    def _assign(self, done: Step) -> None:
+        """Make a step's state the present one; the only place that does."""
+        if done.state.phase != self._state.phase:
+            self._carried_before[self.plan.phases[self._state.phase].name] = self._seen.carried_s
+        if done.decided:
+            self._stale_before = self._view_version() + 1
+        self._state = done.state
+
+    def _entry(self, done: Step) -> Entry:
+        numbers = {
+            "carried_s": self._seen.carried_s,
+            "gates": [
+                {"name": name, "verdict": judged.verdict.word, "reason": judged.reason, "samples": judged.samples}
+                for name, judged in self._gates
+            ],
+        }
+        state = msgspec.json.encode(done.state)
+        return Entry(
+            at=self._clock(), kind=done.kind, says=done.says, numbers=msgspec.json.encode(numbers), state=state
+        )
+
+    def _check_version(self, action: Action) -> None:
+        if action.version is None:
+            raise Refused("stale", f"{action.action} needs the version of the view it is based on")
+        if action.version < self._stale_before:
+            raise Refused("stale", "something was decided since that view", "look again")
+
+    async def _remember(self, routers: tuple[RouterSeen, ...], now: float) -> None:
+        """Keep what was seen, and say so when the disk refuses."""
+        recorder, performer = self._parts()
+        carried = self._soak.observe(routers, generation=self._state.generation)
+        since = now - self.plan.longest_window_s
+        kept = await recorder.observe(routers, carried, self._state, keep_since=since)
+        if not kept:
+            why = f"records can't be written, nothing advances: {recorder.trouble}"
+            performer.alert(RaiseAlert("degraded", STORE, why), at=now)
+        if await recorder.flush() and kept:
+            performer.alert(ResolveAlerts(STORE), at=now)
+
+    def _observation(self, routers: tuple[RouterSeen, ...], now: float) -> Observation:
+        reading = self._way.read()
+        selector = reading.selector
+        statuses = [router.status for router in routers if router.status is not None]
+        alerts = tuple(self._recorder.alerts.book.open_at("warn")) if self._recorder else ()
+        state = self._state
+        return Observation(
+            routers=routers,
+            readings=Readings(
+                timeline=self._timeline,
+                now=now,
+                control=self.plan.control,
+                latency_limit_s=self.plan.latency_limit_s,
+                control_observed=self.plan.file.legacy_observed,
+                signals={
+                    "incidents": float(sum(alert.source == "incident" for alert in alerts)),
+                    "legacy_users": float(sum(len(status.legacy_users) for status in statuses)),
+                },
+            ),
+            carried_s=self._soak.carried_s(state.generation, self._way.sockets),
+            selector_generation=selector.generation if selector else 0,
+            selector_percent=selector.percentage if selector else 0.0,
+            killed=reading.state is SelectorState.KILLED
+            or any(status.killed and status.generation >= state.generation for status in statuses),
+            alerts=alerts,
+        )
+
+    def _parts(self) -> tuple[Recorder, Performer]:
+        if self._recorder is None or self._performer is None:
+            raise Refused("unavailable", "the rollout is not running", "start it: agt up")
+        return self._recorder, self._performer

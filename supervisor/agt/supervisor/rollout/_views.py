@@ -1,0 +1,148 @@
+"""What the engine knows, as the sections of the view: words and numbers, no behaviour."""
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from agt.supervisor.measure import RouterSeen
+from agt.supervisor.rollout._charts import Charts
+from agt.supervisor.rollout._durations import format_duration
+from agt.supervisor.rollout._engine import Observation, look_of
+from agt.supervisor.rollout._gates import budget_left
+from agt.supervisor.rollout._metrics import METRICS, format_value
+from agt.supervisor.rollout._plan import Plan
+from agt.supervisor.rollout._plan_file import Phase, Route
+from agt.supervisor.rollout._state import State, Status
+from agt.supervisor.rollout._verdict import Judgement
+from agt.supervisor.view import BudgetView, DrillView, GateView, LedgerView, PhaseState, PhaseView, RuntimeView
+
+SHOWN_CHECKS: Final = 10
+"""How many checks back the figures of a runtime look, so that they move without jumping."""
+_LEDGER_KEYS: Final = ("accepted", "delivered", "written", "not_delivered", "indeterminate", "resends")
+
+
+def phase_views(
+    plan: Plan, state: State, *, carried_s: float, carried_before: dict[str, float]
+) -> tuple[PhaseView, ...]:
+    """Return the ladder."""
+    return tuple(
+        PhaseView(
+            name=phase.name,
+            state=_phase_state(state, phase.name, index),
+            percent=phase.route.share,
+            soak_s=plan.soak_s(phase),
+            carried_s=carried_s if index == state.phase else carried_before.get(phase.name, 0.0),
+            planned=phase.soak,
+            note=_note(phase.route),
+        )
+        for index, phase in enumerate(plan.phases)
+    )
+
+
+def gate_views(gates: Iterable[tuple[str, Judgement]], phase: Phase, *, left_s: float) -> tuple[GateView, ...]:
+    """Return the gates of the active phase."""
+    metrics = [gate.metric for gate in phase.gate]
+    return tuple(
+        GateView(
+            name=name,
+            verdict=judged.verdict.word,
+            reason=judged.reason
+            if left_s <= 0 or judged.verdict
+            else f"{judged.reason}; {format_duration(left_s)} to go",
+            value=format_value(metric, judged.value) if metric in METRICS and judged.value is not None else "",
+            samples=judged.samples,
+        )
+        for (name, judged), metric in zip(gates, metrics, strict=True)
+    )
+
+
+def runtime_views(plan: Plan, seen: Observation, *, now: float) -> tuple[RuntimeView, ...]:
+    """Return both runtimes over the last checks."""
+    devices = {name: _devices(seen.routers, name) for name in (plan.control, plan.candidate)}
+    total = sum(devices.values())
+    return tuple(
+        _runtime_view(plan, seen, name, devices[name], total, now=now) for name in (plan.control, plan.candidate)
+    )
+
+
+def budget_views(plan: Plan, state: State, seen: Observation, *, now: float) -> tuple[BudgetView, ...]:
+    """Return what is left of each objective's budget."""
+    look = look_of(plan, state, seen, now=now)
+    return tuple(BudgetView(objective=one.name, left=budget_left(one, look)) for one in plan.objectives)
+
+
+def ledger_views(plan: Plan, routers: Iterable[RouterSeen]) -> tuple[LedgerView, ...]:
+    """Return what became of every message, added over the routers."""
+    found = [router.status for router in routers if router.status is not None]
+    views = []
+    for name in (plan.control, plan.candidate):
+        sums = {key: sum(int(one.ledger.get(name, {}).get(key, 0)) for one in found) for key in _LEDGER_KEYS}
+        in_flight = sum(int(one.runtimes.get(name, {}).get("in_flight", 0)) for one in found)
+        views.append(LedgerView(runtime=name, in_flight=in_flight, **sums))
+    return tuple(views)
+
+
+def drill_views(plan: Plan) -> tuple[DrillView, ...]:
+    """Return what an operator may try on purpose."""
+    return tuple(DrillView(name=drill.name, says=drill.says) for drill in plan.drills)
+
+
+def effect_in_words(moves: int, unconfirmed: int, *, percent: float, leaves: str) -> str:
+    """Return the sentence that an operator confirms."""
+    if not moves:
+        return f"goes to {percent:g} %; moves no device"
+    devices = "1 device" if moves == 1 else f"{moves:,} devices"
+    if not unconfirmed:
+        return f"moves {devices}; every command on the way is accounted for"
+    commands = "1 command" if unconfirmed == 1 else f"{unconfirmed:,} commands"
+    return f"moves {devices}; up to {commands} on {leaves} can't be confirmed"
+
+
+def add_points(charts: Charts, runtimes: Iterable[RuntimeView]) -> None:
+    """Put one point for each runtime's p99 and rate on the charts."""
+    for view in runtimes:
+        charts.add(f"{view.name} p99", view.p99_s)
+        charts.add(f"{view.name} rate", view.rate)
+
+
+def _runtime_view(plan: Plan, seen: Observation, name: str, devices: int, total: int, *, now: float) -> RuntimeView:
+    start = now - max(2.0, SHOWN_CHECKS * plan.check_interval_s)
+    readings, window = seen.readings, seen.readings.timeline.window(start=start, end=now)
+    counters = window.of(name) if window else None
+    values: dict[str, Any] = {
+        key: readings.read(metric, name, start=start).value
+        for key, metric in (("success", "success_ratio"), ("p50_s", "p50_seconds"), ("p99_s", "p99_seconds"))
+    }
+    control = name == plan.control
+    return RuntimeView(
+        name=name,
+        role="control" if control else "candidate",
+        devices=devices,
+        share=devices / total if total else 0.0,
+        observed=control and readings.control_observed,
+        rate=counters.accepted / window.seconds if window and counters and window.seconds else 0.0,
+        in_flight=round(readings.timeline.gauges(name).in_flight),
+        **values,
+    )
+
+
+def _devices(routers: Iterable[RouterSeen], runtime: str) -> int:
+    return sum(int(one.status.runtimes.get(runtime, {}).get("devices", 0)) for one in routers if one.status)
+
+
+def _phase_state(state: State, name: str, index: int) -> PhaseState:
+    if name == state.back_from and state.status in (Status.ROLLED_BACK, Status.CLEARED):
+        return "rolled-back"
+    if index < state.phase or state.status is Status.COMPLETE:
+        return "done"
+    return "active" if index == state.phase else "pending"
+
+
+def _note(route: Route) -> str:
+    notes = []
+    if route.shadow != "off":
+        notes.append("shadow" if route.shadow == "candidate" else "shadows control")
+    if route.legacy_listener != "serve":
+        notes.append(f"legacy {route.legacy_listener}s")
+    if route.cohort:
+        notes.append(f"{len(route.cohort)} by name")
+    return ", ".join(notes)

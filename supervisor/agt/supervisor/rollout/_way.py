@@ -1,0 +1,230 @@
+"""The way to the routers: the selector file for going forward, their own sockets for going back.
+
+Forward: the file is written by compare-and-swap, and routers read it. Back: every router is told at once over its
+socket, then the file is written; when the disk refuses it, the selector is renamed aside, which needs no space and
+sends everything to control. Whatever is asked for twice is done once: a file that has the generation is left alone.
+"""
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+import anyio
+import anyio.to_thread
+import msgspec
+
+from agt.router import (
+    GenerationConflict,
+    RouterError,
+    Runtimes,
+    Selector,
+    SelectorFile,
+    SelectorKilled,
+    SelectorReading,
+    format_selector,
+)
+from agt.supervisor.measure import RequestFailed, RouterStatus, request
+from agt.supervisor.rollout._effects import Kill, SetRoute
+from agt.supervisor.rollout._plan import Plan
+from agt.supervisor.rollout._plan_file import Route
+
+TELL_TIMEOUT_S: Final = 2.0
+"""How long a router may take to confirm that it goes back."""
+SETTLE_TIMEOUT_S: Final = 15.0
+"""How long we watch a router's moves settle."""
+SETTLE_POLL_S: Final = 0.02
+CONFLICTS_MAX: Final = 3
+"""How often going back reads the file again when somebody wrote it first, before it is renamed aside."""
+
+
+class RouteRefused(Exception):
+    """Raised when a forward route could not be written; nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What came of telling the routers to go back."""
+
+    routed_s: float
+    """Until the last router's confirmation."""
+    missing: tuple[str, ...] = ()
+    """Sockets that did not confirm."""
+    latched: bool = False
+    """Whether the selector was renamed aside, so that everything stays on control."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What became of the messages that were on the way."""
+
+    settled_s: float | None
+    """Until the last router had settled its moves; None when that didn't happen in time."""
+    moved: int = 0
+    resent: int = 0
+    indeterminate: int = 0
+
+
+class Way:
+    """The selector file and the routers of one run."""
+
+    def __init__(self, plan: Plan, run: Path) -> None:
+        self._plan = plan
+        self._runtimes = Runtimes(control=plan.control, candidate=plan.candidate)
+        self._file = SelectorFile(run / "selector.toml", runtimes=self._runtimes)
+        self._last = Selector(runtimes=self._runtimes)
+        self.sockets = {name: run / name for name in plan.routers}
+        """Where each router listens."""
+
+    def read(self) -> SelectorReading:
+        """Return what the selector file says now."""
+        reading = self._file.read()
+        if reading.selector is not None:
+            self._last = reading.selector
+        return reading
+
+    async def go_forward(self, effect: SetRoute) -> None:
+        """Write a route that gives the candidate more.
+
+        Raises:
+            RouteRefused: if the disk or another writer was against it.
+        """
+        reading = self.read()
+        found = self._last if reading.selector is not None else self._killed_or_fresh(effect)
+        if reading.selector is not None and found.generation >= effect.generation:
+            return
+        selector = self._selector(effect, found)
+        try:
+            await anyio.to_thread.run_sync(
+                lambda: self._file.write(selector, expected=found.generation, after_kill=effect.ends_kill)
+            )
+        except RouterError as error:
+            raise RouteRefused(str(error)) from error
+
+    async def go_back(self, effect: SetRoute) -> Told:
+        """Tell every router at once, then write the file; never raises."""
+        began = anyio.current_time()
+        selector = self._selector(effect, self._last)
+        body = format_selector(selector).encode()
+        missing = await self._tell("/selector", body)
+        routed_s = anyio.current_time() - began
+        latched = await anyio.to_thread.run_sync(lambda: self._write_back(selector))
+        return Told(routed_s, missing, latched)
+
+    async def kill(self, effect: Kill) -> Told:
+        """Tell every router to kill, then rename the selector aside; never raises."""
+        began = anyio.current_time()
+        missing = await self._tell(f"/kill?reason={quote(effect.reason[:200])}", b"")
+        routed_s = anyio.current_time() - began
+        latched = await anyio.to_thread.run_sync(self._file.kill)
+        return Told(routed_s, missing, latched)
+
+    async def settled(self, generation: int, *, began: float) -> Settled:
+        """Wait until the routers have settled their moves to a generation; `began` is the loop's clock."""
+        statuses: dict[str, RouterStatus] = {}
+        with anyio.move_on_after(SETTLE_TIMEOUT_S):
+            while not _all_settled(statuses, self.sockets, generation):
+                await self._each(lambda name, path: self._ask_status(name, path, statuses))
+                await anyio.sleep(SETTLE_POLL_S)
+        done = _all_settled(statuses, self.sockets, generation)
+        moves = [status.moves for status in statuses.values()]
+        return Settled(
+            anyio.current_time() - began if done else None,
+            *(sum(int(one.get(key) or 0) for one in moves) for key in ("moved", "resent", "indeterminate")),
+        )
+
+    async def preview(self, percent: float) -> tuple[int, int]:
+        """Return how many devices a percentage would move, and how many messages could not be confirmed.
+
+        Raises:
+            RequestFailed: if a router doesn't answer.
+        """
+        moves = unconfirmed = 0
+        for path in self.sockets.values():
+            answer = await request(path, "GET", f"/preview?percentage={percent:g}", timeout_s=TELL_TIMEOUT_S)
+            if not answer.ok:
+                raise RequestFailed(path, f"answers {answer.status} to a preview")
+            try:
+                found = msgspec.json.decode(answer.body, type=_RoutePreview)
+            except msgspec.DecodeError as error:
+                raise RequestFailed(path, f"answers a preview that can't be read: {error}") from error
+            moves, unconfirmed = moves + found.moves, unconfirmed + found.unconfirmed
+        return moves, unconfirmed
+
+    def _selector(self, effect: SetRoute, base: Selector) -> Selector:
+        return base.with_route(**_keys(effect.route, self._plan)).at_generation(effect.generation)
+
+    def _killed_or_fresh(self, effect: SetRoute) -> Selector:
+        killed = self._file.killed_selector() if effect.ends_kill else None
+        return killed or Selector(runtimes=self._runtimes)
+
+    def _write_back(self, selector: Selector) -> bool:
+        """Write the file that routers already follow; rename it aside when that fails. True when renamed."""
+        for _ in range(CONFLICTS_MAX):
+            present = self._file.read().selector
+            found = present.generation if present else 0
+            try:
+                self._file.write(selector.at_generation(max(selector.generation, found + 1)), expected=found)
+            except GenerationConflict:
+                continue
+            except SelectorKilled:
+                return True
+            except RouterError:
+                break
+            return False
+        self._file.kill()
+        return True
+
+    async def _tell(self, target: str, body: bytes) -> tuple[str, ...]:
+        missing: list[str] = []
+
+        async def tell(name: str, path: Path) -> None:
+            try:
+                answer = await request(path, "POST", target, body=body, timeout_s=TELL_TIMEOUT_S)
+            except RequestFailed:
+                missing.append(name)
+            else:
+                if not answer.ok:
+                    missing.append(name)
+
+        await self._each(tell)
+        return tuple(sorted(missing))
+
+    async def _ask_status(self, name: str, path: Path, statuses: dict[str, RouterStatus]) -> None:
+        try:
+            answer = await request(path, "GET", "/status", timeout_s=TELL_TIMEOUT_S)
+            statuses[name] = msgspec.json.decode(answer.body, type=RouterStatus)
+        except (RequestFailed, msgspec.DecodeError):
+            statuses.pop(name, None)
+
+    async def _each(self, job: Callable[[str, Path], Coroutine[Any, Any, None]]) -> None:
+        async with anyio.create_task_group() as group:
+            for name, path in self.sockets.items():
+                group.start_soon(job, name, path)
+
+
+class _RoutePreview(msgspec.Struct, frozen=True):
+    moves: int = 0
+    unconfirmed: int = 0
+
+
+def _all_settled(statuses: dict[str, RouterStatus], sockets: dict[str, Path], generation: int) -> bool:
+    return len(statuses) == len(sockets) and all(
+        not status.moves.get("moving") if status.killed else status.settled_generation >= generation
+        for status in statuses.values()
+    )
+
+
+def _keys(route: Route, plan: Plan) -> dict[str, object]:
+    """Return the keys of `[runtime]` that a route stands for."""
+    by_default = route.default == "candidate"
+    return {
+        "default": plan.candidate if by_default else plan.control,
+        "enabled": bool(route.share or route.cohort),
+        "cohort": route.cohort,
+        "percentage": None if by_default else route.percent,
+        "shadow": route.shadow,
+        "legacy_listener": route.legacy_listener,
+        "kill_switch": False,
+    }
