@@ -73,13 +73,17 @@ def _read_hello(kind: int, payload: bytes) -> Hello:
 class NativeAcceptor:
     """The links of everyone who dials us, by the name they give; bounded."""
 
-    def __init__(self, name: str, *, rng: "Random", config: NativeConfig | None = None) -> None:
+    def __init__(
+        self, name: str, *, rng: "Random", config: NativeConfig | None = None, generation_floor: int = 0
+    ) -> None:
         """Make an acceptor that remembers nobody yet.
 
         Args:
             name: who we are as a sender.
             rng: draws epochs and memory tokens.
             config: limits and waits, for each link too.
+            generation_floor: a number no lower than any generation that an earlier acceptor of this name gave, so
+                that generations rise over restarts; the seconds since 1970, say.
 
         Raises:
             msgspec.ValidationError: when a number of the configuration is out of range.
@@ -87,6 +91,7 @@ class NativeAcceptor:
         self._name = name
         self._rng = rng
         self._config = checked(config if config is not None else NativeConfig())
+        self._generation_floor = generation_floor
         self._links: OrderedDict[str, NativeLink] = OrderedDict()
 
     def __len__(self) -> int:
@@ -114,7 +119,13 @@ class NativeAcceptor:
         link = self._links.get(hello.name)
         if link is None:
             self._make_room()
-            link = NativeLink(self._name, rng=self._rng, config=self._config, role=Role.ACCEPTING)
+            link = NativeLink(
+                self._name,
+                rng=self._rng,
+                config=self._config,
+                role=Role.ACCEPTING,
+                generation_floor=self._generation_floor,
+            )
         refusal = link.refusal(hello)
         if refusal is not None:
             raise Refused(refusal.text, AwayCode(refusal.code))
@@ -133,4 +144,5 @@ class NativeAcceptor:
         idle = next((name for name, link in self._links.items() if link.idle), None)
         if idle is None:
             raise Refused(f"{self._config.max_senders} senders are remembered already", AwayCode.TOO_MANY_SENDERS)
-        del self._links[idle]
+        # Numbers must rise for the forgotten, too.
+        self._generation_floor = max(self._generation_floor, self._links.pop(idle).generation)

@@ -1,51 +1,44 @@
 """Who owns a sender's name: the newest process that claimed it and has shown that it is alive.
 
-The acceptor gives each claim the next generation. A claim counts only when the claimant has answered our welcome:
-a hello that sat in the network while its process died must not shut out the process that replaced it. Once a claim
-counts, the incarnation that held the name before is fenced and never admitted again; so is whoever comes with an
-older generation than the holder came with, which still tells old from new after this memory was lost.
+Each incarnation of a sender gets a number at its first claim, its generation, and brings it along from then on; the
+numbers only rise. Once a claim counts, whoever brings a lower number is an older process and is refused for good. A
+claim counts only when the claimant has answered our welcome: a hello that sat in the network while its process died
+must not shut out the process that replaced it.
 """
-
-from collections import deque
-from typing import Final
-
-FENCED_MAX: Final = 16
-"""Former incarnations remembered; older ones are recognised by their generation."""
 
 
 class Claims:
     """The claims on one sender's name."""
 
-    __slots__ = ("_brought", "_claimed_with", "_fenced", "_holder", "_holder_generation", "claimant", "generation")
+    __slots__ = ("_claimant", "_highest", "_holder", "_holder_generation", "generation")
 
-    def __init__(self) -> None:
+    def __init__(self, floor: int = 0) -> None:
+        """Start without a holder.
+
+        Args:
+            floor: no lower than any number that was given before this memory began.
+        """
         self.generation = 0
-        """The number of the latest claim."""
-        self.claimant = 0
-        """The incarnation that made it."""
-        self._claimed_with = 0
+        """The number of the latest claimant."""
+        self._highest = floor
+        self._claimant = 0
         self._holder = 0
         self._holder_generation = 0
-        self._brought = 0
-        self._fenced: deque[int] = deque(maxlen=FENCED_MAX)
 
     def refuses(self, epoch: int, brought: int) -> bool:
-        """Whether this incarnation, bringing the last generation that it was given, is older than the holder."""
-        if epoch in self._fenced:
-            return True
-        if epoch == self._holder:
-            # The holder itself has at least the generation it answered; less comes from a connection it has left.
-            return brought < self._holder_generation
-        return 0 < brought < self._brought
+        """Whether this incarnation, bringing the number it was given or 0, is older than the holder."""
+        return epoch != self._holder and 0 < brought < self._holder_generation
 
     def claim(self, epoch: int, brought: int) -> int:
-        """Take in a claim and return its generation, higher than any given or seen before."""
-        self.generation = max(self.generation, brought) + 1
-        self.claimant, self._claimed_with = epoch, brought
+        """Take in a claim and return the claimant's generation."""
+        if epoch == self._holder:
+            self.generation = self._holder_generation
+        else:
+            self.generation = brought or self._highest + 1
+            self._highest = max(self._highest, self.generation)
+        self._claimant = epoch
         return self.generation
 
     def confirm(self) -> None:
         """Let the latest claim count: its claimant has answered."""
-        if self._holder not in (0, self.claimant):
-            self._fenced.append(self._holder)
-        self._holder, self._holder_generation, self._brought = self.claimant, self.generation, self._claimed_with
+        self._holder, self._holder_generation = self._claimant, self.generation

@@ -39,7 +39,7 @@ class Hello(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
     epoch: Positive
     """Which incarnation of its outbox its sequences belong to."""
     generation: Number
-    """The last generation that it was given, 0 when none."""
+    """The number that its incarnation was given, 0 when none."""
     settled_through: Number
     """Sequences up to here have ended and never come again."""
     memory: Positive
@@ -64,7 +64,7 @@ class Welcome(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
     epoch: Positive
     """Which incarnation of its outbox towards this peer its sequences belong to."""
     generation: Positive
-    """The number of this claim of the dialling side's name; only rises."""
+    """The number of the dialling side's incarnation, to be brought along from now on; only rises."""
     settled_through: Number
     """Sequences up to here have ended and never come again."""
     memory: Positive

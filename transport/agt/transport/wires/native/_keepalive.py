@@ -20,7 +20,7 @@ class Keepalive:
         self._numbered = 0
         self._open = NOBODY
         self.heard_at = 0.0
-        """When the last byte came."""
+        """When the last whole frame came."""
 
     def start(self, now: float) -> None:
         """Begin on a fresh connection."""

@@ -73,7 +73,13 @@ class NativeLink:
     """Reliable messages to and from one peer; a `Link`."""
 
     def __init__(
-        self, name: str, *, rng: "Random", config: NativeConfig | None = None, role: Role = Role.DIALLING
+        self,
+        name: str,
+        *,
+        rng: "Random",
+        config: NativeConfig | None = None,
+        role: Role = Role.DIALLING,
+        generation_floor: int = 0,
     ) -> None:
         """Make a link that has no connection yet.
 
@@ -82,6 +88,7 @@ class NativeLink:
             rng: draws the epoch and the memory token.
             config: limits and waits.
             role: which half of the handshake to play.
+            generation_floor: accepting only: no lower than any generation given before (see `NativeAcceptor`).
 
         Raises:
             msgspec.ValidationError: when a number of the configuration is out of range.
@@ -96,7 +103,7 @@ class NativeLink:
         self._round_trip = RoundTrip(min(MIN_ACK_TIMEOUT_S, longest_s), longest_s)
         self._sender = Sender(self._config, self._round_trip, self.counters, self._events.append)
         self._receiver = Receiver(self._config.recv_window, rng, self.counters, self._events.append)
-        self._claims = Claims()
+        self._claims = Claims(generation_floor)
         self.epoch = draw_token(rng)
         """The incarnation of this link's outbox."""
         self.peer = ""
@@ -136,7 +143,7 @@ class NativeLink:
 
     @property
     def generation(self) -> int:
-        """The number of the latest claim: as we were given it (dialling) or gave it (accepting)."""
+        """The number of the latest claimant: as we were given it (dialling) or gave it (accepting)."""
         return self._generation if self._role is Role.DIALLING else self._claims.generation
 
     @property
@@ -239,10 +246,11 @@ class NativeLink:
         """Take bytes from the peer, cut anywhere; what breaks the protocol ends the connection, never raises."""
         if self._state is State.IDLE or self._state is State.ENDED:
             return
-        self._keepalive.heard_at = now
-        sender, receiver = self._sender, self._receiver
+        sender, receiver, keepalive = self._sender, self._receiver, self._keepalive
         try:
             for kind, sequence, ack, payload in self._parser.feed(data):
+                # Whole frames are signs of life, bytes are not: behind a damaged length, all bytes look like payload.
+                keepalive.heard_at = now
                 if kind == _DATA and self._state is State.OPEN:
                     sender.take_ack(ack, now=now)
                     receiver.accept(sequence, payload)

@@ -1,0 +1,127 @@
+"""The oracle's book: what senders were told and what applications did, and the rules that must hold between the two.
+
+No link ever sees this. Hosts write into it what happened at their edges; each entry is checked at once, so that a
+broken promise is found at the event that broke it.
+"""
+
+from dataclasses import dataclass, field
+
+from agt.transport import Outcome
+
+LATE_S = 1e-6
+"""What floating point may add to a deadline."""
+
+
+class BrokenPromise(AssertionError):
+    """Raised when a rule of the book is broken; says which."""
+
+    def __init__(self, rule: str, what: str) -> None:
+        super().__init__(f"{rule}: {what}")
+        self.rule = rule
+
+
+@dataclass(slots=True)
+class Entry:
+    """One message, as sender and receiver saw it."""
+
+    key: str
+    sender: str
+    """The incarnation of a host that sent it."""
+    receiver: str
+    """The name of the host it is for."""
+    number: int
+    """Its place among the messages of that sender to that receiver."""
+    deadline: float
+    handed: int = 0
+    """How often an application got it."""
+    processed: bool = False
+    refused: bool = False
+    outcome: Outcome | None = None
+    reason: str = ""
+    withdrawn: str = ""
+    """`unsent` or `in doubt` when it was taken back; empty otherwise."""
+
+
+@dataclass(slots=True)
+class Book:
+    """All messages of one world."""
+
+    recognises_resends: bool = True
+    """Whether the wire promises to hand nothing out twice, in order (native does, cync doesn't)."""
+    entries: dict[str, Entry] = field(default_factory=dict)
+    _last_handed: dict[tuple[str, str], int] = field(default_factory=dict)
+    _holders: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+
+    def sent(self, entry: Entry) -> None:
+        """A link has taken a message."""
+        self.entries[entry.key] = entry
+
+    def handed(self, key: str, receiver: str) -> None:
+        """An application (of this incarnation of a host) got a message."""
+        entry = self.entries.get(key)
+        if entry is None:
+            raise BrokenPromise("nothing from nowhere", f"{receiver} got {key!r}, which nobody sent")
+        entry.handed += 1
+        if entry.outcome is Outcome.NOT_DELIVERED:
+            raise BrokenPromise("not delivered never arrives", f"{key} was {entry.reason!r} and came to {receiver}")
+        if entry.withdrawn == "unsent":
+            raise BrokenPromise("withdrawn unsent never arrives", f"{key} came to {receiver}")
+        if not self.recognises_resends:
+            return
+        if entry.handed > 1:
+            raise BrokenPromise("at most once", f"{key} came to {receiver} again")
+        stream = (entry.sender, entry.receiver)
+        if entry.number <= self._last_handed.get(stream, -1):
+            raise BrokenPromise("in order", f"{key} came to {receiver} after {self._last_handed[stream]}")
+        self._last_handed[stream] = entry.number
+        self._check_holder(entry, receiver)
+
+    def _check_holder(self, entry: Entry, receiver: str) -> None:
+        name = entry.sender.partition("#")[0]
+        holders = self._holders.setdefault((name, receiver), [])
+        if not holders or holders[-1] != entry.sender:
+            if entry.sender in holders:
+                raise BrokenPromise("a fenced process stays out", f"{entry.key} came to {receiver} after {holders[-1]}")
+            holders.append(entry.sender)
+
+    def processed(self, key: str) -> None:
+        """An application is done with a message; noted before its link hears of it."""
+        self.entries[key].processed = True
+
+    def refused(self, key: str) -> None:
+        """An application refuses a message; noted before its link hears of it."""
+        self.entries[key].refused = True
+
+    def settled(self, key: str, outcome: Outcome, reason: str, now: float) -> None:
+        """A sender was told how a message ended."""
+        entry = self.entries[key]
+        if entry.outcome is not None or entry.withdrawn:
+            raise BrokenPromise("settled once", f"{key} was {entry.outcome or entry.withdrawn}, now {outcome}")
+        entry.outcome, entry.reason = outcome, reason
+        if now > entry.deadline + LATE_S:
+            raise BrokenPromise("every send ends by its deadline", f"{key} ended {now - entry.deadline:.3f} s late")
+        if outcome is Outcome.DELIVERED and not entry.processed:
+            raise BrokenPromise("delivered means processed", f"{key} was never processed")
+        if outcome is Outcome.NOT_DELIVERED and entry.handed and not entry.refused:
+            raise BrokenPromise("not delivered never arrives", f"{key} had come, yet ended as {reason!r}")
+
+    def withdrawn(self, key: str, how: str) -> None:
+        """A sender took a message back."""
+        entry = self.entries[key]
+        if entry.outcome is not None:
+            raise BrokenPromise("settled once", f"{key} was {entry.outcome} and withdrawn")
+        entry.withdrawn = how
+
+    def check_ended(self, alive: set[str], now: float) -> None:
+        """Hold that everything sent by an incarnation that still lives has ended if its deadline has passed."""
+        for entry in self.entries.values():
+            if entry.outcome is None and not entry.withdrawn and entry.sender in alive and entry.deadline < now:
+                raise BrokenPromise("every send ends by its deadline", f"{entry.key} never ended")
+
+    def outcomes(self) -> dict[str, int]:
+        """Count the messages by how they ended; those of crashed senders are `untold`."""
+        counts: dict[str, int] = {}
+        for entry in self.entries.values():
+            word = entry.outcome.value if entry.outcome else "withdrawn" if entry.withdrawn else "untold"
+            counts[word] = counts.get(word, 0) + 1
+        return dict(sorted(counts.items()))

@@ -1,0 +1,80 @@
+"""One seed from beginning to end: things go wrong, then they stop going wrong, and everything must come right."""
+
+import msgspec
+
+from agt.chaos.sim._book import BrokenPromise
+from agt.chaos.sim._profile import Profile
+from agt.chaos.sim._world import World
+
+SETTLE_S = 40.0
+"""How long a healed world may take before new messages must go through; longer than any deadline and any timeout."""
+PROBE_S = 20.0
+"""How long those messages get."""
+PROBES = 3
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run showed."""
+
+    seed: int
+    profile: Profile
+    broken: str
+    """The promise that was broken and how; empty when all held."""
+    outcomes: dict[str, int]
+    events: int
+    """Steps of the world."""
+    virtual_s: float
+    trace: tuple[str, ...]
+
+    @property
+    def replay(self) -> str:
+        """The command that shows this run again."""
+        return f"python -m agt.chaos.sim --seed {self.seed} --trace"
+
+    def summary(self) -> str:
+        """Return the run in a few lines, its replay command last."""
+        rates = {name: value for name, value in msgspec.to_builtins(self.profile).items() if value}
+        told = ", ".join(f"{count} {word}" for word, count in self.outcomes.items())
+        return "\n".join(
+            (
+                f"seed {self.seed}: {'BROKEN: ' + self.broken if self.broken else 'all promises held'}",
+                "profile " + " ".join(f"{name}={value:.6g}" for name, value in rates.items()),
+                f"{told}; {self.events} events, {self.virtual_s:.1f} virtual seconds",
+                f"replay: {self.replay}",
+            )
+        )
+
+
+def run_seed(seed: int, profile: Profile | None = None) -> Report:
+    """Live through the world of a seed and report; broken promises are in the report, other errors are raised."""
+    world = World(seed, profile)
+    world.trace(f"seed {seed} profile {world.profile}")
+    broken = ""
+    try:
+        _live(world)
+    except BrokenPromise as promise:
+        broken = str(promise)
+        world.trace(f"BROKEN {broken}")
+    return Report(
+        seed=seed,
+        profile=world.profile,
+        broken=broken,
+        outcomes=world.book.outcomes(),
+        events=world.clock.events,
+        virtual_s=world.clock.now,
+        trace=tuple(world.lines),
+    )
+
+
+def _live(world: World) -> None:
+    world.schedule_faults()
+    world.schedule_traffic()
+    world.start()
+    world.run(world.profile.span_s)
+    world.heal()
+    world.run(world.clock.now + SETTLE_S)
+    world.book.check_ended(world.alive, world.clock.now)
+    probes = [port.send(PROBE_S, 0) for host in world.hosts.values() for port in host.ports() for _ in range(PROBES)]
+    world.run(world.clock.now + PROBE_S + 1)
+    world.book.check_ended(world.alive, world.clock.now)
+    world.check_liveness([key for key in probes if key is not None])
