@@ -53,6 +53,7 @@ class Component:
         bell: Bell,
         changed: Callable[[], None],
         alert: Alert,
+        recovered: Callable[[str], None],
     ) -> None:
         self.spec = spec
         self.files = ComponentFiles(run / "components", spec.name)
@@ -61,6 +62,7 @@ class Component:
         self.restarts = 0
         self.process: Process | None = None
         self._run, self._bell, self._changed, self._alert = run, bell, changed, alert
+        self._recovered = recovered
         self._history = RestartHistory(spec.restart, rng)
         self._command = tuple(expand(word, run=run) for word in spec.command)
         own = {name: expand(value, run=run) for name, value in spec.environment.items()}
@@ -205,6 +207,7 @@ class Component:
         if not why:
             self._happen(Happening.BECAME_READY, self.detail)
             self._history.record_ready(anyio.current_time())
+            self._recovered(self.spec.name)
             self._remember_ready()
             if self.spec.liveness is None:
                 return

@@ -28,7 +28,7 @@ _NOT_INHERITED = ("LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "WATCHDOG_PID", 
 """What a service manager told the supervisor, and no component should take for its own."""
 
 
-def _ignore_alert(severity: str, source: str, message: str) -> None:
+def _log_alert(severity: str, source: str, message: str) -> None:
     log.warning("%s: %s: %s", severity, source, message)
 
 
@@ -42,7 +42,8 @@ class Keeper:
         run: Path,
         rng: Random,
         on_change: Callable[[], None] = lambda: None,
-        on_alert: Alert = _ignore_alert,
+        on_alert: Alert = _log_alert,
+        on_recovered: Callable[[str], None] = lambda _name: None,
         environment: Mapping[str, str] = os.environ,
     ) -> None:
         """Take the components; nothing is started yet.
@@ -53,6 +54,7 @@ class Keeper:
             rng: Draws the jitter of restarts.
             on_change: Called after each change of a component's state, from the event loop.
             on_alert: Called for each failure (`warn`) and each hold-down (`escalate`).
+            on_recovered: Called with a component's name each time it has become ready.
             environment: What the components inherit.
 
         Raises:
@@ -68,7 +70,14 @@ class Keeper:
         inherited |= {"AGT_RUN_DIR": str(run), "NOTIFY_SOCKET": str(run / NOTIFY_SOCKET)}
         self._components = {
             spec.name: Component(
-                spec, run=run, environment=inherited, rng=rng, bell=self._bell, alert=on_alert, changed=self._changed
+                spec,
+                run=run,
+                environment=inherited,
+                rng=rng,
+                bell=self._bell,
+                changed=self._changed,
+                alert=on_alert,
+                recovered=on_recovered,
             )
             for spec in ordered
         }

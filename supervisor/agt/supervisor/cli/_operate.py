@@ -1,0 +1,139 @@
+"""What an operator asks of a running supervisor, one command an action.
+
+Going forward names the version of the view that it was based on: the command looks, acts, and is refused when something
+changed in between. Going back asks for nothing.
+"""
+
+from typing import Annotated, Any
+
+import typer
+
+from agt.supervisor._request import Control
+from agt.supervisor.actions import Action, ActionName
+from agt.supervisor.cli._options import By, Json, Reason, RunDir, action, control, print_json
+from agt.supervisor.view import Preview, Receipt
+
+DOWN_TIMEOUT_S = 120.0
+"""Stopping takes each component's grace, one stage after the other."""
+
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what it would do.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    for command in (advance, hold, resume, rollback, drill, down):
+        app.command()(command)
+    app.command("set")(set_value)
+    app.command("sign-off")(sign_off)
+    app.command("record-cause")(record_cause)
+
+
+def advance(
+    reason: Reason = "", dry_run: DryRun = False, by: By = "", run_dir: RunDir = None, json: Json = False
+) -> None:
+    """Go to the next phase. With open gates it takes a --reason, which is recorded."""
+    _forward(control(run_dir), "advance", dry_run=dry_run, json=json, by=by, reason=reason)
+
+
+def hold(reason: Reason = "", by: By = "", run_dir: RunDir = None, json: Json = False) -> None:
+    """Stay where it is until told to resume."""
+    _act(control(run_dir), action("hold", by=by, reason=reason), json=json)
+
+
+def resume(reason: Reason = "", by: By = "", run_dir: RunDir = None, json: Json = False) -> None:
+    """Go on after a hold, or after a rollback whose cause is recorded."""
+    _forward(control(run_dir), "resume", dry_run=False, json=json, by=by, reason=reason)
+
+
+def rollback(
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; recorded.")],
+    to: Annotated[str, typer.Option("--to", metavar="PHASE", help="An earlier phase. [default: all on control]")] = "",
+    dry_run: DryRun = False,
+    by: By = "",
+    run_dir: RunDir = None,
+    json: Json = False,
+) -> None:
+    """Go back to control, or to an earlier phase. Needs no version, no disk and no queue."""
+    asked = action("rollback", by=by, reason=reason, to=to)
+    api = control(run_dir)
+    if dry_run:
+        _show(api.preview(asked), json=json)
+    else:
+        _act(api, asked, json=json)
+
+
+def set_value(
+    what: Annotated[str, typer.Argument(metavar="percentage", help="What to set: percentage.")],
+    value: Annotated[float, typer.Argument(min=0, max=100, help="0 to 100, in steps of 0.01.")],
+    dry_run: DryRun = False,
+    reason: Reason = "",
+    by: By = "",
+    run_dir: RunDir = None,
+    json: Json = False,
+) -> None:
+    """Set the percentage that the candidate carries; the rollout is held meanwhile."""
+    if what != "percentage":
+        raise typer.BadParameter(f"there is no {what!r} to set; there is `percentage`.")
+    _forward(control(run_dir), "set", dry_run=dry_run, json=json, by=by, reason=reason, percentage=value)
+
+
+def sign_off(
+    gate: Annotated[str, typer.Argument(help="The gate's name, as `agt status` shows it.")],
+    by: Annotated[str, typer.Option("--by", metavar="NAME", help="Who signs; recorded as claimed.")],
+    reason: Reason = "",
+    run_dir: RunDir = None,
+    json: Json = False,
+) -> None:
+    """Sign a gate of the active phase off."""
+    _forward(control(run_dir), "sign-off", dry_run=False, json=json, by=by, reason=reason, name=gate)
+
+
+def record_cause(
+    cause: Annotated[str, typer.Argument(help="What went wrong, in a sentence.")],
+    by: By = "",
+    run_dir: RunDir = None,
+    json: Json = False,
+) -> None:
+    """Record why it went back; before that, nothing goes forward again."""
+    _act(control(run_dir), action("record-cause", by=by, reason=cause), json=json)
+
+
+def drill(
+    name: Annotated[str, typer.Argument(help="The drill's name, as the plan gives it.")],
+    by: By = "",
+    run_dir: RunDir = None,
+    json: Json = False,
+) -> None:
+    """Run a drill of the plan: break something on purpose."""
+    _act(control(run_dir), action("drill", by=by, name=name), json=json)
+
+
+def down(by: By = "", run_dir: RunDir = None, json: Json = False) -> None:
+    """Stop every component in reverse order, then the supervisor."""
+    _act(control(run_dir), action("down", by=by), json=json, timeout_s=DOWN_TIMEOUT_S)
+
+
+def _forward(api: Control, kind: ActionName, /, *, dry_run: bool, json: bool, **fields: Any) -> None:
+    asked = action(kind, version=api.view().version, **fields)
+    if dry_run:
+        _show(api.preview(asked), json=json)
+    else:
+        _act(api, asked, json=json)
+
+
+def _act(api: Control, asked: Action, *, json: bool, timeout_s: float = 30.0) -> None:
+    _show(api.act(asked, timeout_s=timeout_s), json=json)
+
+
+def _show(answer: Receipt | Preview, *, json: bool) -> None:
+    if json:
+        print_json(answer)
+        return
+    typer.echo(answer.says)
+    if isinstance(answer, Receipt):
+        times = {"routed": answer.routed_ms, "settled": answer.settled_ms}
+        said = [f"{word} in {ms:.0f} ms" for word, ms in times.items() if ms is not None]
+        if said:
+            typer.echo(", ".join(said))
+        if answer.missing:
+            typer.echo(f"not confirmed by {', '.join(answer.missing)}")

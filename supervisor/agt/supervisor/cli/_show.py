@@ -1,0 +1,89 @@
+"""Commands that show: `status` and `alerts`."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from agt.supervisor.cli._options import Json, RunDir, control, print_json
+from agt.supervisor.view import AlertView, PhaseView, RuntimeView, View
+
+_MARKS = {"done": "v", "active": ">", "pending": ".", "rolled-back": "<"}
+_VERDICT_MARKS = {"passed": "v", "pending": ".", "inconclusive": "?", "error": "!", "failed": "x"}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(status)
+    app.command()(alerts)
+
+
+def status(run_dir: RunDir = None, json: Json = False) -> None:
+    """Say where the rollout stands, what its gates wait for, and how the processes are."""
+    view = control(run_dir).view()
+    if json:
+        print_json(view)
+    else:
+        typer.echo("\n".join(status_lines(view)))
+
+
+def alerts(
+    open_only: Annotated[bool, typer.Option("--open", help="Only those that still stand.")] = False,
+    run_dir: RunDir = None,
+    json: Json = False,
+) -> None:
+    """List the alert ledger, newest first."""
+    found = [alert for alert in control(run_dir).alerts() if alert.open or not open_only]
+    if json:
+        print_json({"alerts": found})
+        return
+    typer.echo("\n".join(_alert_line(alert) for alert in found) or "no alerts")
+
+
+def status_lines(view: View) -> list[str]:
+    """Write a view down for people."""
+    lines = [f"{view.plan}: {view.status}{f' ({view.reason})' if view.reason else ''}"]
+    killed = ", KILL SWITCH ON" if view.kill_switch else ""
+    lines.append(f"{view.percentage:g} % on the candidate, squeeze {view.squeeze:g}x{killed}")
+    sections = {
+        "phases": [_phase_line(phase) for phase in view.phases],
+        f"gates of {view.phase}": [
+            f"{_VERDICT_MARKS[gate.verdict]} {gate.name}: {gate.verdict}, {gate.reason}" for gate in view.gates
+        ],
+        "traffic": [_runtime_line(runtime) for runtime in view.runtimes],
+        "processes": [
+            f"{process.name}: {process.state}{f' (pid {process.pid})' if process.pid else ''}, "
+            f"restarts {process.restarts}{f': {process.detail}' if process.detail else ''}"
+            for process in view.processes
+        ],
+        "open alerts": [_alert_line(alert) for alert in view.alerts if alert.open],
+    }
+    for title, body in sections.items():
+        if body:
+            lines += ["", title, *(f"  {line}" for line in body)]
+    return lines
+
+
+def _phase_line(phase: PhaseView) -> str:
+    soak = f", carried {phase.carried_s:.0f} of {phase.soak_s:.0f} s" if phase.state == "active" else ""
+    note = f", {phase.note}" if phase.note else ""
+    return f"{_MARKS[phase.state]} {phase.name}: {phase.percent:g} %, soak {phase.planned}{soak}{note}"
+
+
+def _runtime_line(runtime: RuntimeView) -> str:
+    measured = f"success {_percent(runtime.success)}, p99 {_milliseconds(runtime.p99_s)}"
+    load = f"{runtime.devices} devices, {runtime.rate:.0f} msg/s"
+    return f"{runtime.name}: {load}, {measured}, {runtime.in_flight} in flight"
+
+
+def _alert_line(alert: AlertView) -> str:
+    at = datetime.fromtimestamp(alert.at, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    return f"{at}Z {alert.severity:8} {alert.source}: {alert.message}{'' if alert.open else ' (resolved)'}"
+
+
+def _percent(ratio: float | None) -> str:
+    return "unknown" if ratio is None else f"{100 * ratio:.2f} %"
+
+
+def _milliseconds(seconds: float | None) -> str:
+    return "unknown" if seconds is None else f"{1000 * seconds:.0f} ms"
