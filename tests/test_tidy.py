@@ -1,0 +1,156 @@
+"""Style is a test: what STYLE.md asks of every file and can be counted, counted."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SOURCE_ROOTS = ("transport", "router", "supervisor", "tui", "chaos")
+FUNCTION_LINES_MAX = 70
+FILE_LINES_MAX = 500
+
+SLEEPS = {"sleep", "sleep_until"}
+MAY_SLEEP = {"conftest.py"}
+"""Builders wait on conditions, for tests that then don't have to."""
+
+ENTRY_MODULES = {"__init__", "__main__"}
+"""Modules that nobody imports by name."""
+
+
+def read(path: Path) -> ast.Module:
+    """Parse one file."""
+    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+
+
+SOURCES = sorted(path for root in SOURCE_ROOTS for path in (ROOT / root / "agt").rglob("*.py"))
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+SCRIPTS = sorted(path for folder in ("scripts", "benchmarks", "examples") for path in (ROOT / folder).rglob("*.py"))
+
+every_file = pytest.mark.parametrize("path", [*SOURCES, *TESTS, *SCRIPTS], ids=lambda path: str(path.relative_to(ROOT)))
+every_source = pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+every_test_file = pytest.mark.parametrize("path", TESTS, ids=lambda path: str(path.relative_to(ROOT)))
+
+
+def functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """Every function of a file, methods and nested ones too."""
+    return (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+
+
+@every_file
+def test_files_and_functions_stay_short(path: Path) -> None:
+    """One idea a file, one thought a function."""
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= FILE_LINES_MAX
+    for function in functions(read(path)):
+        assert function.end_lineno is not None
+        lines = function.end_lineno - function.lineno + 1
+        assert lines <= FUNCTION_LINES_MAX, f"{function.name} has {lines} lines"
+
+
+@every_file
+def test_a_file_says_why_it_exists(path: Path) -> None:
+    """Each has a docstring of its own."""
+    assert ast.get_docstring(read(path)), "no module docstring"
+
+
+@every_test_file
+def test_each_test_says_what_it_shows(path: Path) -> None:
+    """The name is a sentence, the docstring the reason."""
+    for function in functions(read(path)):
+        if function.name.startswith("test_"):
+            assert ast.get_docstring(function), f"{function.name} has no docstring"
+
+
+@every_test_file
+def test_no_test_sleeps(path: Path) -> None:
+    """A test that sleeps is slow when it passes and flaky when it doesn't: wait on a condition instead."""
+    if path.name in MAY_SLEEP:
+        return
+    for node in ast.walk(read(path)):
+        if isinstance(node, ast.Call):
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            assert name not in SLEEPS, f"line {node.lineno} sleeps"
+
+
+@every_source
+def test_exports_are_sorted_and_there(path: Path) -> None:
+    """`__all__` is a sorted tuple of names that the module really has."""
+    tree = read(path)
+    found = [
+        node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        and any(isinstance(target, ast.Name) and target.id == "__all__" for target in node.targets)
+    ]
+    if not found:
+        return
+    assert isinstance(found[0], ast.Tuple), "__all__ is no tuple"
+    names = [ast.literal_eval(element) for element in found[0].elts]
+    assert names == sorted(names, key=export_order), "__all__ is not sorted"
+    assert len(set(names)) == len(names), "__all__ names something twice"
+    missing = set(names) - set(bound_names(tree))
+    assert not missing, f"__all__ names what isn't there: {sorted(missing)}"
+
+
+def export_order(name: str) -> tuple[int, str]:
+    """Constants, then classes, then the rest: the order that ruff's own fix would write."""
+    return (0 if name.isupper() else 1 if name[0].isupper() else 2, name)
+
+
+def bound_names(tree: ast.Module) -> Iterator[str]:
+    """Names that a module binds at its top level."""
+    for node in tree.body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield from (alias.asname or alias.name for alias in node.names)
+        elif isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node.name
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            yield from (target.id for target in targets if isinstance(target, ast.Name))
+
+
+def test_every_package_has_a_door() -> None:
+    """A folder with modules has an `__init__.py`; only `agt` itself is a namespace."""
+    folders = {path.parent for path in SOURCES}
+    doorless = [str(folder.relative_to(ROOT)) for folder in folders if not (folder / "__init__.py").exists()]
+    assert [folder for folder in sorted(doorless) if Path(folder).name != "agt"] == []
+    assert not [path for path in SOURCES if path.parent.name == "agt"], "`agt` is a namespace and holds no files"
+
+
+def test_test_files_have_names_of_their_own() -> None:
+    """Without packages in tests, two files of one name would be one module."""
+    names = [path.name for path in TESTS if path.name != "conftest.py"]
+    assert sorted(names) == sorted(set(names))
+    assert not [path for path in TESTS if path.name == "__init__.py"]
+
+
+def module_name(path: Path) -> str:
+    """The dotted name of a source file."""
+    root = next(ROOT / root for root in SOURCE_ROOTS if path.is_relative_to(ROOT / root))
+    parts = path.relative_to(root).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def mentioned(path: Path) -> Iterator[str]:
+    """Modules that a file imports, in any way that we use."""
+    for node in ast.walk(read(path)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith("agt."):
+            yield node.value.partition(":")[0]  # Modules that are started by name: `python -m agt.x.y`.
+
+
+def test_no_private_module_is_an_orphan() -> None:
+    """What nobody imports and nobody starts is dead, however well it is tested."""
+    used = {name for path in [*SOURCES, *SCRIPTS] for name in mentioned(path)}
+    used |= {word.strip('"').partition(":")[0] for word in (ROOT / "pyproject.toml").read_text().split()}
+    orphans = [
+        module_name(path)
+        for path in SOURCES
+        if path.stem.startswith("_") and path.stem not in ENTRY_MODULES and module_name(path) not in used
+    ]
+    assert orphans == []
