@@ -22,6 +22,7 @@ SELECTOR_MAX_BYTES = 1 << 20
 """Largest selector that is read; ten thousand names in a cohort are a fifth of it."""
 
 _NAMED_AFTER_CANDIDATE = ("_enabled", "_canary_sessions")
+_FLAGS = ("components", "modes")
 _TABLES: dict[str, type[msgspec.Struct]] = {"runtimes": Runtimes, "runtime": Route}
 
 
@@ -120,6 +121,9 @@ def _shape(data: dict[str, Any]) -> Iterator[Problem]:
             yield from _overrides(value)
         elif field.encode_name == "environment" and isinstance(value, dict):
             yield from _environment(value)
+        elif field.encode_name in _FLAGS and isinstance(value, dict):
+            for key, flag in value.items():
+                yield from _convert(f"{field.encode_name}.{key}", flag, bool)
         else:
             yield from _convert(field.encode_name, value, field.type)
 

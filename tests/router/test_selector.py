@@ -1,0 +1,207 @@
+"""The selector's text: every key, every mistake, and texts that nobody meant."""
+
+import random
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agt.router import (
+    Meaning,
+    Override,
+    Route,
+    Runtimes,
+    Selector,
+    SelectorInvalid,
+    format_selector,
+    parse_selector,
+)
+
+FULL = """
+generation = 7
+[runtimes]
+control = "v4"
+candidate = "v5"
+[runtime]
+default_daemon = "v4"
+v5_enabled = true
+v5_canary_sessions = ["session-alpha", "session-beta"]
+percentage = 10.0
+salt = "autumn"
+shadow = "candidate"
+shadow_percent = 50
+pin_live_sessions = true
+kill_switch = false
+legacy_listener = "warn"
+[components]
+transport = true
+compression = false
+[modes]
+internet = false
+[environment]
+TESTOPS_V3_ENABLE = "fraction"
+V2_ENABLED = "kill_switch_when_false"
+CANARY_PERCENTAGE = "percentage"
+[[overrides]]
+device = "lamp-7"
+runtime = "v4"
+owner = "ana"
+reason = "flickers"
+expires = 2026-12-01T00:00:00Z
+"""
+
+
+def test_every_key_is_read() -> None:
+    """The whole file of DESIGN.md section 4, and what came to it."""
+    selector = parse_selector(FULL)
+    assert selector.generation == 7
+    assert selector.runtimes == Runtimes(control="v4", candidate="v5")
+    route = selector.runtime
+    assert (route.enabled, route.cohort, route.percentage) == (True, ("session-alpha", "session-beta"), 10.0)
+    assert (route.shadow, route.shadow_percent, route.salt, route.legacy_listener) == (
+        "candidate",
+        50.0,
+        "autumn",
+        "warn",
+    )
+    assert route.pin_live_sessions
+    assert selector.components == {"transport": True, "compression": False}
+    assert selector.modes == {"internet": False}
+    assert selector.environment["V2_ENABLED"] is Meaning.KILL_SWITCH_WHEN_FALSE
+    assert selector.overrides[0].owner == "ana"
+    assert selector.overrides[0].expires is not None
+
+
+def test_what_is_written_reads_the_same() -> None:
+    """Formatting a full selector loses nothing."""
+    selector = parse_selector(FULL)
+    assert parse_selector(format_selector(selector)) == selector
+    assert "v5_enabled = true" in format_selector(selector)
+
+
+def test_document_001_has_no_names_and_is_read_with_those_given() -> None:
+    """Its TOML as written, once the router's own names stand in for `[runtimes]`."""
+    text = '[runtime]\ndefault_daemon = "v5"\nv5_enabled = true\n'
+    selector = parse_selector(text, runtimes=Runtimes(control="v4", candidate="v5"))
+    assert selector.default_is_candidate
+    with pytest.raises(SelectorInvalid, match=r"runtimes: is missing: write \[runtimes\]"):
+        parse_selector(text)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("percentage = 10.0", "percentag = 10.0", "runtime.percentag: unknown key; did you mean percentage?"),
+        ("v5_enabled", "v4_enabled", "runtime.v4_enabled: unknown key; did you mean v5_enabled?"),
+        ("[modes]", "[mode]", "mode: unknown key; did you mean modes?"),
+        ("internet = false", "internett = false", "modes.internett: unknown mode; did you mean internet?"),
+        ("percentage = 10.0", "percentage = 101", "runtime.percentage: expected `float` <= 100.0"),
+        ("percentage = 10.0", "percentage = nan", "runtime.percentage: expected `float` >= 0.0"),
+        ("percentage = 10.0", "percentage = 10.001", "runtime.percentage: 10.001 is finer than the steps of 0.01"),
+        ("percentage = 10.0", 'percentage = "ten"', "runtime.percentage: expected `float | null`, got `str`"),
+        ('default_daemon = "v4"', 'default_daemon = "v5"', "runtime.percentage: contradicts default_daemon"),
+        ('default_daemon = "v4"', 'default_daemon = "v6"', "runtime.default_daemon: unknown runtime 'v6'"),
+        ('control = "v4"', 'control = "v5"', "runtimes.candidate: is the control's name too"),
+        (
+            '"fraction"',
+            '"fractoin"',
+            "environment.TESTOPS_V3_ENABLE: unknown meaning 'fractoin'; did you mean fraction?",
+        ),
+        ('runtime = "v4"\nowner', 'runtime = "v7"\nowner', "overrides[0].runtime: unknown runtime 'v7'"),
+        ("2026-12-01T00:00:00Z", "2026-12-01T00:00:00", "overrides[0].expires: needs an offset"),
+        ('owner = "ana"', "", "overrides[0].owner: is missing"),
+        ("transport = true", "transport = 1", "components.transport: expected `bool`, got `int`"),
+        ("generation = 7", "generation = -1", "generation: expected `int` >= 0"),
+        ('shadow = "candidate"', 'shadow = "on"', "runtime.shadow: invalid enum value 'on'"),
+        ("v5_enabled = true", "v5_enabled = true\ncandidate_enabled = true", "runtime.v5_enabled: is given twice"),
+        ("[runtimes]", "[runtimes", "is not TOML"),
+    ],
+)
+def test_each_mistake_is_named_where_it_is(old: str, new: str, says: str) -> None:
+    """One mistake, one problem, with its key path and what to write instead."""
+    assert old in FULL
+    with pytest.raises(SelectorInvalid) as raised:
+        parse_selector(FULL.replace(old, new, 1))
+    assert any(says in str(problem) for problem in raised.value.problems), raised.value
+
+
+def test_all_mistakes_are_reported_at_once() -> None:
+    """Shape mistakes of several tables come together, and so do contradictions."""
+    with pytest.raises(SelectorInvalid) as raised:
+        parse_selector(FULL.replace("percentage = 10.0", "percentag = 10").replace("transport = true", "transport = 3"))
+    assert len(raised.value.problems) == 2
+    with pytest.raises(SelectorInvalid) as raised:
+        parse_selector(FULL.replace('default_daemon = "v4"', 'default_daemon = "v5"').replace("internet", "space"))
+    assert {problem.key for problem in raised.value.problems} == {"runtime.percentage", "modes.space"}
+
+
+@pytest.mark.parametrize("text", [b"\xff\xfe", b"a = " + b"[" * 5000, b"#" * ((1 << 20) + 1), b"", b"runtime = 3"])
+def test_what_is_no_selector_is_refused_in_words(text: bytes) -> None:
+    """Never anything but `SelectorInvalid`, whatever the bytes are."""
+    with pytest.raises(SelectorInvalid):
+        parse_selector(text)
+
+
+def test_mutated_files_never_crash() -> None:
+    """Three thousand files with random edits are either selectors or refused with at least one problem."""
+    rng = random.Random(4)
+    refused = 0
+    for _ in range(3000):
+        text = list(FULL)
+        for _ in range(rng.randint(1, 4)):
+            place = rng.randrange(len(text))
+            edit = rng.choice(("drop", "put", "swap", "cut"))
+            if edit == "drop":
+                del text[place]
+            elif edit == "put":
+                text.insert(place, rng.choice(string.printable))
+            elif edit == "swap":
+                text[place] = rng.choice(string.printable)
+            else:
+                del text[place:]
+                text.append("\n")
+        try:
+            selector = parse_selector("".join(text))
+        except SelectorInvalid as error:
+            assert error.problems
+            refused += 1
+        else:
+            assert parse_selector(format_selector(selector)) == selector
+    assert refused > 1000
+
+
+names = st.text(string.ascii_letters + string.digits + "-+. ", min_size=1, max_size=12)
+percentages = st.integers(0, 10_000).map(lambda hundredths: hundredths / 100)
+
+
+@given(
+    st.builds(
+        Selector,
+        runtimes=st.builds(Runtimes, control=names.map("c{}".format), candidate=names.map("k{}".format)),
+        generation=st.integers(0, 2**60),
+        runtime=st.builds(
+            Route,
+            default=st.just(""),
+            cohort=st.lists(st.text(), max_size=3).map(tuple),
+            percentage=st.none() | percentages,
+            salt=st.text(max_size=8),
+            shadow=st.sampled_from(["off", "candidate", "control"]),
+            shadow_percent=percentages,
+            legacy_listener=st.sampled_from(["serve", "warn", "refuse"]),
+        ),
+        components=st.dictionaries(names, st.booleans(), max_size=3),
+        overrides=st.just(()),
+        modes=st.just({}),
+    )
+)
+def test_any_selector_survives_its_text(selector: Selector) -> None:
+    """Format then parse is the identity, whatever the names are."""
+    assert parse_selector(format_selector(selector)) == selector
+
+
+def test_overrides_of_one_device_are_refused() -> None:
+    """Two overrides for one device would leave open which one counts."""
+    with pytest.raises(SelectorInvalid, match="lamp-7 has an override already"):
+        parse_selector(FULL + '[[overrides]]\ndevice = "lamp-7"\nruntime = "v5"\nowner = "bo"\n')
+    assert Override(device="a", runtime="v4", owner="ana").expires is None
