@@ -1,6 +1,7 @@
 """The wire of unmodified cync devices: their packets, and a link that makes their own acks reliable."""
 
 from agt.transport.wires.cync._build import (
+    UNKNOWN_TIME,
     answer,
     heartbeat,
     hello,
@@ -22,6 +23,7 @@ __all__ = (
     "MAX_PACKET_SIZE",
     "TRAITS",
     "TYPES",
+    "UNKNOWN_TIME",
     "CyncConfig",
     "CyncLink",
     "InnerFrame",
