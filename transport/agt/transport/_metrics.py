@@ -56,7 +56,7 @@ class Live(Protocol):
 
 
 class TransportMetrics:
-    """Counters of one runtime, shared by all its sessions; every attribute only grows."""
+    """Counters of one runtime, shared by all its sessions."""
 
     __slots__ = (
         "accepted",
@@ -64,6 +64,9 @@ class TransportMetrics:
         "acks_received",
         "connections",
         "decode_errors",
+        "dedup_evictions",
+        "dedup_hits",
+        "dedup_size",
         "duplicates_dropped",
         "heartbeats",
         "latency_counts",
@@ -101,6 +104,12 @@ class TransportMetrics:
         """Messages sent again."""
         self.duplicates_dropped = 0
         """Messages received again and not handed over a second time."""
+        self.dedup_hits = 0
+        """Messages recognised by an id of their own; sequences need no such cache."""
+        self.dedup_evictions = 0
+        """Remembered ids that made room for newer ones."""
+        self.dedup_size = 0
+        """Remembered ids now."""
         self.decode_errors = 0
         """Connections dropped, or bytes passed over, because they made no sense."""
         self.queue_full = 0

@@ -275,14 +275,15 @@ class Session:
     async def carry(self, carrier: Carrier) -> Dropped:
         """Run what `attach` returned."""
         try:
-            if self._own_timers:
-                async with anyio.create_task_group() as tasks:
-                    self._timers, self._alarm = Timers(), None
-                    tasks.start_soon(self._timers.run)
-                    dropped = await carrier.run()
-                    tasks.cancel_scope.cancel()
-                return dropped
-            return await carrier.run()
+            if not self._own_timers:
+                return await carrier.run()
+            async with anyio.create_task_group() as tasks:
+                self._timers, self._alarm = Timers(), None
+                tasks.start_soon(self._timers.run)
+                await carrier.run()
+                tasks.cancel_scope.cancel()
+            assert carrier.dropped is not None, "a carrier ends for a reason"
+            return carrier.dropped
         finally:
             if self._carrier is carrier:
                 self._carrier = None

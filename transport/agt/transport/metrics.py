@@ -39,6 +39,8 @@ COUNTERS: tuple[tuple[str, str, _Read], ...] = (
     ("tcp_comm_decode_errors", "Bytes that made no sense", lambda m: m.decode_errors),
     ("tcp_comm_reconnection", "Connections after a session's first", lambda m: m.reconnections),
     ("tcp_comm_heartbeat", "Heartbeats exchanged", lambda m: m.heartbeats),
+    ("tcp_comm_dedup_cache_hits", "Messages recognised by their own id", lambda m: m.dedup_hits),
+    ("tcp_comm_dedup_cache_evictions", "Remembered ids that made room for newer ones", lambda m: m.dedup_evictions),
     ("agt_messages_accepted", "Messages taken for sending", lambda m: m.accepted),
     ("agt_messages_received", "Messages handed to the application", lambda m: m.received),
     ("agt_observed_replies", "Replies matched to messages that were only written", lambda m: m.observed_replies),
@@ -50,6 +52,7 @@ GAUGES: tuple[tuple[str, str, _Read], ...] = (
     ("tcp_comm_send_queue_size", "Messages accepted and not written", lambda m: sum(s.queued for s in m.sending)),
     ("tcp_comm_recv_queue_size", "Messages received and not taken", lambda m: sum(s.waiting for s in m.sending)),
     ("tcp_comm_connection_state", "Connections on which messages flow", lambda m: sum(s.connected for s in m.sending)),
+    ("tcp_comm_dedup_cache_size", "Remembered ids of messages that bring their own", lambda m: m.dedup_size),
     ("agt_in_flight", "Messages on the wire and unanswered", lambda m: m.in_flight),
 )
 """Name, help, and where the number comes from."""

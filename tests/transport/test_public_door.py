@@ -1,0 +1,97 @@
+"""What `import agt.transport` offers and what it costs."""
+
+import importlib
+import subprocess
+import sys
+
+import pytest
+
+import agt.transport
+import agt.transport.testing
+
+PUBLIC = (
+    "Barrier",
+    "Closed",
+    "Connection",
+    "ConnectionUnavailable",
+    "Delivery",
+    "Dropped",
+    "Event",
+    "LegacyTransport",
+    "Link",
+    "MessageTooLarge",
+    "MoveKind",
+    "Observed",
+    "Opened",
+    "Outcome",
+    "Overflow",
+    "PeerViolation",
+    "QueueFull",
+    "Received",
+    "ReceivedMessage",
+    "ReliableConfig",
+    "ReliableListener",
+    "ReliableTransport",
+    "Session",
+    "SessionWithdrawal",
+    "Settled",
+    "TCPConnection",
+    "Timers",
+    "TransportError",
+    "TransportMetrics",
+    "UnixConnection",
+    "UsageError",
+    "WireListener",
+    "WireTraits",
+    "Withdrawal",
+    "__version__",
+)
+"""Checked in, so that a change of the public names is a visible diff."""
+
+FORBIDDEN = ("prometheus_client", "textual", "starlette", "uvicorn", "watchfiles", "httpx", "typer", "nats", "trio")
+
+
+def test_the_public_names_are_the_ones_that_were_agreed():
+    """Adding or removing a name is a decision, made here."""
+    assert agt.transport.__all__ == PUBLIC
+
+
+@pytest.mark.parametrize("module", ["agt.transport", "agt.transport.testing"])
+def test_all_is_sorted_and_says_what_is_there(module: str):
+    """Every name in `__all__` exists, and every public name that the door imports is in it."""
+    door = importlib.import_module(module)
+    assert list(door.__all__) == sorted(door.__all__)
+    assert all(hasattr(door, name) for name in door.__all__)
+    if module == "agt.transport":
+        ours = {
+            name
+            for name, value in vars(door).items()
+            if not name.startswith("_") and getattr(value, "__module__", "").startswith("agt.transport")
+        }
+        assert ours <= set(door.__all__)
+
+
+def test_everything_public_has_a_docstring():
+    """The reference is made from docstrings."""
+    missing = [name for name in agt.transport.__all__ if not getattr(agt.transport, name).__doc__]
+    assert missing == []
+
+
+def test_importing_the_transport_loads_anyio_msgspec_and_the_standard_library_only():
+    """A controller that needs nothing else pays for nothing else; seen in a process of its own."""
+    code = (
+        "import sys; before = set(sys.modules); import agt.transport;"
+        "print(*sorted({name.partition('.')[0] for name in set(sys.modules) - before}))"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    foreign = {name for name in loaded if name not in sys.stdlib_module_names}
+    assert foreign <= {"agt", "anyio", "msgspec", "idna", "sniffio", "typing_extensions", "exceptiongroup"}
+    assert not foreign & set(FORBIDDEN)
+
+
+def test_without_prometheus_client_the_error_names_the_extra():
+    """An extra that is missing says which one it is."""
+    code = "import sys; sys.modules['prometheus_client'] = None\nimport agt.transport.metrics"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert run.returncode == 1
+    assert "agt-migrate[metrics]" in run.stderr.splitlines()[-1]
