@@ -182,12 +182,12 @@ class Supervisor:
 
 @contextlib.contextmanager
 def unwrapped() -> Iterator[None]:
-    """Raise what a group of tasks failed with by itself when it is one thing that was meant for people."""
+    """Raise what a group of tasks failed with by itself when it is one thing: that is what has to be read."""
     try:
         yield
     except BaseExceptionGroup as group:
         found = _leaves(group)
-        if len(found) == 1 and isinstance(found[0], SupervisorError):
+        if len(found) == 1:
             raise found[0] from None
         raise
 
