@@ -1,0 +1,223 @@
+"""The command line without a supervisor: help, usage, and errors in one line."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from agt.supervisor.cli import run
+
+OURS = (
+    *("up", "down", "status", "advance", "hold", "resume", "rollback", "kill-switch", "set", "explain"),
+    *("sign-off", "record-cause", "alerts", "drill", "plan"),
+)
+BROUGHT = ("chaos", "demo", "replay")
+
+PLAN = """
+schema = 1
+name = "tiny"
+[runtimes]
+control = "legacy"
+candidate = "reliable"
+[[component]]
+name = "gateway"
+stage = "gateway"
+command = ["true"]
+[[phase]]
+name = "canary-10"
+route = { percent = 10 }
+soak = "3d"
+[[phase.gate]]
+metric = "success_ratio"
+at_least = 0.99
+"""
+
+
+class Said:
+    """What a command printed and how it ended."""
+
+    def __init__(self, status: int, out: str, err: str) -> None:
+        self.status, self.out, self.err = status, out, err
+
+    @property
+    def json(self) -> dict[str, object]:
+        """Standard output as JSON."""
+        decoded = msgspec.json.decode(self.out)
+        assert isinstance(decoded, dict)
+        return decoded
+
+
+Agt = Callable[..., Said]
+
+
+@pytest.fixture
+def agt(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Agt:
+    """Run a command in this process, on a run directory of its own."""
+    monkeypatch.setenv("AGT_RUN_DIR", str(tmp_path))
+    tmp_path.chmod(0o700)
+
+    def call(*arguments: str) -> Said:
+        status = run(arguments)
+        return Said(status, *capsys.readouterr())
+
+    return call
+
+
+def test_help_names_every_command(agt: Agt) -> None:
+    """Our own and those that are brought by entry point."""
+    said = agt("--help")
+    assert said.status == 0
+    listed = {line.split()[0] for line in said.out.partition("Commands:")[2].splitlines() if line.strip()}
+    assert {*OURS, *BROUGHT} <= listed
+
+
+@pytest.mark.parametrize("command", OURS)
+def test_each_command_explains_itself(agt: Agt, command: str) -> None:
+    """`--help` everywhere, without a supervisor."""
+    said = agt(command, "--help")
+    assert said.status == 0
+    assert said.out.startswith(f"Usage: agt {command}")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("nosuch",),
+        ("rollback",),
+        ("set", "percentage", "101"),
+        ("set", "salt", "1"),
+        ("kill-switch", "maybe"),
+        ("advance", "--nosuch"),
+        ("sign-off", "gate"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_status_2(agt: Agt, arguments: tuple[str, ...]) -> None:
+    """It names what is wrong and where help is."""
+    said = agt(*arguments)
+    assert said.status == 2
+    assert said.err.startswith("agt: ")
+    assert said.err.count("\n") == 1
+    assert "--help`" in said.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("status",),
+        ("alerts", "--json"),
+        ("advance",),
+        ("hold",),
+        ("resume",),
+        ("rollback", "--reason", "x"),
+        ("set", "percentage", "10"),
+        ("sign-off", "gate", "--by", "me"),
+        ("record-cause", "x"),
+        ("drill", "x"),
+        ("down",),
+    ],
+)
+def test_without_a_supervisor_there_is_one_clear_line(agt: Agt, arguments: tuple[str, ...], tmp_path: Path) -> None:
+    """Status 1, the socket, the way out, and no traceback."""
+    said = agt(*arguments)
+    assert said.status == 1
+    expected = f"agt: no supervisor answers on {tmp_path}/control.sock (no such file or directory); start one with"
+    assert said.err == f"{expected} `agt up PLAN`\n"
+    assert said.out == ""
+
+
+def test_a_kill_works_without_a_supervisor_and_says_so(agt: Agt, tmp_path: Path) -> None:
+    """The selector is taken away by the command itself; ending that needs a supervisor."""
+    selector = tmp_path / "selector.toml"
+    selector.write_text("generation = 3\n")
+    said = agt("kill-switch", "on", "--json")
+    assert said.status == 0
+    assert not selector.exists()
+    assert (tmp_path / "selector.toml.killed").exists()
+    assert said.json["kill_switch"] is True
+    assert said.json["by_supervisor"] is False
+    assert said.json["routers"] == {"gateway.sock": False}
+    assert agt("kill-switch", "status", "--json").json["kill_switch"] is True
+    assert "needs a supervisor" in agt("kill-switch", "off").err
+
+
+def test_a_kill_before_the_first_selector_leaves_the_latch(agt: Agt, tmp_path: Path) -> None:
+    """Nothing to take away yet: the mark keeps a later plan from routing anything."""
+    assert agt("kill-switch", "status", "--json").json["kill_switch"] is False
+    assert agt("kill-switch", "on").status == 0
+    assert agt("kill-switch", "status", "--json").json["kill_switch"] is True
+
+
+def test_a_kill_that_reaches_nothing_is_a_failure(agt: Agt, tmp_path: Path) -> None:
+    """No run directory, no gateway: it must not claim to be on."""
+    said = agt("kill-switch", "on", "--run-dir", str(tmp_path / "nowhere"))
+    assert said.status == 1
+    assert "kill switch is NOT on" in said.out
+
+
+def test_a_device_is_explained_from_a_selector_file(agt: Agt, tmp_path: Path) -> None:
+    """The documented keys; a percentage on either side of the position decides."""
+    selector = tmp_path / "other.toml"
+    text = '[runtimes]\ncontrol = "v4"\ncandidate = "v5"\n[runtime]\nv5_enabled = true\npercentage = {}\n'
+    runtimes = []
+    for percentage in (0.0, 100.0):
+        selector.write_text(text.format(percentage))
+        said = agt("explain", "device-1", "--selector", str(selector), "--json")
+        assert said.status == 0, said.err
+        assert {"device", "runtime", "reason", "position", "chain"} <= set(said.json)
+        runtimes.append(said.json["runtime"])
+    assert runtimes == ["v4", "v5"]
+
+
+@pytest.mark.parametrize("text", [None, "percentage = [", "nonsense = 1\n"])
+def test_a_wrong_selector_is_one_message(agt: Agt, tmp_path: Path, text: str | None) -> None:
+    """Missing, torn, unknown key: status 1 and the file's name."""
+    selector = tmp_path / "wrong.toml"
+    if text is not None:
+        selector.write_text(text)
+    said = agt("explain", "d", "--selector", str(selector))
+    assert said.status == 1
+    assert said.err.startswith(f"agt: {selector}")
+
+
+def test_a_sound_plan_is_checked_and_shown(agt: Agt, tmp_path: Path) -> None:
+    """In words and as JSON."""
+    plan = tmp_path / "plan.toml"
+    plan.write_text(PLAN)
+    assert agt("plan", "check", str(plan)).out == f"{plan}: tiny is sound: 1 phase, 0 rules, 1 component\n"
+    assert agt("plan", "check", str(plan), "--json").json == {"plan": str(plan), "ok": True, "problems": []}
+    assert "canary-10: 10 %, soak 3d; success_ratio" in agt("plan", "show", str(plan)).out
+    assert agt("plan", "show", str(plan), "--json").json["name"] == "tiny"
+
+
+def test_a_wrong_plan_reports_all_its_problems_and_changes_nothing(agt: Agt, tmp_path: Path) -> None:
+    """For `plan check` and `up` alike."""
+    plan = tmp_path / "plan.toml"
+    plan.write_text(PLAN.replace('"3d"', '"3 days or so"').replace("success_ratio", "sucess_ratio"))
+    before = sorted(tmp_path.iterdir())
+    for arguments in (("plan", "check", str(plan)), ("up", str(plan))):
+        said = agt(*arguments)
+        assert said.status == 1
+        assert "phase[0].soak" in said.err
+        assert "sucess_ratio" in said.err
+        assert "Traceback" not in said.err
+    assert len(agt("plan", "check", str(plan), "--json").json["problems"]) == 2  # type: ignore[arg-type]
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_duration_and_squeeze_exclude_each_other(agt: Agt, tmp_path: Path) -> None:
+    """They say the same thing."""
+    plan = tmp_path / "plan.toml"
+    plan.write_text(PLAN)
+    assert agt("up", str(plan), "--duration", "3m", "--squeeze", "10").status == 2
+    assert agt("up", str(plan), "--duration", "soon").status == 2
+
+
+def test_importing_the_command_line_loads_nothing_heavy() -> None:
+    """A status takes no web server, no HTTP client and no database."""
+    heavy = "{'starlette', 'uvicorn', 'httpx', 'textual', 'sqlite3', 'prometheus_client'}"
+    code = f"import sys; from agt.supervisor.cli import run; run(['--help']); print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
