@@ -2,12 +2,16 @@
 
 import contextlib
 import math
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import anyio
 import msgspec
 import pytest
+from textual.pilot import Pilot
 
 from agt.supervisor.actions import Action, Refused
 from agt.supervisor.control import serve_control
@@ -249,11 +253,55 @@ class Stage:
             yield
             tasks.cancel_scope.cancel()
 
-    def app(
-        self, *, read_only: bool = False, glyphs: Glyphs = UNICODE, now: Callable[[], float] = lambda: START
-    ) -> AgtApp:
+    def app(self, *, glyphs: Glyphs = UNICODE, now: Callable[[], float] = lambda: START, **options: Any) -> AgtApp:
         """Return a screen that attaches to it, with a clock that stands still."""
-        return AgtApp(self.path, read_only=read_only, glyphs=glyphs, now=now)
+        return AgtApp(self.path, glyphs=glyphs, now=now, **options)
+
+
+def screen_text(app: AgtApp) -> str:
+    """Return what stands on the terminal, line by line."""
+    width, height = app.size
+    strips = app.screen._compositor.render_strips(app.size)
+    lines = [strip.crop(0, width).text for strip in strips]
+    assert len(lines) == height
+    return "\n".join(lines)
+
+
+async def wait_until(pilot: Pilot[None], condition: Callable[[], object], what: str = "") -> None:
+    """Let the screen work until something holds; fail in words when it never does."""
+    with anyio.move_on_after(8):
+        while not condition():
+            await pilot.pause(0.01)
+        await pilot.pause()
+        return
+    raise AssertionError(f"never came: {what or 'the condition'}\n{screen_text(pilot.app)}")
+
+
+async def wait_for_text(pilot: Pilot[None], text: str) -> None:
+    """Let the screen work until a text stands on it."""
+    await wait_until(pilot, lambda: text in screen_text(pilot.app), text)
+
+
+@contextlib.asynccontextmanager
+async def attached(stage: Stage, size: tuple[int, int] = (80, 24), **options: object) -> AsyncIterator[Pilot[None]]:
+    """Serve the stage and yield a pilot whose screen shows it."""
+    async with stage.served(), stage.app(**options).run_test(size=size, notifications=True) as pilot:
+        await wait_for_text(pilot, "live")
+        await wait_for_text(pilot, stage.script.current.runtimes[0].name)
+        yield pilot
+
+
+def notices(pilot: Pilot[None]) -> str:
+    """Return what the notifications say."""
+    return "\n".join(notice.message for notice in pilot.app._notifications)
+
+
+@pytest.fixture
+def screens() -> SimpleNamespace:
+    """Hand the helpers to the tests, which can't import this file."""
+    return SimpleNamespace(
+        attached=attached, notices=notices, text=screen_text, wait_for_text=wait_for_text, wait_until=wait_until
+    )
 
 
 @pytest.fixture
@@ -266,4 +314,5 @@ def anyio_backend() -> str:
 def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
     """Return a stage, in a fixed time zone."""
     monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
     return Stage(tmp_path / "control.sock", Script())
