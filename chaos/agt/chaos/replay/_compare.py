@@ -78,23 +78,24 @@ def percentile_ms(seconds: Sequence[float], share: float) -> float | None:
 
 
 def out_of_order(sent: Sequence[bytes], received: Sequence[bytes]) -> int:
-    """Count arrivals that can't be explained as a later part of what was sent, repeats aside."""
-    places: dict[bytes, list[int]] = defaultdict(list)
-    for place, data in enumerate(sent):
-        places[data].append(place)
-    reached, misplaced = -1, 0
-    for data in received:
-        free = places.get(data)
-        if not free:
-            continue  # One time too often, which is counted elsewhere, or unknown.
-        later = next((place for place in free if place > reached), None)
-        if later is None:
-            misplaced += 1
-            free.pop(0)
-        else:
-            free.remove(later)
-            reached = later
-    return misplaced
+    """Count messages that arrived and would have to be moved for the order to be right; repeats cost nothing."""
+    arrived = (Counter(sent) & Counter(received)).total()
+    return arrived - common_subsequence(sent, received)
+
+
+def common_subsequence(one: Sequence[bytes], other: Sequence[bytes]) -> int:
+    """Return the length of the longest common subsequence.
+
+    Bit-parallel (Crochemore et al. 2001): a set bit is a place in `one` that doesn't lengthen it yet.
+    """
+    places: dict[bytes, int] = defaultdict(int)
+    for place, data in enumerate(one):
+        places[data] |= 1 << place
+    everything = row = (1 << len(one)) - 1
+    for data in other:
+        matches = row & places.get(data, 0)
+        row = ((row + matches) | (row - matches)) & everything
+    return len(one) - row.bit_count()
 
 
 def _count_outcomes(exchange: Exchange, report: RunReport, latencies_s: list[float]) -> None:

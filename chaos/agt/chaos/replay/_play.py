@@ -22,9 +22,10 @@ from agt.transport.wires.cync import FROM_DEVICE, TYPES, UNKNOWN_TIME, CyncConfi
 
 DEADLINE_S = 30.0
 """How long a reliable message may take."""
-ACK_TIMEOUT_S = 1.0
-"""The longest single wait for an ack: on loopback a second is long."""
+ACK_TIMEOUT_S = 0.4
+"""The longest single wait for an ack: below the resend window, so that a resend comes while it can be recognised."""
 FIRST_ACK_TIMEOUT_S = 0.3
+"""The wait before anything was measured."""
 SETTLE_PAUSE_S = 0.05
 """How long a bare ack's doubled copy may trail it."""
 HOLD_SLACK_S = 0.1
