@@ -73,7 +73,7 @@ def world() -> World:
     return World()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_world() -> Callable[..., World]:
     """The world's constructor, for tests that want another start."""
     return World

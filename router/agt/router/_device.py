@@ -32,6 +32,7 @@ class Device:
     """One attached device."""
 
     __slots__ = (
+        "absent_since",
         "batch",
         "component",
         "deadline",
@@ -67,6 +68,8 @@ class Device:
         """New messages that wait for the move's end, in order."""
         self.taken: list[Parcel] = []
         """Messages taken back from the old path, oldest first; they go before the held ones."""
+        self.absent_since = 0.0
+        """When its last attachment went away, on the router's clock."""
         self.batch: MoveBatch | None = None
         """The receipt that this device's drain still owes a number."""
         self.last_batch: MoveBatch | None = None

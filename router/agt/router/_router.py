@@ -37,6 +37,9 @@ from agt.transport import Delivery, Outcome
 LOOK_S = 0.25
 """How often devices are looked at that time alone can move: an attachment came up, an override expired."""
 
+ABSENT_MAX_S = 600.0
+"""How long a device without attachments is remembered."""
+
 
 class SelectorSource(Protocol):
     """Where the selector comes from, as far as a router is concerned."""
@@ -204,20 +207,28 @@ class Router:
         self._settled()
         return known.runtime
 
-    def detach(self, device: str, runtime: str | None = None) -> None:
-        """Take away one attachment of a device, or all: then what is unsettled ends and the device is forgotten."""
+    def detach(self, device: str, paths: Mapping[str, Path] | None = None) -> None:
+        """Take attachments away, or all with the device itself.
+
+        With `paths`, only those that are still attached go: a late farewell of an older connection takes nothing
+        from a newer one. A device without attachments is kept for `ABSENT_MAX_S`, and its messages wait for it to
+        their deadlines. Without `paths` whatever is unsettled ends, and the device is forgotten.
+        """
         state, now = self._state, self._clock()
         known = state.devices.get(device)
         if known is None:
             return
-        if runtime is None or set(known.paths) <= {runtime}:
+        if paths is None:
             state.mover.left(known, now=now)
             del state.devices[device]
             state.ledger.forget(device)
-        elif runtime in known.paths:
-            path = known.paths.pop(runtime)
-            if runtime == known.runtime:
-                state.mover.lost(known, path, now=now)
+        else:
+            for runtime, path in paths.items():
+                if known.paths.get(runtime) is path:
+                    del known.paths[runtime]
+                    if runtime == known.runtime:
+                        state.mover.lost(known, path, now=now)
+            known.absent_since = now
             self._place(known, now=now)
         self._settled()
 
@@ -390,7 +401,9 @@ class Router:
         state = self._state
         expiring = {name for name, override in state.situation.overrides.items() if override.expires}
         for device in list(state.devices.values()):
-            if device.vetoed or device.state is MoveState.WAITING or device.name in expiring:
+            if not device.paths and now - device.absent_since > ABSENT_MAX_S:
+                self.detach(device.name)
+            elif device.vetoed or device.state is MoveState.WAITING or device.name in expiring:
                 self._place(device, now=now)
 
     def _check(self, selector: Selector) -> None:
@@ -436,7 +449,9 @@ class Router:
         if state.mover.draining:
             state.carried.set(None, now=self._clock())
             return
-        carries = state.devices and state.selector is not None and not state.killed
+        carries = (
+            any(device.paths for device in state.devices.values()) and state.selector is not None and not state.killed
+        )
         state.settled_generation = state.generation
         state.carried.set(state.generation if carries else None, now=self._clock())
 

@@ -110,7 +110,7 @@ def _runtimes(state: RouterState) -> dict[str, RuntimeStatus]:
     in_flight: Counter[str] = Counter()
     queued: Counter[str] = Counter()
     for device in state.devices.values():
-        devices[device.runtime] += 1
+        devices[device.runtime] += bool(device.paths)
         path = device.path
         if path is not None:
             in_flight[device.runtime] += path.in_flight
