@@ -271,7 +271,7 @@ async def wait_until(pilot: Pilot[None], condition: Callable[[], object], what: 
     """Let the screen work until something holds; fail in words when it never does."""
     with anyio.move_on_after(8):
         while not condition():
-            await pilot.pause(0.01)
+            await pilot.pause(0.02)
         await pilot.pause()
         return
     raise AssertionError(f"never came: {what or 'the condition'}\n{screen_text(pilot.app)}")

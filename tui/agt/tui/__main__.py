@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from agt.tui._demo import Demo, DemoOptions
+from agt.tui._demo import Demo, DemoOptions, DemoUnusable
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -57,7 +57,11 @@ def _attach(options: argparse.Namespace) -> int:
 
 def _demo(options: argparse.Namespace) -> int:
     chosen = DemoOptions(duration=options.duration, devices=options.devices, seed=options.seed, run_dir=options.run_dir)
-    demo = Demo.start(chosen)  # Before the screen is loaded: they start side by side.
+    try:
+        demo = Demo.start(chosen)  # Before the screen is loaded: they start side by side.
+    except DemoUnusable as error:
+        sys.stderr.write(f"agt-tui: {error}\n")
+        return 1
     try:
         _run(demo.socket, options, demo)
     finally:

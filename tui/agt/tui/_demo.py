@@ -7,6 +7,7 @@ ended by its process id (SIGTERM, then SIGKILL).
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -34,6 +35,22 @@ def demo_command(options: DemoOptions, run_dir: Path) -> list[str]:
     return command if options.seed is None else [*command, "--seed", str(options.seed)]
 
 
+class DemoUnusable(Exception):
+    """Raised when a demo can't be started; nothing was."""
+
+
+def _make_run_dir(options: DemoOptions) -> Path:
+    if options.run_dir is None:
+        return Path(tempfile.mkdtemp(prefix="agt-demo-"))
+    try:
+        options.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise DemoUnusable(
+            f"{options.run_dir} can't be the run directory ({error.strerror}); name another one"
+        ) from error
+    return options.run_dir.absolute()
+
+
 class Demo:
     """One running demo."""
 
@@ -44,13 +61,16 @@ class Demo:
         """Whether it ended on its own with an error."""
 
     @classmethod
-    def start(cls, options: DemoOptions) -> "Demo":
-        """Start the demo's supervisor; its output goes to a file in the run directory."""
-        run_dir = options.run_dir or Path(tempfile.mkdtemp(prefix="agt-demo-"))
-        run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    def start(cls, options: DemoOptions, command: Callable[[DemoOptions, Path], list[str]] = demo_command) -> "Demo":
+        """Start the demo's supervisor; its output goes to a file in the run directory.
+
+        Raises:
+            DemoUnusable: When the run directory can't be used.
+        """
+        run_dir = _make_run_dir(options)
         with (run_dir / _LOG).open("ab") as log:
             process = subprocess.Popen(  # noqa: S603 - our own interpreter and module.
-                demo_command(options, run_dir),
+                command(options, run_dir),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
