@@ -3,16 +3,22 @@
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import textwrap
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import anyio
 import msgspec
 import pytest
+import tomli_w
 
+from agt.supervisor import cli
+from agt.supervisor._request import Control, NoAnswer
+from agt.supervisor._rundir import RunDirectory
 from agt.supervisor.components import ComponentSpec
 from agt.supervisor.components._files import ComponentFiles
 
@@ -111,3 +117,114 @@ def events(run: Path) -> Callable[[], list[str]]:
         return [line.rpartition(" ")[0] for line in lines]
 
     return read
+
+
+Eventually = Callable[[Callable[[], object]], None]
+
+
+@pytest.fixture
+def eventually() -> Eventually:
+    """Wait for a condition in a test without an event loop; fail when it doesn't come true."""
+
+    def wait(holds: Callable[[], object]) -> None:
+        deadline = time.monotonic() + WITHIN_S
+        while not holds():
+            assert time.monotonic() < deadline, "it did not come true"
+            time.sleep(0.01)
+
+    return wait
+
+
+PLAN = {
+    "schema": 1,
+    "name": "tiny",
+    "runtimes": {"control": "legacy", "candidate": "reliable"},
+    "checks_every": "1s",
+    "phase": [{"name": "canary-10", "route": {"percent": 10}, "soak": "3d"}],
+    "drill": [{"name": "touch", "says": "leaves a file", "command": ["touch", "{run}/drilled"]}],
+}
+
+
+@pytest.fixture
+def plan(run: Path) -> Callable[..., Path]:
+    """Write a small plan around components and return its path."""
+
+    def write(*specs: ComponentSpec) -> Path:
+        components = [_without_none(msgspec.to_builtins(spec)) for spec in specs]
+        path = run / "plan.toml"
+        path.write_text(tomli_w.dumps({**PLAN, "component": components}))
+        return path
+
+    return write
+
+
+def _without_none(fields: dict[str, object]) -> dict[str, object]:
+    """TOML has no null: what is None is left out."""
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+class Up:
+    """`agt up` in a process of its own."""
+
+    def __init__(self, run: Path, arguments: tuple[str, ...]) -> None:
+        self.run = RunDirectory(run)
+        self.control = Control(self.run.control)
+        command = [sys.executable, "-m", "agt.supervisor.cli", "up", *arguments, "--run-dir", str(run)]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    @property
+    def answers(self) -> bool:
+        """Whether this very supervisor answers."""
+        if self.run.supervisor_pid() != self.process.pid:
+            return False
+        try:
+            self.control.view()
+        except NoAnswer:
+            return False
+        return True
+
+    @property
+    def all_ready(self) -> bool:
+        """Whether it answers and all of its components are ready."""
+        return self.answers and all(process.state == "ready" for process in self.control.view().processes)
+
+    @property
+    def pids(self) -> dict[str, int | None]:
+        """Its components."""
+        return {process.name: process.pid for process in self.control.view().processes}
+
+    def end(self, number: signal.Signals) -> tuple[int, str]:
+        """Send a signal, wait for the end, return status and output."""
+        self.process.send_signal(number)
+        return self.wait()
+
+    def wait(self) -> tuple[int, str]:
+        """Wait for the end and return status and output."""
+        output, _ = self.process.communicate(timeout=WITHIN_S)
+        return self.process.returncode, output
+
+
+@pytest.fixture
+def up(run: Path) -> Iterator[Callable[..., Up]]:
+    """Start `agt up` with arguments; whatever is left is killed at the end."""
+    started: list[Up] = []
+
+    def start(*arguments: object) -> Up:
+        started.append(Up(run, tuple(map(str, arguments))))
+        return started[-1]
+
+    yield start
+    for one in started:
+        if one.process.poll() is None:
+            one.end(signal.SIGKILL)
+
+
+@pytest.fixture
+def agt(run: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Run another command on the same run directory: status, output, errors."""
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        status = cli.run([*arguments, "--run-dir", str(run)])
+        return status, *capsys.readouterr()
+
+    return call

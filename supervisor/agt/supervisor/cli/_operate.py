@@ -4,17 +4,22 @@ Going forward names the version of the view that it was based on: the command lo
 changed in between. Going back asks for nothing.
 """
 
+import time
 from typing import Annotated, Any
 
 import typer
 
+from agt.supervisor._errors import SupervisorError
 from agt.supervisor._request import Control
 from agt.supervisor.actions import Action, ActionName
-from agt.supervisor.cli._options import By, Json, Reason, RunDir, action, control, print_json
+from agt.supervisor.cli._options import By, Json, Reason, RunDir, action, control, print_json, run_directory
 from agt.supervisor.view import Preview, Receipt
 
 DOWN_TIMEOUT_S = 120.0
 """Stopping takes each component's grace, one stage after the other."""
+DOWN_POLL_S = 0.02
+ACT_TIMEOUT_S = 30.0
+"""A move may have to drain before it is confirmed."""
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what it would do.")]
 
@@ -109,8 +114,15 @@ def drill(
 
 
 def down(by: By = "", run_dir: RunDir = None, json: Json = False) -> None:
-    """Stop every component in reverse order, then the supervisor."""
-    _act(control(run_dir), action("down", by=by), json=json, timeout_s=DOWN_TIMEOUT_S)
+    """Stop every component in reverse order, then the supervisor; return when all are gone."""
+    run = run_directory(run_dir)
+    receipt = Control(run.control).act(action("down", by=by))
+    deadline = time.monotonic() + DOWN_TIMEOUT_S
+    while (pid := run.supervisor_pid()) is not None:
+        if time.monotonic() > deadline:
+            raise SupervisorError(f"it is still stopping after {DOWN_TIMEOUT_S:g} s (pid {pid})", f"see {run.log}")
+        time.sleep(DOWN_POLL_S)
+    _show(receipt, json=json)
 
 
 def _forward(api: Control, kind: ActionName, /, *, dry_run: bool, json: bool, **fields: Any) -> None:
@@ -121,8 +133,8 @@ def _forward(api: Control, kind: ActionName, /, *, dry_run: bool, json: bool, **
         _act(api, asked, json=json)
 
 
-def _act(api: Control, asked: Action, *, json: bool, timeout_s: float = 30.0) -> None:
-    _show(api.act(asked, timeout_s=timeout_s), json=json)
+def _act(api: Control, asked: Action, *, json: bool) -> None:
+    _show(api.act(asked, timeout_s=ACT_TIMEOUT_S), json=json)
 
 
 def _show(answer: Receipt | Preview, *, json: bool) -> None:

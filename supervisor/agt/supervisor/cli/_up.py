@@ -72,6 +72,7 @@ def _in_foreground(plan: "Plan", run: RunDirectory, *, detach_on_exit: bool) -> 
     logging.basicConfig(
         level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S"
     )
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # Its comings and goings are ours.
     run_supervisor(plan, run, detach_on_exit=detach_on_exit)
 
 

@@ -101,6 +101,7 @@ class NotifySocket:
                 self._receive()
         finally:
             self._socket.close()
+            self.path.unlink(missing_ok=True)
 
     def _receive(self) -> None:
         try:
