@@ -90,6 +90,7 @@ class Carrier:
         self._dirty = True
         if self._sleeper is not None:
             self._sleeper.set()
+            self._sleeper = None  # Once is enough for a turn; the next thousand messages find nothing to wake.
 
     def end(self, dropped: Dropped) -> None:
         """End the connection once the link's last words are flushed, or soon."""
@@ -156,9 +157,8 @@ class Carrier:
         self._stop()
 
     async def _sleep(self) -> None:
-        self._sleeper = anyio.Event()
+        sleeper = self._sleeper = anyio.Event()
         if self._idle is not None:
             self._idle.set()
             self._idle = None
-        await self._sleeper.wait()
-        self._sleeper = None
+        await sleeper.wait()

@@ -236,7 +236,10 @@ class Session:
         """Tell the peer that a message was processed; `ReceivedMessage.ack` calls this."""
         if not self.closed:
             self.link.acknowledge(token, now=self._clock())
-            self._after_call()
+            if not self._turning:  # Within a turn the events are being pulled already.
+                self._after_call()
+            elif self._carrier is not None:
+                self._carrier.wake()
 
     def refuse(self, token: int, code: str) -> None:
         """Tell the peer that a message will not be processed; `ReceivedMessage.refuse` calls this."""

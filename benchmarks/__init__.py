@@ -1,0 +1,1 @@
+"""Ours beside the raw limit, in one run on one machine."""
