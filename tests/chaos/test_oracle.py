@@ -1,17 +1,28 @@
 """The oracle on hand-made logs: it has to find what was put there, and nothing else."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from agt.chaos.checkers import Effect, Ignored, Ownership, Record, Sent, Told, decode_records, join, one_owner, read_records
+from agt.chaos.checkers import (
+    Effect,
+    Ignored,
+    Ownership,
+    Record,
+    Sent,
+    Told,
+    decode_records,
+    join,
+    one_owner,
+    read_records,
+)
+from agt.chaos.demo._ledger import LedgerBook, read_book
 from agt.chaos.demo._oracle import Finding, Role, Span, examine
 
 ROLES: dict[str, Role] = {"legacy": "control", "reliable": "candidate"}
-LEDGER = {"reliable": {"delivered": 3}}
 
 
 def sent(number: int, t: float = 0.0) -> Sent:
@@ -34,9 +45,24 @@ def three(*, tellings: Sequence[Told] | None = None) -> list[Record]:
     return [sent(1), sent(2), sent(3), *(tellings if tellings is not None else [told(1), told(2), told(3)])]
 
 
-def judge(sources: Sequence[Record], devices: Sequence[Record], ledger: dict[str, dict[str, int]] = LEDGER) -> Finding:
-    """Examine, with one phase over everything."""
-    return examine(join(sources, devices), ROLES, ledger, [Span(name="all", since=0, until=99)])
+def book_of(tellings: Iterable[Record]) -> LedgerBook:
+    """Write the journal that an honest gateway would have written."""
+    book = LedgerBook()
+    for number, told in enumerate(tellings):
+        if isinstance(told, Told) and told.by == "gateway":
+            book.take({"e": "accepted", "id": number, **_facts(told)})
+            book.take({"e": "settled", "id": number, "outcome": told.outcome, **_facts(told)})
+    return book
+
+
+def _facts(told: Told) -> dict[str, Any]:
+    return {"device": told.device, "number": told.number, "runtime": told.runtime}
+
+
+def judge(sources: Sequence[Record], devices: Sequence[Record], book: LedgerBook | None = None) -> Finding:
+    """Examine, with one phase over everything and an honest journal unless another is given."""
+    span = Span(name="all", since=0, until=99)
+    return examine(join(sources, devices), ROLES, book or book_of(sources), [span])
 
 
 def test_a_clean_run_is_clean() -> None:
@@ -70,7 +96,7 @@ def test_a_message_told_delivered_that_never_acted_is_lost_and_the_ledger_is_wro
 def test_a_legacy_write_that_vanished_is_lost_without_a_lie() -> None:
     """Fire and forget promised nothing: lost counts, the ledger still agrees."""
     tellings = [told(number, "written", "legacy") for number in (1, 2, 3)]
-    finding = judge(three(tellings=tellings), [acted(1), acted(3)], {"legacy": {"written": 3}})
+    finding = judge(three(tellings=tellings), [acted(1), acted(3)])
     assert finding.counts["control"].lost == 1
     assert finding.counts["control"].delivered == 2
     assert finding.ledger_agrees
@@ -100,7 +126,7 @@ def test_a_message_that_a_device_took_for_an_old_one_is_lost() -> None:
 
 def test_what_nobody_was_told_about_is_lost_on_the_last_known_path() -> None:
     """A source that hears nothing at all has lost a message, unless the device acted."""
-    finding = judge(three(tellings=[told(1)]), [acted(1), acted(2)], {"reliable": {"delivered": 1}})
+    finding = judge(three(tellings=[told(1)]), [acted(1), acted(2)])
     assert finding.counts["candidate"].lost == 1
     assert finding.counts["candidate"].sent == 3
     assert finding.ledger_agrees
@@ -109,7 +135,7 @@ def test_what_nobody_was_told_about_is_lost_on_the_last_known_path() -> None:
 def test_an_indeterminate_message_is_neither_lost_nor_delivered() -> None:
     """Doubt that was admitted is counted as doubt, whatever the device did."""
     tellings = [told(1), told(2, "indeterminate", by="source"), told(3, "indeterminate", by="source")]
-    finding = judge(three(tellings=tellings), [acted(1), acted(2)], {"reliable": {"delivered": 1}})
+    finding = judge(three(tellings=tellings), [acted(1), acted(2)])
     assert finding.counts["candidate"].indeterminate == 2
     assert finding.violations == ()
     assert finding.ledger_agrees
@@ -118,29 +144,61 @@ def test_an_indeterminate_message_is_neither_lost_nor_delivered() -> None:
 def test_not_delivered_that_acted_is_an_untruth() -> None:
     """`not_delivered` means provably never handed over."""
     tellings = [told(1), told(2, "not_delivered"), told(3)]
-    finding = judge(
-        three(tellings=tellings), [acted(1), acted(2), acted(3)], {"reliable": {"delivered": 2, "not_delivered": 1}}
-    )
+    finding = judge(three(tellings=tellings), [acted(1), acted(2), acted(3)])
     assert [v.check for v in finding.violations] == ["untrue"]
     assert not finding.ledger_agrees
 
 
-@pytest.mark.parametrize(
-    ("ledger", "says"),
-    [
-        ({"reliable": {"delivered": 2}}, "the ledger says 2 delivered on reliable, the sources were told 3"),
-        ({"reliable": {"delivered": 3, "indeterminate": 1}}, "1 indeterminate on reliable, the sources were told 0"),
-    ],
-)
-def test_a_ledger_that_counts_otherwise_is_named(ledger: dict[str, dict[str, int]], says: str) -> None:
-    """Numbers that differ are said in words."""
-    finding = judge(three(), [acted(1), acted(2), acted(3)], ledger)
-    assert says in finding.disagreements[0]
+def test_a_ledger_that_says_otherwise_is_named() -> None:
+    """A missing entry, another outcome, an entry too many: each is said in words."""
+    sources, devices = three(), [acted(1), acted(2), acted(3)]
+    book = book_of([told(1, "indeterminate"), told(3), told(4)])
+    book.take({"e": "both", "id": 9, "outcome": "delivered", **_facts(told(3))})
+    assert judge(sources, devices, book).disagreements == (
+        "lamp #1: told delivered on reliable, the ledger has indeterminate on reliable",
+        "lamp #2: told delivered on reliable, and the ledger knows nothing of it",
+        "lamp #3 ended twice in the ledger",
+        "lamp #4 is in the ledger and was never sent",
+    )
+
+
+def test_a_ledger_may_know_more_or_less_than_a_source_that_gave_up() -> None:
+    """When the gateway dies, its journal has some of the answers that the source never got, and not others."""
+    tellings = [told(1), told(2, "indeterminate", by="source"), told(3, "indeterminate", by="source")]
+    book = book_of([told(1), told(2)])
+    assert judge(three(tellings=tellings), [acted(1), acted(2)], book).ledger_agrees
+
+
+def test_counters_that_differ_from_their_own_journal_are_named() -> None:
+    """What the router counts has to be what it wrote; what it left open counts as indeterminate."""
+    history = join(three(), [acted(1), acted(2), acted(3)])
+    book = book_of(three())
+    book.take({"e": "accepted", "id": 99, "device": "lamp", "number": 4, "runtime": "legacy"})
+    honest = {"reliable": {"delivered": 3}, "legacy": {"indeterminate": 1}}
+    assert examine(history, ROLES, book, [], counters=honest).ledger_agrees
+    wrong = {"reliable": {"delivered": 4}, "legacy": {"indeterminate": 1}}
+    finding = examine(history, ROLES, book, [], counters=wrong)
+    assert finding.disagreements == ("the router counted 4 delivered on reliable, its journal has 3",)
+
+
+def test_a_journal_is_read_with_torn_lines_and_totals(tmp_path: Path) -> None:
+    """What a killed process tore is passed over; folded counts stay counts."""
+    path = tmp_path / "ledger.jsonl"
+    path.write_bytes(
+        b'{"e":"totals","id":7,"totals":{"legacy":{"accepted":5,"written":5}}}\n'
+        b'{"e":"both","id":8,"device":"lamp","number":1,"runtime":"legacy","outcome":"written"}\n'
+        b'{"e":"settled","id":9,"devi\n'
+    )
+    book = read_book(path)
+    assert book.compacted
+    assert book.totals["legacy", "written"] == 6
+    assert book.settled == {("lamp", 1): ("legacy", "written")}
+    assert read_book(tmp_path / "missing").settled == {}
 
 
 def test_effects_from_nowhere_and_double_answers_are_disagreements() -> None:
     """What was never sent can't act, and nobody is told twice."""
-    finding = judge([*three(), told(1)], [acted(1), acted(2), acted(3), acted(9)])
+    finding = judge([*three(), told(1)], [acted(1), acted(2), acted(3), acted(9)], book_of(three()))
     assert finding.disagreements == ("lamp #9 acted and was never sent", "lamp #1 was told twice, or never sent")
 
 
@@ -152,7 +210,7 @@ def test_shares_go_by_when_a_message_was_sent() -> None:
         Span(name="b", since=2.5, until=9),
         Span(name="c", since=9, until=10),
     ]
-    finding = examine(join(three(tellings=tellings), [acted(1), acted(2), acted(3)]), ROLES, {}, spans)
+    finding = examine(join(three(tellings=tellings), [acted(1), acted(2), acted(3)]), ROLES, book_of(tellings), spans)
     assert finding.shares == {"a": 0.5, "b": 1.0, "c": None}
 
 

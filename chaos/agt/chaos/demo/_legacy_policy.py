@@ -38,7 +38,6 @@ class LegacyPolicy:
                 self._spoken[name] = (session, mode)
                 session.write_nowait(REFUSAL if mode == "refuse" else WARNING)
             elif mode == "refuse":
-                self._router.detach(name, self._router.runtimes.control)
                 session.disconnect("the legacy listener is retired")
                 del self._spoken[name]
 

@@ -21,13 +21,11 @@ from agt.chaos.checkers import (
     nothing_untrue,
     order_kept,
 )
+from agt.chaos.demo._ledger import Counters, LedgerBook, contradictions
 from agt.transport import Outcome
 
 Role = Literal["control", "candidate"]
 ROLES: tuple[Role, ...] = ("control", "candidate")
-
-LedgerCounts = Mapping[str, Mapping[str, int]]
-"""By runtime and outcome, as the gateway's journal adds them up."""
 
 
 class Counts(msgspec.Struct, kw_only=True):
@@ -65,14 +63,22 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """Messages that arrived again and changed nothing: harmless, and counted."""
 
 
-def examine(history: History, roles: Mapping[str, Role], ledger: LedgerCounts, spans: Iterable[Span]) -> Finding:
+def examine(
+    history: History,
+    roles: Mapping[str, Role],
+    book: LedgerBook,
+    spans: Iterable[Span],
+    *,
+    counters: Counters | None = None,
+) -> Finding:
     """Count a run.
 
     Args:
         history: The joined logs.
         roles: Which runtime is which, by name.
-        ledger: What the gateway's journal says it told, by runtime and outcome.
+        book: What the gateway's journal says.
         spans: The phases.
+        counters: What the router said it had counted, when it could still be asked.
     """
     violations = (
         *nothing_lost(history),
@@ -81,7 +87,7 @@ def examine(history: History, roles: Mapping[str, Role], ledger: LedgerCounts, s
         *nothing_untrue(history),
     )
     carried = _carried_by(history, roles)
-    disagreements = _disagreements(history, ledger, violations)
+    disagreements = contradictions(history, book, counters)
     return Finding(
         counts=_count(history, carried, violations),
         shares={span.name: _share(history, carried, span) for span in spans},
@@ -131,29 +137,3 @@ def _share(history: History, carried: Mapping[tuple[str, int], Role], span: Span
     roles = Counter(carried[key] for key, fate in history.fates.items() if span.since <= fate.sent.t < span.until)
     total = roles.total()
     return round(roles["candidate"] / total, 4) if total else None
-
-
-def _disagreements(history: History, ledger: LedgerCounts, violations: Iterable[Violation]) -> tuple[str, ...]:
-    """Hold the ledger against what the sources were told by the gateway, and against what devices did."""
-    told: Counter[tuple[str, str]] = Counter(
-        (fate.told.runtime, fate.told.outcome)
-        for fate in history.fates.values()
-        if fate.told is not None and fate.told.by == "gateway"
-    )
-    booked = Counter(
-        {(runtime, outcome): n for runtime, outcomes in ledger.items() for outcome, n in outcomes.items() if n}
-    )
-    found = [
-        f"the ledger says {booked[key]} {key[1]} on {key[0]}, the sources were told {told[key]}"
-        for key in sorted(told.keys() | booked.keys())
-        if told[key] != booked[key]
-    ]
-    found += [f"{v.device} #{v.number}: {v.says}" for v in violations if v.check == "untrue"]
-    found += [
-        f"{v.device} #{v.number}: the ledger has it as delivered, and it never acted"
-        for v in violations
-        if v.check == "lost" and v.says.startswith(f"told {Outcome.DELIVERED}")
-    ]
-    found += [f"{effect.device} #{effect.number} acted and was never sent" for effect in history.unsent]
-    found += [f"{told.device} #{told.number} was told twice, or never sent" for told in history.retold]
-    return tuple(found)

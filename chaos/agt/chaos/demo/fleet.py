@@ -164,7 +164,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=int(os.environ.get("AGT_DEMO_SEED", "1")))
     options = parser.parse_args(arguments)
     rate = (
-        options.rate if options.rate is not None else float(os.environ.get("AGT_DEMO_RATE", "") or options.devices * 4)
+        options.rate if options.rate is not None else float(os.environ.get("AGT_DEMO_RATE", "") or options.devices * 5)
     )
     files = demo_files()
 

@@ -7,6 +7,7 @@ commands on `sources.sock` and serves the router's API on `gateway.sock`.
 import argparse
 import datetime
 import logging
+import os
 import signal
 import sys
 import time
@@ -24,7 +25,6 @@ from agt.chaos.demo._notify import notify
 from agt.chaos.demo._talk import serve_questions
 from agt.chaos.demo._twin import TwinPath
 from agt.router import Ledger, LedgerJournal, Router, RouterError, Runtimes, SelectorFile, Shadow
-from agt.router.metrics import RouterCollector
 from agt.router.serving import create_app, serve
 from agt.router.watching import EnvironmentFile, watch
 from agt.transport import (
@@ -94,8 +94,8 @@ class Gateway:
             tasks.start_soon(Desk(self._router, self._files.sources_socket).run)
             if self._hook is not None:
                 tasks.start_soon(serve_questions, self._files.hook_socket, self._lose)
-            collectors = (TransportCollector(self._legacy, self._reliable), RouterCollector(self._router))
-            tasks.start_soon(serve, create_app(self._router, collectors), self._files.gateway_api)
+            app = create_app(self._router, [TransportCollector(self._legacy, self._reliable)])
+            tasks.start_soon(serve, app, self._files.gateway_api)
             self._files.write_ports(Ports(cync=cync.port, lines=lines.port, native=native.port))
             notify("READY=1")
 
@@ -110,7 +110,7 @@ class Gateway:
             host=HOST,
             port=port,
             on_peer=self._attachments.cync_came,
-            on_gone=self._attachments.cync_went,
+            on_gone=self._attachments.went,
             on_message=lambda _: None,
             metrics=self._reliable,
             written_metrics=self._legacy,
@@ -122,6 +122,7 @@ class Gateway:
             host=HOST,
             port=port,
             on_peer=self._attachments.lines_came,
+            on_gone=self._attachments.went,
             metrics=self._legacy,
             written_metrics=self._legacy,
         )
@@ -132,7 +133,7 @@ class Gateway:
             port=port,
             name="gateway",
             on_peer=self._attachments.native_came,
-            on_gone=self._attachments.native_went,
+            on_gone=self._attachments.went,
             metrics=self._reliable,
         )
 
@@ -172,7 +173,12 @@ async def live(gateway: Gateway) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Start the gateway."""
     parser = argparse.ArgumentParser(prog="python -m agt.chaos.demo.gateway", description="The demo's gateway.")
-    parser.add_argument("--allow-loss", action="store_true", help="test only: lose messages when told to")
+    parser.add_argument(
+        "--allow-loss",
+        action="store_true",
+        default=os.environ.get("AGT_DEMO_ALLOW_LOSS") == "1",
+        help="test only: lose messages when told to",
+    )
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     files = demo_files()
