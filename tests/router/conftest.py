@@ -35,7 +35,7 @@ class World:
         merged = {"enabled": True, "percentage": percentage, **route}
         return Selector(runtimes=RUNTIMES, generation=generation, runtime=Route(**merged))
 
-    def set(self, percentage: float, **route: object):  # noqa: ANN201 - the receipt's type is the router's.
+    def set(self, percentage: float, **route: object):
         """Apply a percentage in memory."""
         return self.router.apply(self.selector(percentage, generation=self.router.status().generation + 1, **route))
 
@@ -57,7 +57,7 @@ class World:
         number = self.numbers[name] = self.numbers.get(name, 0) + 1
         return Message(device=name, number=number, payload=b"set %d 1" % number, **fields)
 
-    def send(self, name: str = "d", **fields: object):  # noqa: ANN201 - a Delivery.
+    def send(self, name: str = "d", **fields: object):
         """Send the device's next message."""
         return self.router.send(self.message(name, **fields))
 

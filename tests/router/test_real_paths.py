@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import anyio
 import pytest
 
-from agt.router import LegacyPath, Message, MemorySelector, ReliablePath, Route, Router, Runtimes, Selector
+from agt.router import LegacyPath, MemorySelector, Message, ReliablePath, Route, Router, Runtimes, Selector
 from agt.transport import (
     Barrier,
     MoveKind,

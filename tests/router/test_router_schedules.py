@@ -27,34 +27,40 @@ steps = st.lists(
 def play(world: Any, script: list[tuple[Any, ...]], barrier: Barrier) -> list[Any]:
     """Carry out a script and return the handles of all messages sent."""
     world.add(barrier=barrier)
-    deliveries = []
+    deliveries: list[Any] = []
     for name, *arguments in script:
-        path = world.paths["d", arguments[0]] if arguments and isinstance(arguments[0], str) else None
         if name == "send":
             deliveries.append(world.send(deadline_s=20.0))
-        elif name == "percentage":
-            if not world.router.killed:
-                world.set(arguments[0])
-        elif name == "arrive":
-            path.arrive()
-        elif name == "answer":
-            path.arrive()
-            path.answer()
-        elif name == "lose":
-            path.lose()
-        elif name == "drop":
-            path.ready = False
-        elif name == "connect":
-            path.connect()
-        elif name == "time":
-            world.pass_time(arguments[0])
-        elif name == "kill":
-            world.router.kill("test")
-        elif name == "unkill" and world.router.killed:
-            world.source.put(world.selector(0.0, generation=world.router.status().generation + 1))
-            world.router.observe(world.source.read())
+        else:
+            ACTIONS[name](world, *arguments)
         balance(world, deliveries)
     return deliveries
+
+
+def answer(world: Any, runtime: str) -> None:
+    """Everything written arrives and is answered."""
+    world.paths["d", runtime].arrive()
+    world.paths["d", runtime].answer()
+
+
+def unkill(world: Any) -> None:
+    """The operator puts a selector back."""
+    if world.router.killed:
+        world.source.put(world.selector(0.0, generation=world.router.status().generation + 1))
+        world.router.observe(world.source.read())
+
+
+ACTIONS = {
+    "percentage": lambda world, percentage: None if world.router.killed else world.set(percentage),
+    "arrive": lambda world, runtime: world.paths["d", runtime].arrive(),
+    "answer": answer,
+    "lose": lambda world, runtime: world.paths["d", runtime].lose(),
+    "drop": lambda world, runtime: setattr(world.paths["d", runtime], "ready", False),
+    "connect": lambda world, runtime: world.paths["d", runtime].connect(),
+    "time": lambda world, seconds: world.pass_time(seconds),
+    "kill": lambda world: world.router.kill("test"),
+    "unkill": unkill,
+}
 
 
 def balance(world: Any, deliveries: list[Any]) -> None:

@@ -1,5 +1,6 @@
 """What a router makes of its selector, its latch and its clock."""
 
+import datetime
 from collections.abc import Callable
 from typing import Any
 
@@ -7,6 +8,8 @@ import anyio
 import pytest
 
 from agt.router import (
+    MemorySelector,
+    Override,
     Problem,
     Route,
     Router,
@@ -18,7 +21,7 @@ from agt.router import (
     SelectorReading,
     SelectorState,
 )
-from agt.router.testing import ManualClock
+from agt.router.testing import ManualClock, ScriptedPath
 
 RUNTIMES = Runtimes(control="legacy", candidate="reliable")
 
@@ -157,10 +160,6 @@ def test_live_sessions_on_control_stay_where_pins_say_so(make_world: Callable[..
 
 def test_override_ends_by_itself(make_world: Callable[..., Any]) -> None:
     """Its expiry is watched on the wall clock."""
-    import datetime
-
-    from agt.router import Override
-
     world = make_world(100.0)
     expires = datetime.datetime.fromtimestamp(world.clock.now + 60, datetime.UTC)
     override = Override(device="d", runtime="legacy", owner="ana", expires=expires)
@@ -236,9 +235,6 @@ def test_unknown_runtime_cannot_be_attached(world: Any) -> None:
 
 async def test_run_moves_what_no_callback_moved() -> None:
     """The one timer notices a drain's end and an attachment that came up, on either backend."""
-    from agt.router import MemorySelector
-    from agt.router.testing import ScriptedPath
-
     source = MemorySelector(Selector(runtimes=RUNTIMES, runtime=Route(enabled=True, percentage=100.0)))
     router = Router(source, runtimes=RUNTIMES, clock=anyio.current_time)
     path = ScriptedPath(ManualClock(), ready=False)

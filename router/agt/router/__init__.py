@@ -33,7 +33,6 @@ from agt.router._shadow import Shadow, Twin
 from agt.router._status import DeviceStatus, LedgerStatus, RoutePreview, RouterStatus
 
 __all__ = (
-    "POSITION_VERSION",
     "Anomaly",
     "CanaryRouter",
     "ChainLink",
@@ -56,6 +55,7 @@ __all__ = (
     "MoveRefused",
     "Overlaid",
     "Override",
+    "POSITION_VERSION",
     "Path",
     "Problem",
     "ReliablePath",

@@ -102,6 +102,7 @@ class Router:
         """What the source gave when it was last applied: reading the same again changes nothing."""
         self._look_at = 0.0
         self._wake_event: anyio.Event | None = None
+        self._watchers: list[Callable[[], None]] = []
         if ledger.journal is not None:
             ledger.journal.on_pending = self._wake
         self.observe(source.read())
@@ -264,29 +265,13 @@ class Router:
 
         A bad one changes nothing. One that is gone sends everything to control, and if a kill took it, latches.
         """
-        state = self._state
-        state.selector_state = reading.state
-        if reading.state is SelectorState.BAD:
-            state.problems = reading.problems or (Problem("", reading.says),)
-            return reading.says
-        if reading.selector is None:
-            self._gone = True
-            state.problems = (Problem("", reading.says),)
-            if reading.state is SelectorState.KILLED and not state.killed:
-                state.killed = reading.says
-            state.selector = None
-            self._reroute()
-            return reading.says
-        refusal = self._refusal(reading.selector)
-        if refusal:
-            state.problems = (Problem("", refusal),)
-            return refusal
-        state.problems = ()
-        if self._gone or reading.selector != self._applied:
-            self._gone, state.killed = False, ""
-            self._applied = reading.selector
-            self._put(reading.selector)
-        return ""
+        refusal = self._take(reading)
+        self._tell()
+        return refusal
+
+    def on_change(self, callback: Callable[[], None]) -> None:
+        """Call back after each look at the selector, the environment or the latch; must not raise."""
+        self._watchers.append(callback)
 
     def apply(self, selector: Selector) -> MoveBatch:
         """Apply a selector in memory at once; the returned receipt grows until all moves are settled.
@@ -315,6 +300,7 @@ class Router:
         if self._state.environment != environment:
             self._state.environment = dict(environment)
             self._reroute()
+        self._tell()
 
     def set_mode(self, mode: str | None) -> None:
         """Use this network mode from now on; None when it isn't known."""
@@ -356,6 +342,31 @@ class Router:
 
     # Within
 
+    def _take(self, reading: SelectorReading) -> str:
+        state = self._state
+        state.selector_state = reading.state
+        if reading.state is SelectorState.BAD:
+            state.problems = reading.problems or (Problem("", reading.says),)
+            return reading.says
+        if reading.selector is None:
+            self._gone = True
+            state.problems = (Problem("", reading.says),)
+            if reading.state is SelectorState.KILLED and not state.killed:
+                state.killed = reading.says
+            state.selector = None
+            self._reroute()
+            return reading.says
+        refusal = self._refusal(reading.selector)
+        if refusal:
+            state.problems = (Problem("", refusal),)
+            return refusal
+        state.problems = ()
+        if self._gone or reading.selector != self._applied:
+            self._gone, state.killed = False, ""
+            self._applied = reading.selector
+            self._put(reading.selector)
+        return ""
+
     def _put(self, selector: Selector) -> MoveBatch:
         state = self._state
         # Written by hand without a number: it comes after whatever there was.
@@ -383,6 +394,7 @@ class Router:
             state.newest = batch
         self._settled()
         self._wake()
+        self._tell()
         return batch
 
     def _place(self, device: Device, *, now: float) -> None:
@@ -454,6 +466,10 @@ class Router:
         )
         state.settled_generation = state.generation
         state.carried.set(state.generation if carries else None, now=self._clock())
+
+    def _tell(self) -> None:
+        for callback in tuple(self._watchers):
+            callback()
 
     def _wake(self) -> None:
         if self._wake_event is not None:

@@ -18,6 +18,7 @@ from typing import Any
 import anyio
 import msgspec
 import uvicorn
+from anyio.abc import TaskStatus
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
@@ -65,13 +66,16 @@ def create_app(router: Router, collectors: Iterable[Collector] = ()) -> Starlett
     )
 
 
-async def serve(app: Starlette, path: Path | str) -> None:
-    """Serve an application on a Unix socket until cancelled; takes no signal handlers.
+async def serve(app: Starlette, path: Path | str, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+    """Serve an application on a Unix socket until cancelled; takes no signal handlers. Asyncio only.
+
+    With `await tasks.start(serve, app, path)` the socket takes connections once that has returned.
 
     Raises:
         SocketUnusable: when the path is too long, or another process serves there.
     """
     with open_socket(Path(path)) as listening:
+        task_status.started()
         config = uvicorn.Config(
             app,
             http=_OwnUserOnly,
@@ -168,6 +172,8 @@ async def _stopping(server: uvicorn.Server) -> AsyncIterator[None]:
 class _OwnUserOnly(H11Protocol):
     """Drops connections whose peer is another user, before reading a byte."""
 
+    _admitted = False
+
     def connection_made(self, transport: Any) -> None:
         """Ask the kernel who is there."""
         peer = transport.get_extra_info("socket")
@@ -175,7 +181,13 @@ class _OwnUserOnly(H11Protocol):
         if _UCRED.unpack(credentials)[1] != os.getuid():
             transport.abort()
             return
+        self._admitted = True
         super().connection_made(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget a connection, unless it was never admitted."""
+        if self._admitted:
+            super().connection_lost(exc)
 
 
 class _Api:

@@ -18,6 +18,7 @@ class ManualClock:
         self.now = now
 
     def __call__(self) -> float:
+        """Return the time, in seconds."""
         return self.now
 
     def advance(self, seconds: float) -> None:
