@@ -153,6 +153,33 @@ async def test_a_component_that_stops_living_is_ended_and_restarted(run, compone
         assert events()[:3] == ["silent started", "silent ready", "silent stopped"]
 
 
+async def test_a_component_that_answers_no_more_is_ended_and_restarted(run, component, until, events) -> None:
+    """Liveness by HTTP: 204 while it becomes ready, then 503 until it is given up on."""
+    unlink = "os.path.exists(run + '/served.sock') and os.unlink(run + '/served.sock')"
+    answers = "answers = [b'HTTP/1.1 204 No Content', b'HTTP/1.1 204 No Content', b'HTTP/1.1 503 No']"
+    next_one = "(answers.pop(0) if len(answers) > 1 else answers[0]) + b'\\r\\n\\r\\n'"
+    child = f"{unlink}\n{answers}\n{SERVING.replace('ANSWER', next_one)}"
+    probe = {"by": "http", "socket": "served.sock"}
+    liveness = {"probe": probe, "every_s": 0.02, "failures": 3}
+    spec = component("server", child, readiness=probe, liveness=liveness)
+    async with keeping(run, spec) as watched:
+        await until(lambda: watched["server"].restarts)
+        assert "not alive, asked 3 times: GET /ready answers 'HTTP/1.1 503 No'" in watched.alerts[0][2]
+        assert events()[:2] == ["server started", "server stopped"]
+
+
+async def test_a_component_that_says_it_lives_is_left_alone(run, component, until, events) -> None:
+    """Fifty beats, several times the deadline, and not one restart."""
+    beating = (
+        "note('ready'); say('READY=1')\nfor beat in range(50): time.sleep(0.02); say('WATCHDOG=1')\nnote('beaten')"
+    )
+    liveness = {"probe": {"by": "notify"}, "every_s": 0.15, "failures": 2}
+    async with keeping(run, component("alive", f"{beating}\nwhile True: signal.pause()", liveness=liveness)) as watched:
+        await until(lambda: "alive beaten" in events())
+        assert watched["alive"].restarts == 0
+        assert watched["alive"].state == "ready"
+
+
 async def test_a_child_that_ignores_sigterm_is_killed_after_its_grace(run, component, until) -> None:
     """SIGTERM, then SIGKILL: `stop` returns all the same."""
     stubborn = "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + "say('READY=1')\nwhile True: signal.pause()"

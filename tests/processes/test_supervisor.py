@@ -32,14 +32,14 @@ def test_a_killed_supervisor_leaves_its_components_and_the_next_adopts_them(
     path = plan(component("source", stage="sources"), component("gateway"))
     first = up(path)
     eventually(lambda: first.all_ready)
-    pids = first.pids
+    pids, version = first.pids, first.control.view().version
     first.end(signal.SIGKILL)
     assert "no supervisor answers on" in agt("status")[2]
     second = up(path)
     eventually(lambda: second.all_ready)
     assert second.pids == pids
     assert [process.restarts for process in second.control.view().processes] == [0, 0]
-    assert second.control.view().version > 0
+    assert second.control.view().version > version
     assert second.end(signal.SIGTERM)[0] == 0
     assert [line for line in events() if "started" in line] == ["source started", "gateway started"]
 
@@ -111,9 +111,23 @@ def test_detach_on_exit_leaves_the_components(up, plan, component, eventually, e
     assert second.pids == pids
 
 
-def test_the_kill_switch_works_with_the_supervisor_dead(up, agt, plan, component, eventually, run) -> None:
-    """And is still on when the next supervisor comes up."""
-    path = plan(component("gateway"))
+ROUTER = """
+with socket.socket(socket.AF_UNIX) as server:
+    server.bind(run + "/gateway.sock")
+    server.listen()
+    say("READY=1")
+    while True:
+        peer = server.accept()[0]
+        note(peer.recv(4096).decode().split(" HTTP")[0].replace(" ", "_"))
+        peer.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\n{}")
+        peer.close()
+"""
+"""A router that confirms whatever it is asked for and notes it."""
+
+
+def test_the_kill_switch_works_with_the_supervisor_dead(up, agt, plan, component, eventually, run, events) -> None:
+    """The gateway is told, the selector is gone, and it is still on when the next supervisor comes up."""
+    path = plan(component("gateway", ROUTER))
     first = up(path)
     eventually(lambda: first.all_ready)
     first.end(signal.SIGKILL)
@@ -121,7 +135,8 @@ def test_the_kill_switch_works_with_the_supervisor_dead(up, agt, plan, component
     status, out, _ = agt("kill-switch", "on")
     assert status == 0
     assert "without the supervisor" in out
-    assert "selector.toml is taken away" in out
+    assert out.endswith("the gateway confirmed and selector.toml is taken away\n")
+    assert "gateway POST_/kill" in events()
     second = up(path)
     eventually(lambda: second.all_ready)
     assert not (run / "selector.toml").exists()

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 
 import msgspec
@@ -213,6 +214,44 @@ def test_duration_and_squeeze_exclude_each_other(agt: Agt, tmp_path: Path) -> No
     plan.write_text(PLAN)
     assert agt("up", str(plan), "--duration", "3m", "--squeeze", "10").status == 2
     assert agt("up", str(plan), "--duration", "soon").status == 2
+
+
+def bring(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    """Let another package bring a command."""
+    brought = EntryPoints([EntryPoint(name, value, "agt.commands")])
+    monkeypatch.setattr("agt.supervisor.cli._app.entry_points", brought.select)
+
+
+def test_a_brought_command_is_loaded_when_it_is_called(agt: Agt, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Arguments go on to it; help lists it without importing it."""
+    bring(monkeypatch, "look", "agt.supervisor.cli._plan:app")
+    assert agt("look", "check", "nosuch.toml").err.startswith("agt: nosuch.toml")
+    bring(monkeypatch, "look", "nowhere.at.all:app")
+    assert "look" in agt("--help").out
+
+
+def test_a_brought_command_without_its_extra_says_which_one(agt: Agt, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line, status 1."""
+    bring(monkeypatch, "rehearse", "agt.chaos.nosuch:app")
+    said = agt("rehearse")
+    assert said.status == 1
+    assert said.err.startswith("agt: `agt rehearse` can't be loaded (No module named 'agt.chaos.nosuch'); ")
+    assert said.err.endswith("pip install 'agt-migrate[chaos]'\n")
+
+
+def test_what_nobody_foresaw_is_one_line_and_a_file(agt: Agt, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bug of ours: no traceback in the terminal, the whole of it in the named file."""
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("by zero")
+
+    monkeypatch.setattr("agt.supervisor._request.Control.view", fail)
+    said = agt("status")
+    assert said.status == 1
+    assert said.err.startswith("agt: this should not have happened (ZeroDivisionError: by zero); the details are in ")
+    log = Path(said.err.split()[-1])
+    assert "Traceback" in log.read_text()
+    log.unlink()
 
 
 def test_importing_the_command_line_loads_nothing_heavy() -> None:
