@@ -96,13 +96,12 @@ def test_losses_and_repeats_are_no_disorder(sent: bytes, received: bytes, count:
 
 
 @given(st.binary(max_size=30).map(lambda data: bytes(b % 4 for b in data)), st.integers(0, 2**32), st.floats(0, 1))
-def test_kept_order_with_losses_and_repeats_is_never_disorder(data: bytes, seed: int, share: float) -> None:
-    """Whatever is dropped, and each arrival doubled right behind itself."""
+def test_kept_order_is_never_disorder_whatever_is_lost_or_doubled(data: bytes, seed: int, share: float) -> None:
+    """Losses leave gaps, repeats come right behind; neither moves anything."""
     rng = random.Random(seed)
     sent = [bytes((byte,)) for byte in data]
-    received = [item for item in sent if rng.random() > share for _ in range(1 + (rng.random() < share))]
-    assert out_of_order(sent, received) <= sum(received.count(x) > sent.count(x) for x in set(sent)) * len(sent)
     assert out_of_order(sent, [item for item in sent if rng.random() > share]) == 0
+    assert out_of_order(sent, [item for item in sent for _ in range(1 + (rng.random() < share))]) == 0
 
 
 @given(st.binary(max_size=12).map(lambda d: bytes(b % 3 for b in d)), st.binary(max_size=12))

@@ -94,6 +94,7 @@ def read_capture(data: bytes) -> Capture:
     if not chunks:
         raise CaptureRefused("is no capture: it has no line such as `2025-11-06T08:20:40.005881 DEV→CLOUD (31 bytes)`")
     _read_packets(chunks, capture)
+    capture.nonsense.sort(key=lambda item: (item.line, item.offset))
     if not capture.packets:
         if any(_looks_like_tls(chunk.data) for chunk in chunks):
             raise CaptureRefused("holds TLS records and no packets; capture behind the end of TLS")
@@ -126,8 +127,8 @@ def _read_chunks(text: str, capture: Capture) -> list[_Chunk]:
         payload = _hex(written)
         is_last = not any(rest.strip() for rest in lines[at + 2 :])
         if is_last and (payload is None or len(payload) < announced):
-            have = len(payload or b"")
-            raise _cut_off(at + 1, f"announces {announced} bytes and at most {have} follow")
+            have = sum(character in "0123456789abcdefABCDEF" for character in written) // 2
+            raise _cut_off(at + 1, f"announces {announced} bytes and {have} follow")
         if payload is None:
             capture.nonsense.append(Nonsense(at + 2, 0, max(announced, 1), repr(written[:40])))
             payload = b""

@@ -31,11 +31,12 @@ SETTLE_PAUSE_S = 0.05
 HOLD_SLACK_S = 0.1
 """Beyond the resend window, for identical packets sent on purpose; two clocks never read the same."""
 HELLO_WAIT_S = 1.0
-"""How long the control path waits to learn who a connection is before it gives up on its commands."""
+"""How long a message waits for the hello of its connection before it is given up as not delivered."""
 QUIET_S = 0.5
 """After this without a byte the replies that are missing are not coming."""
 LAST_WORDS_S = 0.1
 """How long answers to answers may still be under way once everything is settled."""
+HELLO = 0x23
 _POLL_S = 0.01
 
 
@@ -167,11 +168,8 @@ class Stage:
         commands = Exchange(part.commands, controller, device)
         self._run.exchanges += (requests, commands)
         hello, *others = part.requests
-        if not self._reliable:
-            await self._feed(requests, [hello])
+        await self._feed(requests, [hello])
         async with anyio.create_task_group() as lanes:
-            if self._reliable:
-                lanes.start_soon(self._feed, requests, [hello])
             # A lane for each type, as in the link: nothing waits for what has nothing to do with it.
             for code in sorted({line.type for line in others}):
                 lanes.start_soon(self._feed, requests, [line for line in others if line.type == code])
@@ -188,22 +186,24 @@ class Stage:
                 # The receiver would take identical bytes for a resend, and rightly drop them.
                 hold_s = CyncConfig().resend_window_s + HOLD_SLACK_S
                 await anyio.sleep_until(ended_at.get(line.data, -math.inf) + hold_s)
-            if self._reliable:
-                delivery = await exchange.sender.send(line.data, deadline_s=DEADLINE_S)
+            # The control path asks nobody whether a device may speak; a controller always has to know who is there.
+            if (self._reliable or exchange.sender in self._controllers) and line.type != HELLO:
+                known = await exchange.sender.knows_peer(patience_s)
+                patience_s = HELLO_WAIT_S if known else 0.0
             else:
-                delivery = await self._write(exchange.sender, line, patience_s)
-                patience_s = patience_s if delivery.outcome is Outcome.WRITTEN else 0.0
+                known = True
+            delivery = await self._deliver(exchange.sender, line.data) if known else not_delivered("no hello arrived")
             exchange.deliveries.append((line, delivery))
             ended_at[line.data] = anyio.current_time()
             self._done += 1
             self._on_progress(self._done)
 
-    async def _write(self, sender: End, line: Line, patience_s: float) -> Delivery:
-        """Send as today; a controller that was not told who a connection is has nowhere to write to."""
-        if line.type == 0x73 and sender in self._controllers and not await sender.knows_peer(patience_s):
-            return not_delivered("the device is not known: its hello did not arrive")
+    async def _deliver(self, sender: End, data: bytes) -> Delivery:
+        """Send one message the way of this path, and see it to its end as far as that way can."""
+        if self._reliable:
+            return await sender.send(data, deadline_s=DEADLINE_S)
         try:
-            sender.write(line.data)
+            sender.write(data)
         except ConnectionUnavailable as error:
             return not_delivered(str(error))
         await anyio.lowlevel.checkpoint()

@@ -44,8 +44,9 @@ class ReplayReport(msgspec.Struct, frozen=True, kw_only=True):
     def as_text(self) -> str:
         """Write it for people."""
         facts = self.capture
+        devices = f"{facts.devices} device{'' if facts.devices == 1 else 's'}"
         lines = [
-            f"{facts.packets} packets in {facts.chunks} chunks from {facts.devices} devices"
+            f"{facts.packets} packets in {facts.chunks} chunks from {devices}"
             f" ({', '.join(f'{code} {count}' for code, count in facts.by_type.items())})",
             f"{facts.injected} chunks injected, {facts.malformed} bytes malformed,"
             f" {facts.unattributed} messages dealt to the devices in turn",

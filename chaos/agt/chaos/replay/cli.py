@@ -51,7 +51,7 @@ def replay(
     ] = "3",
     speed: Annotated[
         float | None,
-        typer.Option(min=0.001, help="Multiple of the capture's own pace. [default: as fast as the protocol allows]"),
+        typer.Option(min=0.001, help="Multiple of the capture's own pace; without it, as fast as the protocol allows."),
     ] = None,
 ) -> None:
     """Send what devices and controller sent in CAPTURE over loopback sockets, through each path in turn.
