@@ -67,6 +67,8 @@ class Mover:
         """Devices whose old path has not been settled."""
         self._ledger, self._limits, self._control, self._clock = ledger, limits, control, clock
         self._on_settled = on_settled
+        self.poll_at = math.inf
+        """When `poll` should be called next; `math.inf` when nothing moves."""
 
     def turn(self, device: Device, target: str, batch: MoveBatch, *, now: float) -> None:
         """Point a device at another runtime; only flips its state, so that thousands turn at once.
@@ -95,7 +97,7 @@ class Mover:
     def added(self, device: Device, *, now: float) -> None:
         """Take a new device, or one whose attachments changed, and let it go on as soon as it can."""
         if device.state is MoveState.WAITING:
-            self.moving[device.name] = device
+            self._add(device, now=now)
             self._try_arrival(device, now=now)
 
     def lost(self, device: Device, old: Path, *, now: float) -> None:
@@ -119,15 +121,10 @@ class Mover:
             device.held.append(Parcel(message, delivery, now + message.deadline_s))
         return delivery
 
-    def next_deadline(self, *, now: float) -> float:
-        """When `poll` should be called next; `math.inf` when nothing moves."""
-        if not self.moving:
-            return math.inf
-        # Ten thousand waiting devices are looked at less often than ten.
-        return now + max(self._limits.poll_s, len(self.moving) / 50_000)
-
     def poll(self, *, now: float) -> None:
-        """Look at every moving device: quiet, out of time, attachment up, messages past their deadlines."""
+        """Look at every moving device when it is time: quiet, out of time, attachment up, messages overdue."""
+        if now < self.poll_at:
+            return
         for device in list(self.moving.values()):
             path = device.path
             if device.state is MoveState.DRAINING:
@@ -139,6 +136,13 @@ class Mover:
                 self._try_arrival(device, now=now)
             if device.name in self.moving:
                 _expire(device, now=now)
+        # Ten thousand moving devices are looked at less often than ten.
+        pause_s = max(self._limits.poll_s, len(self.moving) / 50_000)
+        self.poll_at = now + pause_s if self.moving else math.inf
+
+    def _add(self, device: Device, *, now: float) -> None:
+        self.moving[device.name] = device
+        self.poll_at = min(self.poll_at, now + self._limits.poll_s)
 
     def _quieted(self, device: Device, move_id: int) -> None:
         if device.state is MoveState.DRAINING and device.move_id == move_id:
@@ -153,7 +157,7 @@ class Mover:
             if effect is MoveEffect.FENCE:
                 device.move_id += 1
                 device.deadline = now + self._drain_s(device)
-                self.moving[device.name] = device
+                self._add(device, now=now)
             elif effect is MoveEffect.SETTLE:
                 self._settle(device, old or device.path, now=now)
             elif effect is MoveEffect.UNFENCE:

@@ -19,6 +19,7 @@ from agt.router._decision import DEFAULT_RUNTIMES, Situation, Subject
 from agt.router._device import Device
 from agt.router._errors import SelectorInvalid, SelectorKilled
 from agt.router._explain import Explanation, explain_in
+from agt.router._intake import Intake
 from agt.router._ledger import Ledger
 from agt.router._move import MoveState
 from agt.router._mover import MoveLimits, Mover
@@ -96,10 +97,7 @@ class Router:
             situation=Situation(None, runtimes=runtimes),
             environment=dict(environment or {}),
         )
-        self._gone = False
-        """Whether the selector has been seen gone since it was last applied: what comes then is newly put there."""
-        self._applied: Selector | None = None
-        """What the source gave when it was last applied: reading the same again changes nothing."""
+        self._intake = Intake(runtimes)
         self._look_at = 0.0
         self._wake_event: anyio.Event | None = None
         self._watchers: list[Callable[[], None]] = []
@@ -290,7 +288,7 @@ class Router:
         self._state.killed = reason or "by the operator"
         batch = self._reroute(always=True)
         batch.latched = self._source.kill()
-        self._gone = self._gone or batch.latched
+        self._intake.gone = self._intake.gone or batch.latched
         self._state.selector_state = SelectorState.KILLED
         return batch
 
@@ -314,7 +312,7 @@ class Router:
         state, now = self._state, self._clock()
         if state.shadow.waiting:
             return now
-        return min(self._look_at, state.mover.next_deadline(now=now))
+        return min(self._look_at, state.mover.poll_at)
 
     def handle_timer(self) -> None:
         """Do what has come due: moves, attachments that came up, overrides that expired, mirrors, the journal."""
@@ -345,27 +343,16 @@ class Router:
     def _take(self, reading: SelectorReading) -> str:
         state = self._state
         state.selector_state = reading.state
-        if reading.state is SelectorState.BAD:
-            state.problems = reading.problems or (Problem("", reading.says),)
-            return reading.says
-        if reading.selector is None:
-            self._gone = True
-            state.problems = (Problem("", reading.says),)
-            if reading.state is SelectorState.KILLED and not state.killed:
-                state.killed = reading.says
+        judgement = self._intake.judge(reading, generation=state.generation, killed=state.killed)
+        state.problems = judgement.problems
+        state.killed = judgement.latch or state.killed
+        if judgement.gone:
             state.selector = None
             self._reroute()
-            return reading.says
-        refusal = self._refusal(reading.selector)
-        if refusal:
-            state.problems = (Problem("", refusal),)
-            return refusal
-        state.problems = ()
-        if self._gone or reading.selector != self._applied:
-            self._gone, state.killed = False, ""
-            self._applied = reading.selector
-            self._put(reading.selector)
-        return ""
+        elif judgement.selector is not None:
+            state.killed = ""
+            self._put(judgement.selector)
+        return judgement.refusal
 
     def _put(self, selector: Selector) -> MoveBatch:
         state = self._state
@@ -420,31 +407,9 @@ class Router:
 
     def _check(self, selector: Selector) -> None:
         check_selector(selector)
-        if selector.runtimes != self._state.runtimes:
-            raise SelectorInvalid((Problem("runtimes", self._other_names(selector)),))
-
-    def _refusal(self, selector: Selector) -> str:
-        """Return why a selector from the source can't be applied; empty when it can."""
-        state = self._state
-        if selector.runtimes != state.runtimes:
-            return f"runtimes: {self._other_names(selector)}"
-        if self._gone:
-            return ""
-        if state.killed and selector.generation <= state.generation:
-            return f"the kill switch is on ({state.killed}) and this selector was there before"
-        if 0 < selector.generation < state.generation:
-            return (
-                f"generation {selector.generation} is older than {state.generation}, which is applied; "
-                "raise the number or remove the line"
-            )
-        return ""
-
-    def _other_names(self, selector: Selector) -> str:
-        ours, theirs = self._state.runtimes, selector.runtimes
-        return (
-            f"names {theirs.control} and {theirs.candidate}, but this router carries "
-            f"{ours.control} and {ours.candidate}"
-        )
+        mismatch = self._intake.mismatch(selector)
+        if mismatch:
+            raise SelectorInvalid((Problem("runtimes", mismatch),))
 
     def _mirrored(self, device: Device) -> bool:
         selector = self._state.situation.selector
