@@ -33,21 +33,24 @@ class Sample:
 
 
 def parse_exposition(text: str) -> Iterator[Sample]:
-    """Yield every sample of a `/metrics` page.
+    """Yield every sample of a `/metrics` page; a series that is there twice counts once, the first time.
 
     Raises:
         ExpositionError: at the first line that is neither sample nor comment, or after `MAX_SAMPLES`.
     """
-    count = 0
+    seen: set[str] = set()
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip() or line.startswith("#"):
             continue
-        count += 1
-        if count > MAX_SAMPLES:
+        if len(seen) >= MAX_SAMPLES:
             raise ExpositionError(f"more than {MAX_SAMPLES} samples; is there a label per device?")
         match = _SAMPLE.fullmatch(line)
         if match is None:
             raise ExpositionError(f"line {number} is no sample: {line[:60]!r}")
+        series = f"{match['name']}{{{match['labels']}}}"
+        if series in seen:
+            continue
+        seen.add(series)
         try:
             value = float(match["value"])
         except ValueError:

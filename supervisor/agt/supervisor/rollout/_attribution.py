@@ -3,8 +3,9 @@
 Three things are not the candidate's fault: a router that doesn't answer, a router that was started anew (what was in
 its memory is gone, and its devices dial in again), and control being sick at the same time (then it is the network,
 the gateway or the devices). While one of them stands, windows start over, so that nothing from that time is ever
-counted against the candidate; the rollout goes on after a clean window, or after `PATIENCE` windows without one, so that
-the rules get to judge a candidate that stays sick.
+counted against the candidate; the rollout goes on after a clean window, or after `PATIENCE` windows without one, so
+that the rules get to judge a candidate that stays sick. A candidate that is far sicker than control is to blame all
+the same: a few replies that control misses are what a stalled candidate leaves behind on devices that were moving.
 """
 
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from agt.supervisor.rollout._verdict import Verdict
 
 SICK_SHARE: Final = 0.01
 """Control is sick when more than this share of its messages, beyond twice its baseline, goes unanswered."""
+SICK_RATIO: Final = 0.25
+"""Control is sick *too* when it is at least this fraction as sick as the candidate."""
 SICK_CHECKS: Final = 5
 """How many checks back control's health looks; short, so that it is seen no later than the candidate's."""
 SICK_SAMPLES: Final = 20
@@ -53,7 +56,7 @@ def find_fault(state: State, seen: tuple[RouterSeen, ...], look: Look) -> Fault 
         if router.status.generation < state.generation and state.applied_at is not None:
             return Fault(router.socket, f"{router.socket} fell back to generation {router.status.generation}")
     share = unanswered_share(look)
-    if share is not None and share > 2 * look.baseline.get(UNANSWERED, 0.0) + SICK_SHARE:
+    if share is not None and share > _tolerated(look):
         return Fault(
             look.plan.control,
             f"{look.plan.control} is sick too: {share:.1%} unanswered, so it is not blamed on {look.plan.candidate}",
@@ -64,10 +67,9 @@ def find_fault(state: State, seen: tuple[RouterSeen, ...], look: Look) -> Fault 
 def unanswered_share(look: Look) -> float | None:
     """Return control's share of missing or overdue replies over the last checks; None where that says nothing."""
     plan, timeline = look.plan, look.readings.timeline
-    if not look.readings.control_observed:
+    if not look.readings.control_observed or look.since is None:
         return None
-    start = look.now - max(1.0, SICK_CHECKS * plan.check_interval_s)
-    window = timeline.window(start=max(start, look.since or start), end=look.now)
+    window = timeline.window(start=_recently(look, look.since), end=look.now)
     if window is None:
         return None
     counters, older = window.of(plan.control), timeline.gauges(plan.control).older_than
@@ -75,6 +77,16 @@ def unanswered_share(look: Look) -> float | None:
     answered, missing = counters.observed_replies, counters.observed_missing
     total = answered + missing + late
     return (missing + late) / total if total >= SICK_SAMPLES else None
+
+
+def _tolerated(look: Look) -> float:
+    """Return the share of unanswered messages on control that proves nothing about control."""
+    candidate = look.readings.slow_share(look.plan.candidate, start=_recently(look, look.since or look.now)) or 0.0
+    return max(2 * look.baseline.get(UNANSWERED, 0.0) + SICK_SHARE, SICK_RATIO * candidate)
+
+
+def _recently(look: Look, since: float) -> float:
+    return max(since, look.now - max(1.0, SICK_CHECKS * look.plan.check_interval_s))
 
 
 def is_clean(state: State, look: Look) -> bool:

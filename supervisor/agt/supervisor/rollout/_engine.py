@@ -127,7 +127,7 @@ def enter(plan: Plan, state: State, seen: Observation, event: Event, index: int,
     after = moved(
         state,
         event,
-        **_routed(state, seen, route),
+        **_routed(state, seen, route, now),
         phase=index,
         entered_at=now,
         sign_offs={},
@@ -148,7 +148,7 @@ def go_back(plan: Plan, state: State, seen: Observation, *, to: int | None, says
     after = moved(
         state,
         event,
-        **_routed(state, seen, route),
+        **_routed(state, seen, route, seen.readings.now),
         phase=state.phase if to is None else to,
         reason=says,
         back_from=plan.phases[state.phase].name,
@@ -169,13 +169,14 @@ def kill(state: State, *, says: str, by: str) -> Step:
     return Step(after, effects, says, Event.KILLED.value, by)
 
 
-def _routed(state: State, seen: Observation, route: Route) -> dict[str, Any]:
+def _routed(state: State, seen: Observation, route: Route, now: float) -> dict[str, Any]:
     """Return the changes that every new route brings: windows and counts start over."""
     return {
         "journal": state.journal + 1,
         "generation": next_generation(state, seen),
         "percent": route.share,
         "by_hand": False,
+        "routed_at": now,
         "applied_at": None,
         "window_since": None,
         "breaches": {},
@@ -246,7 +247,7 @@ def _started(plan: Plan, state: State, seen: Observation, now: float) -> Step | 
     says = f"started {plan.name} with {plan.phases[0].name}"
     after = msgspec.structs.replace(
         state,
-        **_routed(state, seen, route),
+        **_routed(state, seen, route, now),
         entered_at=now,
         candidate_since=now if route.share else None,
         reason="waits until every router applies the first route",
@@ -301,6 +302,8 @@ def _rules(plan: Plan, state: State, seen: Observation, look: Look) -> Step:
     if state.status not in _JUDGED or not (state.percent or state.status is Status.RUNNING):
         return Step(state)
     phase = plan.phases[state.phase]
+    # While moves settle nothing can pass, but a candidate that stalls in the middle of them has to be seen.
+    look = replace(look, since=look.since or state.routed_at)
     looks = [look_at(rule, look) for rule in plan.rules if applies(rule, phase.name)]
     breaches = counted(looks, state.breaches)
     fired = tuple(name for name in state.fired if name in breaches)

@@ -161,6 +161,7 @@ def _set(plan: Plan, state: State, seen: Observation, action: Action, now: float
         generation=next_generation(state, seen),
         percent=percent,
         by_hand=True,
+        routed_at=now,
         applied_at=None,
         breaches={},
         fired=(),

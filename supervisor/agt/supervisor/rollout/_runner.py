@@ -22,7 +22,7 @@ from agt.supervisor.measure import Readings, RequestFailed, RouterSeen, Timeline
 from agt.supervisor.records import Entry, Policy, StoreUnavailable
 from agt.supervisor.rollout._charts import Charts
 from agt.supervisor.rollout._effects import Kill, RaiseAlert, ResolveAlerts, SetRoute, is_forward
-from agt.supervisor.rollout._engine import Observation, Step, fresh, step
+from agt.supervisor.rollout._engine import Observation, Step, fresh, judge_gates, look_of, step
 from agt.supervisor.rollout._operator import is_back, operate
 from agt.supervisor.rollout._performer import Performer
 from agt.supervisor.rollout._plan import Plan
@@ -123,7 +123,6 @@ class Rollout:
         await self._remember(routers, now)
         self._seen = self._observation(routers, now)
         done = step(self.plan, self._state, self._seen, now=now)
-        self._gates = done.gates
         if any(is_forward(effect) for effect in done.effects):
             async with self._forward:
                 await self._try_forward(step(self.plan, self._state, self._seen, now=now))
@@ -253,13 +252,15 @@ class Rollout:
         if done.decided:
             self._stale_before = self._view_version() + 1
         self._state = done.state
+        look = look_of(self.plan, done.state, self._seen, now=self._clock())
+        self._gates = judge_gates(self.plan.phases[done.state.phase], look)
 
     def _entry(self, done: Step) -> Entry:
         numbers = {
             "carried_s": self._seen.carried_s,
             "gates": [
                 {"name": name, "verdict": judged.verdict.word, "reason": judged.reason, "samples": judged.samples}
-                for name, judged in self._gates
+                for name, judged in done.gates
             ],
         }
         state = msgspec.json.encode(done.state)

@@ -134,6 +134,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     """Number of the newest decision."""
     entered_at: float = 0.0
     """When the phase was entered, seconds since the epoch."""
+    routed_at: float | None = None
+    """When the present route was decided."""
     applied_at: float | None = None
     """When every router was first seen to apply the generation, its moves settled."""
     window_since: float | None = None
