@@ -78,6 +78,22 @@ async def test_large_numbers_are_never_cut(stage, screens) -> None:
             assert number in text
 
 
+async def test_a_crowded_first_line_keeps_state_progress_and_clock(stage, screens) -> None:
+    """A long plan name is cut and the squeeze goes, before anything that is needed does."""
+    phases = tuple(
+        msgspec.structs.replace(phase, soak_s=359_940.0, carried_s=183_600.0) if phase.state == "active" else phase
+        for phase in stage.script.current.phases
+    )
+    stage.script.current = msgspec.structs.replace(
+        stage.script.current, plan="a-plan-with-a-rather-long-name", status="held", phases=phases
+    )
+    async with screens.attached(stage) as pilot:
+        first = screens.text(pilot.app).splitlines()[0]
+        for word in ("a-plan", "HELD", "canary-25", "2d 03h of 4d 03h", "live", "08:00:00"):
+            assert word in first
+        assert "squeeze" not in first
+
+
 async def test_ascii_terminals_get_ascii_only(stage, screens) -> None:
     """No character beyond ASCII anywhere: panels, borders, dialog, footer."""
     stage.script.roll_back("slo-violated")
@@ -85,7 +101,7 @@ async def test_ascii_terminals_get_ascii_only(stage, screens) -> None:
         async with screens.attached(stage, size, glyphs=ASCII) as pilot:
             assert screens.text(pilot.app).isascii()
             assert "< canary-25" in screens.text(pilot.app)
-            for key in ("b", "l", "question_mark", "f", "c") if size == (80, 24) else ():
+            for key in ("b", "l", "question_mark", "f", "c", "ctrl+p") if size == (80, 24) else ():
                 await pilot.press(key)
                 await pilot.pause()
                 assert screens.text(pilot.app).isascii(), key

@@ -12,6 +12,7 @@ from typing import ClassVar, Protocol
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.command import CommandPalette
 from textual.reactive import reactive
 from textual.screen import Screen
 
@@ -108,6 +109,7 @@ class AgtApp(App[None]):
         """Dress, start the clock and attach."""
         self.register_theme(THEME)
         self.theme = THEME.name
+        self.set_class(self.glyphs.ascii_only, "-ascii")
         self._overview.read_only = self._read_only
         self._overview.connection = Connection(
             "starting", reason="starting the demo" if self._companion else "attaching"
@@ -140,7 +142,7 @@ class AgtApp(App[None]):
         """Hand the connection's state down; a companion that died explains it."""
         failure = self._companion.failure() if self._companion else ""
         if failure and connection.state != "live":
-            connection = Connection("lost", connection.since, failure, connection.last_view_at)
+            connection = Connection("ended", connection.since, failure, connection.last_view_at)
         self._overview.connection = connection
 
     def on_overview_screen_asked(self, message: OverviewScreen.Asked) -> None:
@@ -162,6 +164,11 @@ class AgtApp(App[None]):
             if not (self._read_only and wish in ACTING):
                 yield SystemCommand(binding.tooltip, f"key {binding.key.split(',')[0]}", self._asker(wish))
         yield from super().get_system_commands(screen)
+
+    def action_command_palette(self) -> None:
+        """Open the palette; its own invitation has a character that not every terminal can draw."""
+        if self.use_command_palette and not CommandPalette.is_open(self):
+            self.push_screen(CommandPalette(placeholder="find a command", id="--command-palette"))
 
     def _asker(self, wish: str) -> Callable[[], None]:
         return lambda: self._overview.action_ask(wish)

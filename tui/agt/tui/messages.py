@@ -7,7 +7,7 @@ from textual.message import Message
 
 from agt.supervisor.view import View
 
-ConnectionState = Literal["starting", "live", "lost"]
+ConnectionState = Literal["starting", "live", "lost", "ended"]
 
 
 @dataclass(frozen=True)

@@ -124,7 +124,7 @@ class OverviewScreen(Screen[None]):
 
     def watch_connection(self, connection: Connection) -> None:
         """Grey the last picture while it isn't live."""
-        self.set_class(connection.state == "lost", "-stale")
+        self.set_class(connection.state in {"lost", "ended"}, "-stale")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Show acting keys as off when the screen is read-only."""

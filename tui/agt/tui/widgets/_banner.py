@@ -1,20 +1,25 @@
 """The line that appears when something is out of the ordinary: what happened, and the key that helps."""
 
+from typing import Final
+
 from textual.content import Content
+from textual.geometry import Size
 from textual.reactive import reactive
 
 from agt.supervisor.view import RollbackView, View
 from agt.tui import _format
-from agt.tui._text import clip, to_content
+from agt.tui._text import to_content, wrap
 from agt.tui.messages import Connection
 from agt.tui.widgets._panel import Panel
 
+MOST_LINES: Final = 3
+
 
 class Banner(Panel):
-    """One line under the header; not there at all when there is nothing to say."""
+    """A line under the header, more for a long sentence; not there at all when there is nothing to say."""
 
     DEFAULT_CSS = """
-    Banner { height: 1; padding: 0 1; display: none; }
+    Banner { height: auto; padding: 0 1; display: none; }
     Banner.-shown { display: block; }
     """
 
@@ -34,13 +39,22 @@ class Banner(Panel):
 
     def render(self) -> Content:
         """Draw the sentence."""
+        return to_content([[(line, "bold")] for line in self._wrapped(self.content_size.width)])
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:  # noqa: ARG002 - Textual's.
+        """Take as many lines as the sentence needs."""
+        return max(1, len(self._wrapped(width)))
+
+    def _wrapped(self, width: int) -> list[str]:
         _, sentence = self.sentence()
-        return to_content([[(clip(sentence, self.content_size.width, self.glyphs), "bold")]])
+        return wrap(sentence, width, MOST_LINES, self.glyphs)
 
     def sentence(self) -> tuple[str, str]:
         """Return how bad it is (`error`, `warning`, `success` or nothing) and the sentence."""
         if self.connection.state == "lost":
             return "error", self._lost()
+        if self.connection.state == "ended":
+            return "error", self.connection.reason
         if self.view is None:
             return "warning", self.connection.reason
         return _status_sentence(self.view, self.glyphs.dash)
@@ -56,6 +70,7 @@ class Banner(Panel):
         self.set_class(bool(sentence), "-shown")
         for name in ("error", "warning", "success"):
             self.set_class(name == kind, f"-{name}")
+        self.refresh(layout=True)
 
 
 def _status_sentence(view: View, dash: str) -> tuple[str, str]:

@@ -19,6 +19,8 @@ _STATUS: Final[dict[str, Part]] = {
     "complete": ("COMPLETE", "bold $success"),
 }
 _GAP: Final = "  "
+_LEAST_PLAN: Final = 8
+"""Cells that the plan's name keeps; the squeeze gives way first."""
 
 
 def active_phase(view: View) -> PhaseView | None:
@@ -48,10 +50,14 @@ class Header(Panel):
         end = self._end()
         start: Line = [("agt", "bold $primary"), (_GAP, "")]
         if self.view is None:
-            return to_content([spread([*start, (self.connection.reason or "attaching", MUTED)], end, width)])
+            return to_content([spread(start, end, width)])
         middle = self._middle(self.view)
-        room = width - length(start) - length(middle) - length(end) - 2 * len(_GAP)
-        start.append((clip(self.view.plan, max(6, room), self.glyphs), "bold"))
+        spare = width - length(start) - length(end) - 2 * len(_GAP) - _LEAST_PLAN
+        squeeze = f"squeeze {_format.factor(self.view.squeeze)}"
+        if self.view.squeeze != 1 and length(middle) + len(squeeze) <= spare:
+            middle.append((squeeze, MUTED))
+        room = max(_LEAST_PLAN, spare + _LEAST_PLAN - length(middle))
+        start.append((clip(self.view.plan, room, self.glyphs), "bold"))
         return to_content([spread([*start, (_GAP + " ", ""), *middle], end, width)])
 
     def _middle(self, view: View) -> Line:
@@ -62,13 +68,11 @@ class Header(Panel):
             line += [(phase.name, "bold"), (_GAP, "")]
             line.append((f"{_format.duration(phase.carried_s)} of {_format.duration(phase.soak_s)}", ""))
             line.append((_GAP, ""))
-        if view.squeeze != 1:
-            line.append((f"squeeze {_format.factor(view.squeeze)}", MUTED))
         return line
 
     def _end(self) -> Line:
         state = self.connection.state
-        style = {"live": "$success", "lost": "bold $error", "starting": "$warning"}[state]
+        style = {"live": "$success", "lost": "bold $error", "ended": "bold $error", "starting": "$warning"}[state]
         mark = self.glyphs.bullet if state == "live" else self.glyphs.hollow
         line: Line = [("read-only", MUTED), (_GAP, "")] if self.read_only else []
         return [*line, (f"{mark} {state}", style), (_GAP, ""), (_format.clock(self.now), "")]
