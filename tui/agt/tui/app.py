@@ -167,7 +167,7 @@ class AgtApp(App[None]):
 
     def action_command_palette(self) -> None:
         """Open the palette; its own invitation has a character that not every terminal can draw."""
-        if self.use_command_palette and not CommandPalette.is_open(self):
+        if self.use_command_palette and not isinstance(self.screen, CommandPalette):
             self.push_screen(CommandPalette(placeholder="find a command", id="--command-palette"))
 
     def _asker(self, wish: str) -> Callable[[], None]:
