@@ -78,6 +78,7 @@ class Supervisor:
             async with anyio.create_task_group() as group:
                 rollout_ended = anyio.Event()
                 rollout_scope = await group.start(self._run_rollout, rollout_ended)
+                await self._changed.wait()  # The first view that anybody sees comes after the first check.
                 await group.start(self._serve)
                 log.info("supervising %s in %s", self.plan.name, self.run_directory.path)
                 group.start_soon(self.keeper.run)
