@@ -10,10 +10,12 @@ from agt.chaos.checkers._checks import (
     one_owner,
     order_kept,
 )
+from agt.chaos.checkers._counts import Counts, count
 from agt.chaos.checkers._history import Fate, History, join
 from agt.chaos.checkers._records import Effect, Ignored, Record, Sent, Told, decode_records, read_records
 
 __all__ = (
+    "Counts",
     "Effect",
     "Fate",
     "History",
@@ -23,6 +25,7 @@ __all__ = (
     "Sent",
     "Told",
     "Violation",
+    "count",
     "decode_records",
     "is_lost",
     "join",

@@ -12,33 +12,19 @@ from typing import Literal
 import msgspec
 
 from agt.chaos.checkers import (
-    Fate,
+    Counts,
     History,
     Violation,
-    is_lost,
+    count,
     nothing_doubled,
     nothing_lost,
     nothing_untrue,
     order_kept,
 )
 from agt.chaos.demo._ledger import Counters, LedgerBook, contradictions
-from agt.transport import Outcome
 
 Role = Literal["control", "candidate"]
 ROLES: tuple[Role, ...] = ("control", "candidate")
-
-
-class Counts(msgspec.Struct, kw_only=True):
-    """What became of the messages of one runtime."""
-
-    sent: int = 0
-    delivered: int = 0
-    not_delivered: int = 0
-    indeterminate: int = 0
-    lost: int = 0
-    duplicated: int = 0
-    out_of_order: int = 0
-    retransmits: int = 0
 
 
 class Span(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,7 +75,7 @@ def examine(
     carried = _carried_by(history, roles)
     disagreements = contradictions(history, book, counters)
     return Finding(
-        counts=_count(history, carried, violations),
+        counts=_count(history, carried),
         shares={span.name: _share(history, carried, span) for span in spans},
         violations=violations,
         ledger_agrees=not disagreements,
@@ -108,29 +94,10 @@ def _carried_by(history: History, roles: Mapping[str, Role]) -> dict[tuple[str, 
     return carried
 
 
-def _count(
-    history: History, carried: Mapping[tuple[str, int], Role], violations: Iterable[Violation]
-) -> dict[Role, Counts]:
-    counts: dict[Role, Counts] = {role: Counts() for role in ROLES}
-    for key, fate in history.fates.items():
-        into = counts[carried[key]]
-        into.sent += 1
-        into.retransmits += fate.told.resends if fate.told is not None else 0
-        into.duplicated += max(0, fate.applied - 1)
-        ended = _ended(fate)
-        setattr(into, ended, getattr(into, ended) + 1)
-    for violation in violations:
-        if violation.check == "order":
-            counts[carried[violation.device, violation.number]].out_of_order += 1
-    return counts
-
-
-def _ended(fate: Fate) -> str:
-    if is_lost(fate):
-        return "lost"
-    if fate.told is not None and fate.told.outcome == Outcome.INDETERMINATE:
-        return "indeterminate"
-    return "delivered" if fate.effects else "not_delivered"
+def _count(history: History, carried: Mapping[tuple[str, int], Role]) -> dict[Role, Counts]:
+    return {
+        role: count(history, (fate for key, fate in history.fates.items() if carried[key] == role)) for role in ROLES
+    }
 
 
 def _share(history: History, carried: Mapping[tuple[str, int], Role], span: Span) -> float | None:

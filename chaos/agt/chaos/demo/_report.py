@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from agt.chaos.demo._oracle import Counts, Finding, Role
+from agt.chaos.checkers import Counts
+from agt.chaos.demo._oracle import Finding, Role
 from agt.chaos.demo._story import Story
 from agt.supervisor.view import AlertView
 
