@@ -1,6 +1,6 @@
 """Moves over real sockets: cync in place on one socket, lines and native warm on two."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import anyio
@@ -108,7 +108,9 @@ async def test_cync_device_moves_in_place_there_and_back() -> None:
 
 
 @asynccontextmanager
-async def warm_device(router: Router, applied: list[int]) -> AsyncIterator[None]:
+async def warm_device(
+    router: Router, applied: list[int], *, handle: Callable[[ReceivedMessage], None] | None = None
+) -> AsyncIterator[None]:
     """A device with a legacy lines socket and a native one, and one watermark over both."""
 
     def apply(message: ReceivedMessage) -> None:
@@ -126,9 +128,9 @@ async def warm_device(router: Router, applied: list[int]) -> AsyncIterator[None]
     lines = WireListener(lambda: LinesLink("controller"), on_peer=attach_legacy)
     native = ReliableListener(on_peer=attach_reliable)
     async with lines, native, anyio.create_task_group() as tasks:
-        legacy = Session(LinesLink("device", LinesConfig(name="d", sequenced=True)), on_message=apply)
+        legacy = Session(LinesLink("device", LinesConfig(name="d", sequenced=True)), on_message=handle or apply)
         tasks.start_soon(legacy.run, await TCPConnection("127.0.0.1", lines.port).connect())
-        reliable = ReliableTransport(TCPConnection("127.0.0.1", native.port), name="d", on_message=apply)
+        reliable = ReliableTransport(TCPConnection("127.0.0.1", native.port), name="d", on_message=handle or apply)
         async with reliable:
             await until(lambda: router.runtime_of("d") and len(router.devices()[0].attachments) == 2)
             yield
@@ -179,6 +181,34 @@ async def test_message_for_a_silent_native_device_comes_back_to_legacy() -> None
             await delivery
         await until(lambda: len(applied) >= 5)
     assert applied == [1, 2, 3, 4, 5]
+
+
+async def test_unanswered_legacy_tail_is_repeated_and_the_answered_part_is_not() -> None:
+    """The device acts on 1 to 5 and answers 1 and 3: of the written, only 4 and 5 go again, before what waited."""
+    applied: list[int] = []
+    received: list[int] = []
+
+    def mumble(message: ReceivedMessage) -> None:
+        number = number_in(message.payload)
+        assert number is not None
+        received.append(number)
+        if number > max(applied, default=0):
+            applied.append(number)
+        if len(received) in (2, 4, 5):  # On the lines wire a refusal is silence.
+            message.refuse("rejected")
+
+    async with routed(0.0) as router, warm_device(router, applied, handle=mumble):
+        for number in range(1, 6):
+            router.send(Message(device="d", number=number, payload=b"set %d 1" % number))
+        await until(lambda: len(received) == 5 and router.devices()[0].in_flight == 3)
+        batch = router.apply(at(100.0))
+        last = router.send(Message(device="d", number=6, payload=b"set 6 1"))
+        receipt = await batch.settled()
+        await last
+        assert (receipt.moved, batch.receipt().resent) == (1, 2)
+        assert router.ledger.totals["reliable"].resends == 2
+    assert received == [1, 2, 3, 4, 5, 4, 5, 6]
+    assert applied == [1, 2, 3, 4, 5, 6]
 
 
 async def test_oversized_message_is_refused_by_its_path() -> None:

@@ -7,13 +7,11 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import anyio
 import httpx
 import pytest
 
-import agt.router as door
 from agt.router import Route, Router, Runtimes, Selector, SelectorFile, SocketUnusable, format_selector
 from agt.router.serving import create_app, open_socket, serve
 from agt.router.testing import ManualClock, ScriptedPath
@@ -163,10 +161,3 @@ def test_live_socket_is_left_alone_and_a_stale_one_replaced(tmp_path: Path) -> N
     with pytest.raises(SocketUnusable, match="no socket"), open_socket(path):
         pass
     assert path.read_text() == "not a socket"
-
-
-def test_public_door_is_sorted_and_true() -> None:
-    """`__all__` names what is there, in order."""
-    exported: Any = door.__all__
-    assert list(exported) == sorted(exported)
-    assert all(hasattr(door, name) for name in exported)

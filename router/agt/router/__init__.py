@@ -33,6 +33,7 @@ from agt.router._shadow import Shadow, Twin
 from agt.router._status import DeviceStatus, LedgerStatus, RoutePreview, RouterStatus
 
 __all__ = (
+    "POSITION_VERSION",
     "Anomaly",
     "CanaryRouter",
     "ChainLink",
@@ -55,7 +56,6 @@ __all__ = (
     "MoveRefused",
     "Overlaid",
     "Override",
-    "POSITION_VERSION",
     "Path",
     "Problem",
     "ReliablePath",
