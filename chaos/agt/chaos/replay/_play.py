@@ -18,7 +18,7 @@ from agt.chaos.proxy import FaultProxy
 from agt.chaos.replay._end import End, not_delivered
 from agt.chaos.replay._script import Line, Part, Script
 from agt.transport import ConnectionUnavailable, Delivery, Outcome
-from agt.transport.wires.cync import FROM_DEVICE, TYPES, UNKNOWN_TIME, CyncConfig, CyncLink
+from agt.transport.wires.cync import DATA, FROM_DEVICE, HELLO, TYPES, UNKNOWN_TIME, CyncConfig, CyncLink
 
 DEADLINE_S = 30.0
 """How long a reliable message may take."""
@@ -36,7 +36,6 @@ QUIET_S = 0.5
 """After this without a byte the replies that are missing are not coming."""
 LAST_WORDS_S = 0.1
 """How long answers to answers may still be under way once everything is settled."""
-HELLO = 0x23
 _POLL_S = 0.01
 
 
@@ -147,7 +146,7 @@ class Stage:
                 feeders.start_soon(self._play_part, part, device, controller)
         await self._settle()
 
-    def _config(self, *, hand_on: frozenset[int] = frozenset({0x73}), part: Part | None = None) -> CyncConfig:
+    def _config(self, *, hand_on: frozenset[int] = frozenset({DATA}), part: Part | None = None) -> CyncConfig:
         bodies = _time_answers(part) if part is not None else None
         return CyncConfig(
             max_retries=self._settings.max_retries,

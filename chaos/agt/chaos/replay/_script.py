@@ -10,9 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from agt.chaos.replay._capture import Capture, Captured, CaptureRefused
-from agt.transport.wires.cync import FROM_CONTROLLER, FROM_DEVICE, TYPES
-
-_HELLO, _TIME, _TIME_ANSWER = 0x23, 0xC3, 0xC8
+from agt.transport.wires.cync import FROM_CONTROLLER, FROM_DEVICE, HELLO, TIME, TIME_ACK, TYPES
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +81,10 @@ def write_script(capture: Capture, *, max_devices: int) -> Script:
             script.answers[packet.data] += 1
             continue
         endpoint = packet.endpoint.hex() if packet.endpoint else ""
-        if captured.from_device and packet.type == _HELLO:
+        if captured.from_device and packet.type == HELLO:
             by_endpoint[endpoint] = Part(endpoint)
             script.parts.append(by_endpoint[endpoint])
-        body = next(time_answers, None) if packet.type == _TIME else None
+        body = next(time_answers, None) if packet.type == TIME else None
         if not script.parts or packet.type not in (FROM_DEVICE if captured.from_device else FROM_CONTROLLER):
             script.unplayable += 1
             continue
@@ -110,6 +108,6 @@ def _time_answers(capture: Capture) -> Iterator[bytes]:
     """Yield the bodies of time answers in order: the first belongs to the first time request, and so on."""
 
     def is_time_answer(captured: Captured) -> bool:
-        return captured.packet.type == _TIME_ANSWER and not captured.from_device
+        return captured.packet.type == TIME_ACK and not captured.from_device
 
     return (captured.packet.body for captured in capture.packets if is_time_answer(captured))
