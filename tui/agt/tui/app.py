@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import ClassVar, Protocol
+from time import monotonic
+from typing import ClassVar, Final, Protocol
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
@@ -46,6 +47,10 @@ _WISHES: dict[str, Wish] = {
 }
 
 
+SHOW_EVERY_S: Final = 0.25
+"""Pictures that come faster are folded: people can't read faster, and drawing costs."""
+
+
 class Companion(Protocol):
     """A process that the screen brought along (a demo's supervisor) and ends when it leaves."""
 
@@ -81,6 +86,8 @@ class AgtApp(App[None]):
         self.glyphs = glyphs or terminal_glyphs()  # Before the stylesheet is read, which depends on it.
         super().__init__()
         self._read_only, self._companion, self._now = read_only, companion, now
+        self._newest: View | None = None
+        self._shown_at = 0.0
         self._client = Client(path)
         self._operator = Operator(self, self._client)
         self._overview = OverviewScreen(self.glyphs)
@@ -124,8 +131,14 @@ class AgtApp(App[None]):
         await self._client.close()
 
     def on_snapshot_arrived(self, message: SnapshotArrived) -> None:
-        """Show the newest picture."""
-        self.view = message.view
+        """Show the newest picture, at most one every `SHOW_EVERY_S`."""
+        waiting, self._newest = self._newest is not None, message.view
+        if not waiting:
+            since_s = monotonic() - self._shown_at
+            self.set_timer(max(0.001, SHOW_EVERY_S - since_s), self._show_newest)
+
+    def _show_newest(self) -> None:
+        self.view, self._newest, self._shown_at = self._newest, None, monotonic()
 
     def on_connection_changed(self, message: ConnectionChanged) -> None:
         """Show how the connection stands."""

@@ -23,13 +23,15 @@ class Banner(Panel):
     Banner.-shown { display: block; }
     """
 
+    SECTIONS = ("kill_switch", "status", "reason", "rollbacks")
+
     connection: reactive[Connection] = reactive(Connection("starting"))
     """Whether what is shown is live."""
 
     now: reactive[float] = reactive(0.0)
     """The time of day, for the age of an old picture."""
 
-    def watch_view(self) -> None:
+    def view_changed(self, view: View) -> None:  # noqa: ARG002 - the sentence is made from the attribute.
         """Appear or disappear with what there is to say."""
         self._show()
 

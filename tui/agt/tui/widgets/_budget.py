@@ -19,6 +19,7 @@ class Budget(Panel):
     """One bar an objective."""
 
     EMPTY = "no objectives"
+    SECTIONS = ("budgets",)
 
     def on_mount(self) -> None:
         """Name the panel."""

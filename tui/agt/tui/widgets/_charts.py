@@ -32,6 +32,7 @@ class Charts(Panel):
     """Two measures, each with one chart a runtime."""
 
     EMPTY = ""
+    SECTIONS = ("history", "runtimes")
 
     def lines(self, view: View, width: int, height: int) -> list[Line]:
         """Draw one-line charts where there is no room, else tall ones with their scale."""

@@ -17,6 +17,10 @@ VERDICT_STYLES: Final = {
     "failed": "bold $error",
 }
 _ROOMY: Final = 90
+_WORD: Final = 14
+"""Cells of the verdict's word, where there is room for it."""
+
+_LEAST_NAME: Final = 20
 _URGENCY: Final = ("failed", "error", "inconclusive", "pending", "passed")
 
 
@@ -35,15 +39,15 @@ class Gates(Panel):
     """The gates of the active phase; when there is no room for all, those that are in the way come first."""
 
     EMPTY = "no gates: the soak alone decides"
+    SECTIONS = ("gates", "phase")
 
     def on_mount(self) -> None:
         """Name the panel."""
         self.border_title = "gates"
 
-    def watch_view(self, view: View | None) -> None:
+    def view_changed(self, view: View) -> None:
         """Say whose gates these are."""
-        if view is not None:
-            self.border_title = f"gates of {view.phase}" if view.phase else "gates"
+        self.border_title = f"gates of {view.phase}" if view.phase else "gates"
 
     def lines(self, view: View, width: int, height: int) -> list[Line]:
         """Draw a line a gate, more for a reason that needs them where there is room."""
@@ -57,15 +61,16 @@ class Gates(Panel):
     def _rows(self, gates: list[GateView], width: int, *, spare: int) -> list[Line]:
         roomy = width >= _ROOMY
         value_width = max((cell_len(gate.value) for gate in gates), default=0)
-        name_width = min(max((cell_len(gate.name) for gate in gates), default=0), 34 if roomy else 20)
-        reason_width = max(8, width - 2 - name_width - 2 - value_width - 2 - (14 if roomy else 0))
+        room = width - 6 - value_width - (_WORD if roomy else 0)
+        name_width = _name_width(gates, room)
+        reason_width = max(8, room - name_width)
         lines: list[Line] = []
         for gate in gates:
             reasons = wrap(gate.reason, reason_width, 1 + spare, self.glyphs) or [""]
             spare -= len(reasons) - 1
             style = VERDICT_STYLES[gate.verdict]
             start: Line = [(f"{verdict_mark(gate.verdict, self.glyphs)} ", style)]
-            word: list[Part] = [(left(gate.verdict, 14, self.glyphs), style)] if roomy else []
+            word: list[Part] = [(left(gate.verdict, _WORD, self.glyphs), style)] if roomy else []
             lines.append(
                 [
                     *start,
@@ -77,3 +82,10 @@ class Gates(Panel):
             )
             lines += [[(" " * (width - reason_width) + reason, "")] for reason in reasons[1:]]
         return lines
+
+
+def _name_width(gates: list[GateView], room: int) -> int:
+    """Return what names get: all they need where reasons are short, else at least `_LEAST_NAME`; reasons can wrap."""
+    names = max((cell_len(gate.name) for gate in gates), default=0)
+    reasons = max((cell_len(gate.reason) for gate in gates), default=0)
+    return min(names, max(_LEAST_NAME, room - reasons))

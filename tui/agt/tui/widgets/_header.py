@@ -35,6 +35,8 @@ class Header(Panel):
     Header { height: 1; padding: 0 1; }
     """
 
+    SECTIONS = ("plan", "status", "phase", "phases", "squeeze")
+
     connection: reactive[Connection] = reactive(Connection("starting"))
     """Whether what is shown is live."""
 

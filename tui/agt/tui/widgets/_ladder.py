@@ -23,6 +23,7 @@ class Ladder(Panel):
     """The phase ladder."""
 
     EMPTY = "no phases"
+    SECTIONS = ("phases",)
 
     def on_mount(self) -> None:
         """Name the panel."""

@@ -19,6 +19,7 @@ class Ledger(Panel):
     """One row a runtime."""
 
     EMPTY = "no messages yet"
+    SECTIONS = ("ledger", "runtimes")
 
     def on_mount(self) -> None:
         """Name the panel."""

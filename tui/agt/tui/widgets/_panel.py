@@ -1,4 +1,10 @@
-"""What all panels share: a view comes down, lines go out, nothing is fetched."""
+"""What all panels share: a view comes down, lines go out, nothing is fetched.
+
+A view comes several times a second and mostly says what the last one said, so a panel is drawn anew only when one of
+the sections that it shows has changed.
+"""
+
+from typing import ClassVar
 
 from textual.content import Content
 from textual.reactive import reactive
@@ -10,7 +16,7 @@ from agt.tui._text import MUTED, Line, to_content
 
 
 class Panel(Widget, can_focus=False):
-    """A titled part of the screen, drawn anew whenever the view changes."""
+    """A titled part of the screen."""
 
     DEFAULT_CSS = """
     Panel {
@@ -24,12 +30,24 @@ class Panel(Widget, can_focus=False):
     EMPTY = "nothing yet"
     """What stands in a panel that has nothing to show."""
 
-    view: reactive[View | None] = reactive(None)
+    SECTIONS: ClassVar[tuple[str, ...]] = ()
+    """The view's sections that the panel shows."""
+
+    view: reactive[View | None] = reactive(None, repaint=False)
     """The picture to show; None until the first arrived."""
 
     def __init__(self, glyphs: Glyphs = UNICODE, *, id: str | None = None) -> None:  # noqa: A002 - Textual's word.
         super().__init__(id=id)
         self.glyphs = glyphs
+
+    def watch_view(self, old: View | None, new: View | None) -> None:
+        """Draw anew where something of ours has changed."""
+        if new is not None and (old is None or any(getattr(old, name) != getattr(new, name) for name in self.SECTIONS)):
+            self.view_changed(new)
+            self.refresh()
+
+    def view_changed(self, view: View) -> None:
+        """Set what isn't drawn by `render`: the title, say."""
 
     def render(self) -> Content:
         """Draw what fits."""

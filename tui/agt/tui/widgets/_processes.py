@@ -31,6 +31,7 @@ class Processes(Panel):
     """One line a component, and what is wrong with it below where there is room."""
 
     EMPTY = "no components"
+    SECTIONS = ("processes",)
 
     def on_mount(self) -> None:
         """Name the panel."""

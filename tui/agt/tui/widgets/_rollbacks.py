@@ -11,6 +11,7 @@ class Rollbacks(Panel):
     """Three lines a rollback, the newest first."""
 
     EMPTY = "none: nothing has gone back"
+    SECTIONS = ("rollbacks",)
 
     def on_mount(self) -> None:
         """Name the panel."""

@@ -28,6 +28,7 @@ class Traffic(Panel):
     """Split and numbers of both runtimes."""
 
     EMPTY = "no runtimes yet"
+    SECTIONS = ("runtimes",)
 
     def lines(self, view: View, width: int, height: int) -> list[Line]:
         """Draw a bar each, then a table."""
