@@ -43,6 +43,8 @@ from agt.transport.wires.lines import LinesLink
 HOST = "127.0.0.1"
 SLOWEST_ACK_S = 0.35
 """Real devices take up to 331 ms to ack (FACTS.md section 1); a timer below that resends what isn't lost."""
+MIRROR_QUEUE_MAX = 2000
+"""One twin takes the whole fleet's mirrored commands, so its queue is that of many devices."""
 logger = logging.getLogger("agt.demo.gateway")
 
 
@@ -83,7 +85,10 @@ class Gateway:
             lines = await stack.enter_async_context(self._lines_listener(ports.lines))
             native = await stack.enter_async_context(self._native_listener(ports.native))
             twin = ReliableTransport(
-                UnixConnection(str(self._files.twin_socket)), name="mirror", metrics=self._reliable
+                UnixConnection(str(self._files.twin_socket)),
+                name="mirror",
+                metrics=self._reliable,
+                send_queue_max=MIRROR_QUEUE_MAX,
             )
             await stack.enter_async_context(twin)
             self._shadow.twins[self._runtimes.candidate] = TwinPath(twin)

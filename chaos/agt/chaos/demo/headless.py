@@ -13,6 +13,7 @@ import anyio.abc
 import httpx
 
 from agt.chaos.checkers import join, read_records
+from agt.chaos.demo._decisions import apply_decisions
 from agt.chaos.demo._fault_spec import FaultSpec
 from agt.chaos.demo._files import DemoFiles
 from agt.chaos.demo._inject import inject
@@ -136,6 +137,8 @@ class HeadlessRun:
             return ()
 
     def _count(self, alerts: Sequence[AlertView], counters: Counters | None, began: float) -> Outcome:
+        phases = [phase.name for phase in self._plan.phases]
+        apply_decisions(self._story.visits, self._options.run_dir / "records.sqlite", phases)
         roles: dict[str, Role] = {self._plan.control: "control", self._plan.candidate: "candidate"}
         history = join(read_records(self._files.sources_log), read_records(self._files.devices_log))
         finding = examine(history, roles, read_book(self._files.ledger), self._spans(), counters=counters)
