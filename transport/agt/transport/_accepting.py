@@ -1,11 +1,14 @@
 """A listening socket and the tasks of its connections: what every listener has in common.
 
 One task group, one timer task, one task a connection and its pump. The number of connections is bounded: one more is
-closed at once. A process out of file descriptors pauses and goes on; it doesn't fall over.
+closed at once. A process out of file descriptors pauses and goes on; it doesn't fall over. Connections are accepted in
+batches: when a thousand devices dial again together, one a turn of a busy event loop would take the last ones longer
+than their patience.
 """
 
 import errno
 import logging
+import socket
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,7 +16,7 @@ from types import TracebackType
 from typing import Self
 
 import anyio
-from anyio.abc import ByteStream, SocketAttribute, SocketListener, TaskGroup
+from anyio.abc import ByteStream, SocketStream, TaskGroup, UNIXSocketStream
 
 from agt.transport._connections import listen_tcp, listen_unix
 from agt.transport._errors import UsageError
@@ -22,6 +25,8 @@ from agt.transport._timers import Timers
 
 logger = logging.getLogger("agt.transport")
 
+ACCEPT_BATCH = 128
+"""Most connections accepted in one turn of the event loop."""
 FLUSH_S = 1.0
 """How long closing waits, for all connections together, for what is still to be written."""
 SHORTAGE_PAUSE_S = 0.1
@@ -41,7 +46,7 @@ class Listener(ABC):
             raise UsageError(f"a listener needs room for at least one connection, not {max_connections}")
         self._host, self._port, self._path = host, port, path
         self._max_connections = max_connections
-        self._listener: SocketListener | None = None
+        self._socket: socket.socket | None = None
         self._tasks: TaskGroup | None = None
         self.timers = Timers()
         """Keeps time for all sessions of this listener."""
@@ -67,20 +72,20 @@ class Listener(ABC):
             ConnectionUnavailable: when the address is in use or can't be had.
         """
         if self._path is not None:
-            self._listener, self._port = await listen_unix(self._path), 0
+            self._socket, self._port = listen_unix(self._path), 0
         else:
-            self._listener = await listen_tcp(self._host, self._port)
-            self._port = self._listener.extra(SocketAttribute.local_port)  # noqa: S610 - a socket, not a query
+            self._socket = await listen_tcp(self._host, self._port)
+            self._port = self._socket.getsockname()[1]
         self._tasks = anyio.create_task_group()
         await self._tasks.__aenter__()
         self._tasks.start_soon(self.timers.run)
-        self._tasks.start_soon(self._accept, self._listener, self._tasks)
+        self._tasks.start_soon(self._accept, self._socket, self._tasks)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
-        assert self._tasks is not None and self._listener is not None, "left only after it was entered"  # noqa: PT018 - one condition: entered
+        assert self._tasks is not None, "left only after it was entered"
         with anyio.move_on_after(FLUSH_S, shield=True):
             for session in tuple(self._live()):
                 await session.flush()  # The acknowledgements of what was processed last are worth a moment.
@@ -89,8 +94,8 @@ class Listener(ABC):
         try:
             return await self._tasks.__aexit__(kind, error, trace)
         finally:
-            with anyio.CancelScope(shield=True):
-                await self._listener.aclose()
+            if self._socket is not None:
+                self._socket.close()
             if self._path is not None:
                 self._remove(self._path)
 
@@ -110,27 +115,46 @@ class Listener(ABC):
     def _closing(self) -> None:
         """End what outlives connections."""
 
-    async def _accept(self, listener: SocketListener, tasks: TaskGroup) -> None:
+    async def _accept(self, listening: socket.socket, tasks: TaskGroup) -> None:
         while True:
+            await anyio.wait_readable(listening)
             try:
-                stream = await listener.accept()
-            except (OSError, anyio.BrokenResourceError) as error:
-                number = getattr(error, "errno", None) or getattr(error.__cause__, "errno", None)
-                if number not in _SHORTAGES | _GONE_ALREADY:
+                for _ in range(ACCEPT_BATCH):
+                    self._admit_or_close(listening.accept()[0], tasks)
+            except BlockingIOError:
+                continue  # All of them are here.
+            except OSError as error:
+                if error.errno in _SHORTAGES:
+                    logger.warning("cannot accept a connection on %s: %s", self.address, error)
+                    await anyio.sleep(SHORTAGE_PAUSE_S)
+                elif error.errno not in _GONE_ALREADY:
                     raise
-                logger.warning("cannot accept a connection on %s: %s", self.address, error)
-                await anyio.sleep(SHORTAGE_PAUSE_S)
-                continue
-            if self.open_connections >= self._max_connections:
-                self.turned_away += 1
-                await anyio.aclose_forcefully(stream)
-                continue
-            self.open_connections += 1
-            tasks.start_soon(self._serve_counted, stream)
 
-    async def _serve_counted(self, stream: ByteStream) -> None:
+    def _admit_or_close(self, caller: socket.socket, tasks: TaskGroup) -> None:
+        if self.open_connections >= self._max_connections:
+            self.turned_away += 1
+            caller.close()
+            return
+        self.open_connections += 1
+        tasks.start_soon(self._serve_counted, caller)
+
+    async def _serve_counted(self, caller: socket.socket) -> None:
+        stream: ByteStream | None = None
         try:
+            caller.settimeout(0)
+            if self._path is None:
+                caller.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                stream = await SocketStream.from_socket(caller)
+            else:
+                stream = await UNIXSocketStream.from_socket(caller)
             await self._serve(stream)
+        except (OSError, ValueError):
+            if stream is not None:
+                raise
+            # It hung up before we had looked at it.
         finally:
             self.open_connections -= 1
-            await anyio.aclose_forcefully(stream)
+            if stream is not None:
+                await anyio.aclose_forcefully(stream)
+            else:
+                caller.close()

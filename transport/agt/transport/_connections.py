@@ -11,7 +11,7 @@ from typing import Protocol
 
 import anyio
 import msgspec
-from anyio.abc import ByteStream, SocketAttribute, SocketListener
+from anyio.abc import ByteStream, SocketAttribute
 
 from agt.transport._errors import ConnectionUnavailable
 
@@ -93,7 +93,7 @@ class UnixConnection(msgspec.Struct, frozen=True):
             raise ConnectionUnavailable(self.path, _why(error)) from error
 
 
-async def listen_tcp(host: str, port: int) -> SocketListener:
+async def listen_tcp(host: str, port: int) -> socket.socket:
     """Listen on one TCP address; port 0 lets the system choose.
 
     Raises:
@@ -115,10 +115,10 @@ async def listen_tcp(host: str, port: int) -> SocketListener:
         sock.close()
         raise ConnectionUnavailable(address, _why(error)) from error
     sock.settimeout(0)
-    return await SocketListener.from_socket(sock)
+    return sock
 
 
-async def listen_unix(path: str) -> SocketListener:
+def listen_unix(path: str) -> socket.socket:
     """Listen on a Unix socket that only our own user can use (0600); a dead one in its place is removed.
 
     Raises:
@@ -136,7 +136,7 @@ async def listen_unix(path: str) -> SocketListener:
         sock.close()
         raise ConnectionUnavailable(path, _why(error)) from error
     sock.settimeout(0)
-    return await SocketListener.from_socket(sock)
+    return sock
 
 
 def check_unix_path(path: str) -> None:

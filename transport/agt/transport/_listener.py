@@ -113,7 +113,8 @@ class ReliableListener(Listener):
         session = self._sessions.get(name)
         if session is not None and session.link is link and not session.closed:
             return session
-        self._forget_stale()
+        if session is not None or len(self._sessions) >= len(self._acceptor):
+            self._forget_stale()
         session = Session(
             link,
             metrics=self.metrics,
