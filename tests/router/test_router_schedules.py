@@ -77,6 +77,7 @@ def finish(world: Any) -> None:
     for _ in range(4):
         world.pass_time(1.5)
         for path in world.paths.values():
+            path.resend()
             path.arrive()
             path.answer()
 

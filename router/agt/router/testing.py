@@ -67,6 +67,7 @@ class ScriptedPath:
         self.on_wire: deque[int] = deque()
         """Numbers that were written and have not reached the device."""
         self._clock, self._legacy = clock, legacy
+        self._lost: list[int] = []
         self._open: list[_Open] = []
         self._quiet: list[Callable[[], None]] = []
 
@@ -101,12 +102,19 @@ class ScriptedPath:
     def lose(self, count: int = 1_000_000) -> None:
         """Let the oldest written messages get lost on the way."""
         for _ in range(min(count, len(self.on_wire))):
-            self.on_wire.popleft()
+            self._lost.append(self.on_wire.popleft())
+
+    def resend(self) -> None:
+        """Write again what was lost and is still unsettled, as a reliable wire does by itself."""
+        unsettled = {entry.message.number for entry in self._open}
+        self.on_wire.extend(number for number in self._lost if number in unsettled)
+        self._lost.clear()
 
     def answer(self, *numbers: int) -> None:
-        """Let replies come back: for these numbers, or for everything written."""
+        """Let replies come back: for these numbers, or for everything written and not lost."""
         for entry in self._written():
-            if not numbers or entry.message.number in numbers:
+            number = entry.message.number
+            if number in numbers or (not numbers and number not in self._lost):
                 self._open.remove(entry)
                 if not entry.delivery.done:
                     entry.delivery.settle(Outcome.DELIVERED)
