@@ -44,38 +44,44 @@ class Readings:
 
     def read(self, metric: str, runtime: str, *, start: float) -> Reading:
         """Return the metric of a runtime over what was counted since `start` (seconds since the epoch)."""
-        stuck = self.stuck(runtime)
-        instant = {**self.signals, "in_flight_slow": float(stuck)}
+        instant = {**self.signals, "in_flight_slow": float(self.stuck(runtime))}
         if metric in instant:
             return Reading(instant[metric], samples=1)
         window = self.timeline.window(start=start, end=self.now)
         if window is None:
-            return Reading(None, stuck=stuck, why="nothing measured yet")
+            return Reading(None, why="nothing measured yet")
         if metric in ("shadow_compared", "shadow_differences"):
             return _shadow(metric, window)
-        return self._of_traffic(metric, runtime, window, stuck)
+        return self._of_traffic(metric, runtime, window)
 
-    def stuck(self, runtime: str) -> int:
-        """Return how many messages have been in flight for longer than the latency limit."""
-        older = self.timeline.gauges(runtime).older_than
-        if not older:
-            return 0
-        limit = min((one for one in older if one >= self.latency_limit_s), default=max(older))
-        return round(older[limit])
+    def stuck(self, runtime: str, window: Window | None = None) -> int:
+        """Return how many messages have been in flight for longer than the latency limit.
+
+        In a window that is shorter than the limit there are none: whatever is that old was sent before it began.
+        """
+        older = self._older(runtime, window)
+        limits = [limit for limit in older if limit >= self.latency_limit_s] or sorted(older)[-1:]
+        return round(older[min(limits)]) if limits else 0
 
     def slow_share(self, runtime: str, *, start: float) -> float | None:
         """Return the share of messages that failed, or were or are slower than the limit; None without any."""
         window = self.timeline.window(start=start, end=self.now)
         if window is None:
             return None
-        counters, stuck = window.of(runtime), self.stuck(runtime)
+        counters, stuck = window.of(runtime), self.stuck(runtime, window)
         failed = _failed(counters, observed=runtime == self.control)
-        histogram = with_in_flight(counters.latency, self.timeline.gauges(runtime).older_than)
+        histogram = with_in_flight(counters.latency, self._older(runtime, window))
         total = max(histogram.values(), default=0.0) + failed
         return (slower_than(histogram, self.latency_limit_s) + failed) / total if total + stuck > 0 else None
 
-    def _of_traffic(self, metric: str, runtime: str, window: Window, stuck: int) -> Reading:
-        counters, observed = window.of(runtime), runtime == self.control
+    def _older(self, runtime: str, window: Window | None) -> dict[float, float]:
+        older = self.timeline.gauges(runtime).older_than
+        if window is None:
+            return older
+        return {limit: count for limit, count in older.items() if limit <= window.seconds}
+
+    def _of_traffic(self, metric: str, runtime: str, window: Window) -> Reading:
+        counters, observed, stuck = window.of(runtime), runtime == self.control, self.stuck(runtime, window)
         if observed and not self.control_observed and metric != "samples":
             return Reading(None, why=f"{runtime} is not observed")
         good, bad = _delivered(counters, observed=observed), _failed(counters, observed=observed)
@@ -87,7 +93,7 @@ class Readings:
         if metric == "success_ratio":
             return _ratio(good, good + bad + stuck, samples, stuck)
         if metric in QUANTILES:
-            histogram = with_in_flight(counters.latency, self.timeline.gauges(runtime).older_than)
+            histogram = with_in_flight(counters.latency, self._older(runtime, window))
             value = quantile(histogram, QUANTILES[metric])
             return Reading(value, round(max(histogram.values(), default=0.0)), stuck, "" if value else "no messages")
         part, whole = _errors_of(metric, counters)

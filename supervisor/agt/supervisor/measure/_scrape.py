@@ -68,10 +68,22 @@ async def scrape(socket: Path, *, name: str, at: float, timeout_s: float) -> Rou
     try:
         status = msgspec.json.decode(answers["/status"].body, type=RouterStatus)
         page = parse_exposition(answers["/metrics"].body.decode())
-        sample = read_sample(page, router=status.router, at=at)
+        sample = _routed_only(read_sample(page, router=status.router, at=at), status)
     except (msgspec.DecodeError, ExpositionError, UnicodeDecodeError, KeyError) as error:
         return RouterSeen(socket=name, error=f"{name} answers what can't be read: {error}")
     return RouterSeen(socket=name, status=status, sample=sample)
+
+
+def _routed_only(sample: RouterSample, status: RouterStatus) -> RouterSample:
+    """Take out of the gauges what the router didn't route: a mirror's messages use the same transport's metrics."""
+    gauges = dict(sample.gauges)
+    for name, runtime in status.runtimes.items():
+        if name in gauges:
+            most = float(runtime.get("in_flight", 0)) + float(runtime.get("queued", 0))
+            own = gauges[name]
+            older = {limit: min(count, most) for limit, count in own.older_than.items()}
+            gauges[name] = msgspec.structs.replace(own, in_flight=min(own.in_flight, most), older_than=older)
+    return msgspec.structs.replace(sample, gauges=gauges)
 
 
 async def scrape_all(sockets: dict[str, Path], *, at: float, timeout_s: float) -> tuple[RouterSeen, ...]:

@@ -79,7 +79,7 @@ class Rollout:
         self._performer: Performer | None = None
         self._forward = anyio.Lock()
         self._seen = self._observation((), clock())
-        self._gates: tuple[tuple[str, Judgement], ...] = ()
+        self._gates = self._judged()
         self._carried_before: dict[str, float] = {}
         self._runtimes = runtime_views(plan, self._seen, now=clock())
         self._stale_before = 0
@@ -99,6 +99,7 @@ class Rollout:
         try:
             self._state = await recorder.state(self.plan.name) or self._state
             self._timeline, self._soak = await recorder.past(self._state.generation)
+            self._gates = self._judged()
             async with anyio.create_task_group() as group:
                 self._performer = Performer(self.plan, self._way, recorder, group)
                 task_status.started()
@@ -252,8 +253,11 @@ class Rollout:
         if done.decided:
             self._stale_before = self._view_version() + 1
         self._state = done.state
-        look = look_of(self.plan, done.state, self._seen, now=self._clock())
-        self._gates = judge_gates(self.plan.phases[done.state.phase], look)
+        self._gates = self._judged()
+
+    def _judged(self) -> tuple[tuple[str, Judgement], ...]:
+        look = look_of(self.plan, self._state, self._seen, now=self._clock())
+        return judge_gates(self.plan.phases[self._state.phase], look)
 
     def _entry(self, done: Step) -> Entry:
         numbers = {
