@@ -2,6 +2,7 @@
 
 import anyio
 import pytest
+from textual.events import Key
 
 from agt.supervisor.actions import Action, Refused
 from agt.tui.screens import ConfirmScreen
@@ -61,6 +62,28 @@ async def test_the_other_answer_can_be_chosen_with_arrows_and_enter(stage, scree
         await pilot.press("right", "enter")
         await screens.wait_until(pilot, lambda: stage.script.acted, "the action")
         assert stage.script.acted[0].action == "hold"
+
+
+@pytest.mark.parametrize(("keys", "action"), [("by", "rollback"), ("Ky", "kill-switch-on")])
+async def test_keys_typed_in_one_go_are_not_lost(stage, screens, keys, action) -> None:
+    """Both keys arrive in one read of the terminal: the second answers the question that the first one opens."""
+    async with screens.attached(stage) as pilot:
+        for key in keys:
+            pilot.app.post_message(Key(key, key))
+        await screens.wait_until(pilot, lambda: stage.script.acted, "the action")
+        assert [done.action for done in stage.script.acted] == [action]
+
+
+async def test_going_forward_is_never_agreed_to_unseen(stage, screens) -> None:
+    """Typed in one go, an advance is asked and not done: its effect was not on the screen yet."""
+    stage.script.hold_previews = anyio.Event()
+    async with screens.attached(stage) as pilot:
+        for key in "ay":
+            pilot.app.post_message(Key(key, key))
+        await screens.wait_for_text(pilot, "asking the supervisor")
+        stage.script.hold_previews.set()
+        await screens.wait_for_text(pilot, EFFECT)
+        assert stage.script.acted == []
 
 
 async def test_going_back_need_not_wait_for_the_preview(stage, screens) -> None:

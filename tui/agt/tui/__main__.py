@@ -1,10 +1,14 @@
 """`agt-tui`: attach to a running supervisor, or bring a demo along."""
 
 import argparse
+import os
+import signal
 import socket
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
+from types import FrameType
 
 from agt.tui._demo import Demo, DemoOptions, DemoUnusable
 
@@ -62,12 +66,28 @@ def _demo(options: argparse.Namespace) -> int:
     except DemoUnusable as error:
         sys.stderr.write(f"agt-tui: {error}\n")
         return 1
+    _end_with_the_terminal(demo)
     try:
         _run(demo.socket, options, demo)
     finally:
         demo.stop()
         sys.stdout.write(f"{demo.epitaph()}\n")
     return 1 if demo.failed else 0
+
+
+def _end_with_the_terminal(demo: Demo) -> None:
+    """End the demo when the terminal is closed.
+
+    Textual waits for ever to write to a terminal that is gone, so this ends the process without it.
+    """
+
+    def hang_up(_number: int, _frame: FrameType | None) -> None:
+        stopper = threading.Thread(target=demo.stop)  # An event loop may be running in this thread.
+        stopper.start()
+        stopper.join()
+        os._exit(128 + signal.SIGHUP)
+
+    signal.signal(signal.SIGHUP, hang_up)
 
 
 def _run(path: Path, options: argparse.Namespace, demo: Demo | None) -> None:

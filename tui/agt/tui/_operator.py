@@ -39,35 +39,43 @@ def describe(receipt: Receipt) -> str:
 
 
 class Operator:
-    """Carries out what keys ask for; every method runs in a worker, since it waits for answers."""
+    """Carries out what keys ask for.
+
+    Questions are opened at once, within the key's own handling, so that the next key typed already answers them: `b`
+    and `y` typed in one go roll back.
+    """
 
     def __init__(self, app: App[None], client: Client, *, new_key: Callable[[], str] = lambda: uuid4().hex) -> None:
         self._app, self._client, self._new_key = app, client, new_key
 
-    async def ask(self, request: Request, *, version: int) -> bool:
-        """Ask, act and show the receipt; true when it was done.
+    def ask(self, request: Request, *, version: int, note: str = "") -> None:
+        """Open the question; a yes acts and shows the receipt.
 
         `version` is the view's on the screen, for when the preview brings none.
         """
-        note = ""
-        while True:
-            screen = ConfirmScreen(self._question(request, note))
-            if not await self._app.push_screen_wait(screen):
-                return False
-            action = with_version(request, screen.version or version)
-            try:
-                return await self._act(action)
-            except Refused as refused:
-                if refused.code != "stale":
-                    return self._say_refused(refused)
-                note, version = _STALE, await self._version(version)
+        screen = ConfirmScreen(self._question(request, note))
 
-    async def record_cause(self, reason: str) -> bool:
+        def answered(yes: bool | None) -> None:  # noqa: FBT001 - Textual calls it with the screen's result.
+            if yes:
+                self._app.run_worker(self._carry_out(request, screen.version or version))
+
+        self._app.push_screen(screen, answered)
+
+    async def record_cause(self, reason: str) -> None:
         """Record why it went back; typing it was the question."""
         try:
-            return await self._act(Action(action="record-cause", reason=reason))
+            await self._act(Action(action="record-cause", reason=reason))
         except Refused as refused:
-            return self._say_refused(refused)
+            self._say_refused(refused)
+
+    async def _carry_out(self, request: Request, version: int) -> None:
+        try:
+            await self._act(with_version(request, version))
+        except Refused as refused:
+            if refused.code == "stale":
+                self.ask(request, version=await self._version(version), note=_STALE)
+            else:
+                self._say_refused(refused)
 
     def _question(self, request: Request, note: str) -> Question:
         async def preview() -> str:
@@ -85,16 +93,15 @@ class Operator:
         )
         return question
 
-    async def _act(self, action: Action) -> bool:
+    async def _act(self, action: Action) -> None:
         signed = msgspec.structs.replace(action, by=getpass.getuser(), key=self._new_key())
         try:
             receipt = await self._client.act(signed)
         except NoSupervisor as lost:
-            self._app.notify(f"not done, as far as known: {lost}", severity="error", timeout=NOTICE_S)
-            return False
+            self._app.notify(f"not done, as far as known: {lost}", severity="error", timeout=NOTICE_S, markup=False)
+            return
         severity: SeverityLevel = "warning" if receipt.missing else "information"
         self._app.notify(describe(receipt), severity=severity, timeout=NOTICE_S, markup=False)
-        return True
 
     async def _version(self, fallback: int) -> int:
         try:
@@ -102,6 +109,5 @@ class Operator:
         except (NoSupervisor, Refused):
             return fallback
 
-    def _say_refused(self, refused: Refused) -> bool:
+    def _say_refused(self, refused: Refused) -> None:
         self._app.notify(str(refused), title="refused", severity="error", timeout=NOTICE_S, markup=False)
-        return False

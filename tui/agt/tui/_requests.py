@@ -61,9 +61,11 @@ def make_drill(name: str, says: str) -> Request:
     )
 
 
-def make_sign_off(gate: str) -> Request:
+def make_sign_off(gate: str, reason: str) -> Request:
     """Return the question before a gate is signed off."""
-    return Request(action=Action(action="sign-off", name=gate), title=f"Sign off {gate}?", yes="Sign off")
+    return Request(
+        action=Action(action="sign-off", name=gate), title=f"Sign off {gate}?", yes="Sign off", details=(reason,)
+    )
 
 
 def with_version(request: Request, version: int) -> Action:

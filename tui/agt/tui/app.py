@@ -3,6 +3,7 @@
 It owns the connection and nothing else; what is on the screen follows from the latest immutable view.
 """
 
+import asyncio
 import signal
 import time
 from collections.abc import Callable, Iterable
@@ -22,7 +23,7 @@ from agt.supervisor.view import View
 from agt.tui._feed import Feed
 from agt.tui._glyphs import Glyphs, terminal_glyphs
 from agt.tui._operator import Operator
-from agt.tui._requests import NothingToDo, Wish, make_drill, make_request, make_sign_off
+from agt.tui._requests import NothingToDo, Request, Wish, make_drill, make_request, make_sign_off
 from agt.tui._theme import THEME
 from agt.tui.messages import Connection, ConnectionChanged, SnapshotArrived
 from agt.tui.screens import (
@@ -90,7 +91,7 @@ class AgtApp(App[None]):
         self._shown_at = 0.0
         self._client = Client(path)
         self._operator = Operator(self, self._client)
-        self._overview = OverviewScreen(self.glyphs)
+        self._overview = OverviewScreen(self.glyphs, self.wish)
         self._feed = Feed(
             self._client,
             on_view=lambda view: self.post_message(SnapshotArrived(view)),
@@ -124,7 +125,7 @@ class AgtApp(App[None]):
         self._tick()
         self.set_interval(1.0, self._tick)
         self.run_worker(self._feed.run(), name="feed")
-        self._leave_on_hangup()
+        self._leave_when_told()
 
     async def on_unmount(self) -> None:
         """Drop the connections."""
@@ -158,17 +159,19 @@ class AgtApp(App[None]):
             connection = Connection("ended", connection.since, failure, connection.last_view_at)
         self._overview.connection = connection
 
-    def on_overview_screen_asked(self, message: OverviewScreen.Asked) -> None:
-        """Answer a key; those that ask back run beside the screen, one at a time."""
-        wish = message.wish
+    def wish(self, wish: str) -> None:
+        """Answer a key, or its name in the palette: open what it opens, at once."""
         if wish == "help":
             self.push_screen(HelpScreen(KEYS, self.glyphs))
         elif wish == "ledger":
             self.push_screen(LedgerScreen(self.view, self.glyphs))
         elif wish == "quit":
-            self.run_worker(self._leave(), name="wish", exclusive=True, group="wish")
+            self._leave()
+        elif wish in ACTING and self.view is None:
+            self.notify("nothing has arrived from the supervisor yet", severity="warning")
         elif wish in ACTING:
-            self.run_worker(self._carry_out(wish), name="wish", exclusive=True, group="wish")
+            assert self.view is not None, "just looked"
+            self._ask(wish, self.view)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Offer every key by name in the palette, before Textual's own."""
@@ -184,74 +187,65 @@ class AgtApp(App[None]):
             self.push_screen(CommandPalette(placeholder="find a command", id="--command-palette"))
 
     def _asker(self, wish: str) -> Callable[[], None]:
-        return lambda: self._overview.action_ask(wish)
+        return lambda: self.wish(wish)
 
-    async def _carry_out(self, wish: str) -> None:
-        view = self.view
-        if view is None:
-            self.notify("nothing has arrived from the supervisor yet", severity="warning")
-            return
+    def _ask(self, wish: str, view: View) -> None:
         if wish == "drill":
-            await self._choose_drill(view)
+            drills = [Choice(drill.name, drill.says) for drill in view.drills]
+            self._choose("Inject a fault", drills, "this plan offers no faults to inject", make_drill)
         elif wish == "sign_off":
-            await self._choose_gate(view)
+            gates = [Choice(gate.name, gate.reason) for gate in view.gates if gate.verdict != "passed"]
+            self._choose("Sign off a gate", gates, "no gate is waiting", make_sign_off)
         elif wish == "cause":
-            await self._record_cause(view)
+            self._ask_cause(view)
         else:
             try:
                 request = make_request(_WISHES[wish], view)
             except NothingToDo as nothing:
                 self.notify(str(nothing), severity="warning", markup=False)
                 return
-            await self._operator.ask(request, version=view.version)
+            self._operator.ask(request, version=view.version)
 
-    async def _choose_drill(self, view: View) -> None:
-        choices = [Choice(drill.name, drill.says) for drill in view.drills]
-        if not choices:
-            self.notify("this plan offers no faults to inject", severity="warning")
-            return
-        chosen = await self.push_screen_wait(ChooseScreen("Inject a fault", choices))
-        if chosen is not None:
-            await self._operator.ask(make_drill(chosen.name, chosen.says), version=view.version)
+    def _choose(self, title: str, choices: list[Choice], none: str, make: Callable[[str, str], Request]) -> None:
+        def chosen(choice: Choice | None) -> None:
+            if choice is not None and self.view is not None:
+                self._operator.ask(make(choice.name, choice.says), version=self.view.version)
 
-    async def _choose_gate(self, view: View) -> None:
-        choices = [Choice(gate.name, gate.reason) for gate in view.gates if gate.verdict != "passed"]
-        if not choices:
-            self.notify("no gate is waiting", severity="warning")
-            return
-        chosen = await self.push_screen_wait(ChooseScreen("Sign off a gate", choices))
-        if chosen is not None:
-            await self._operator.ask(make_sign_off(chosen.name), version=view.version)
+        if choices:
+            self.push_screen(ChooseScreen(title, choices), chosen)
+        else:
+            self.notify(none, severity="warning")
 
-    async def _record_cause(self, view: View) -> None:
-        if view.status not in {"rolled-back", "killed"}:
+    def _ask_cause(self, view: View) -> None:
+        def typed(cause: str | None) -> None:
+            if cause is not None:
+                self.run_worker(self._operator.record_cause(cause))
+
+        if view.status in {"rolled-back", "killed"}:
+            self.push_screen(CauseScreen(view.reason or "the rollout went back"), typed)
+        else:
             self.notify("nothing has gone back, so there is no cause to record", severity="warning")
-            return
-        cause = await self.push_screen_wait(CauseScreen(view.reason or "the rollout went back"))
-        if cause is not None:
-            await self._operator.record_cause(cause)
 
-    async def _leave(self) -> None:
-        if self._companion is not None and not self._companion.failure():
+    def _leave(self) -> None:
+        async def effect() -> str:
+            return "the demo's processes are ended; its records are kept"
 
-            async def effect() -> str:
-                return "the demo's processes are ended; its records are kept"
+        def answered(yes: bool | None) -> None:  # noqa: FBT001 - Textual calls it with the screen's result.
+            if yes:
+                self.exit()
 
+        if self._companion is None or self._companion.failure():
+            self.exit()
+        else:
             question = Question(title="End the demo?", yes="End it", urgent=True, effect=effect)
-            if not await self.push_screen_wait(ConfirmScreen(question)):
-                return
-        self.exit()
+            self.push_screen(ConfirmScreen(question), answered)
 
     def _tick(self) -> None:
         self._overview.now = self._now()
         if self._companion is not None and self.connection.state != "live" and self._companion.failure():
             self.watch_connection(self.connection)
 
-    def _leave_on_hangup(self) -> None:
-        """Leave in good order when the terminal is closed or we are asked to end, so that a demo is ended too."""
-        import asyncio  # noqa: PLC0415 - only here, and Textual has loaded it.
-
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGHUP, signal.SIGTERM):
-            with suppress(NotImplementedError, RuntimeError, ValueError):  # Not in the main thread: somebody embeds us.
-                loop.add_signal_handler(number, self.exit)
+    def _leave_when_told(self) -> None:
+        """Leave in good order on SIGTERM, so that the terminal is put right and a demo is ended."""
+        with suppress(NotImplementedError, RuntimeError, ValueError):  # Not in the main thread: somebody embeds us.
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.exit)

@@ -1,16 +1,16 @@
 """The main screen: everything about one rollout at a glance, and the keys that steer it.
 
-It holds no state of its own: the application puts the view in, each widget takes it from here, and a key goes up as
-an `Asked` message. What fits is decided by the stylesheet from the size classes below.
+It holds no state of its own: the application puts the view in, each widget takes it from here, and a key goes up
+through `on_wish`. That is a call and not a message, and the bindings have priority, because keys typed in one go must
+meet the question that the first of them opens. What fits is decided by the stylesheet from the size classes below.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.message import Message
 from textual.reactive import reactive
 from textual.screen import Screen
 from textual.widgets import Footer
@@ -38,7 +38,7 @@ ACTING = frozenset({"advance", "hold", "rollback", "kill", "raise", "lower", "dr
 
 def _key(key: str, wish: str, label: str, tooltip: str, *, show: bool = True, written: str | None = None) -> Binding:
     action, name = f"ask('{wish}')", f"overview.{wish}"
-    return Binding(key, action, label, id=name, tooltip=tooltip, show=show, key_display=written)
+    return Binding(key, action, label, id=name, tooltip=tooltip, show=show, key_display=written, priority=True)
 
 
 KEYS: tuple[Binding, ...] = (
@@ -88,15 +88,9 @@ class OverviewScreen(Screen[None]):
     read_only: reactive[bool] = reactive(False, bindings=True)  # noqa: FBT003 - a reactive's default has no name.
     """Whether acting keys are off."""
 
-    @dataclass
-    class Asked(Message):
-        """A key was pressed that the application has to answer."""
-
-        wish: str
-
-    def __init__(self, glyphs: Glyphs) -> None:
+    def __init__(self, glyphs: Glyphs, on_wish: Callable[[str], None]) -> None:
         super().__init__()
-        self._glyphs = glyphs
+        self._glyphs, self._on_wish = glyphs, on_wish
 
     def compose(self) -> ComposeResult:
         """Lay out two columns under the header."""
@@ -134,4 +128,4 @@ class OverviewScreen(Screen[None]):
 
     def action_ask(self, wish: str) -> None:
         """Pass a key on."""
-        self.post_message(self.Asked(wish))
+        self._on_wish(wish)
