@@ -180,7 +180,7 @@ class Port:
 
     def _on_message(self, event: Received) -> None:
         world, rng = self._world, self._rng
-        key = event.payload.decode().rstrip(" ")
+        key = event.payload.decode(errors="replace").rstrip(" ")
         world.trace(f"{self.incarnation} gets {key}")
         world.book.handed(key, self.incarnation)
         refuse = world.faulty and rng.random() < world.profile.refuse

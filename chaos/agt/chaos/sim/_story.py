@@ -3,6 +3,7 @@
 import msgspec
 
 from agt.chaos.sim._book import BrokenPromise
+from agt.chaos.sim._clock import Stuck
 from agt.chaos.sim._profile import Profile
 from agt.chaos.sim._world import World
 
@@ -52,7 +53,7 @@ def run_seed(seed: int, profile: Profile | None = None) -> Report:
     broken = ""
     try:
         _live(world)
-    except BrokenPromise as promise:
+    except (BrokenPromise, Stuck) as promise:
         broken = str(promise)
         world.trace(f"BROKEN {broken}")
     return Report(

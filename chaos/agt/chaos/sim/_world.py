@@ -152,10 +152,8 @@ class World:
         self.clock.after(self._rng.random() * 4, self.repair)
 
     def _bounce_someone(self) -> None:
-        name = self._rng.choice(list(self.hosts))
-        self.crash(name)
-        host = self.hosts[name]
-        self.clock.after(self._rng.random(), lambda: None if host.running else host.start() and None)
+        self.crash(self._rng.choice(list(self.hosts)))
+        self.clock.after(self._rng.random(), self.start)
 
     def _withdraw_somewhere(self) -> None:
         ports = [port for host in self.hosts.values() for port in host.ports()]

@@ -6,7 +6,8 @@
 from agt.transport.wires.native._acceptor import Greeting, NativeAcceptor, Refused
 from agt.transport.wires.native._config import NativeConfig
 from agt.transport.wires.native._frames import FrameParser, FrameType, encode_frame
-from agt.transport.wires.native._link import NativeLink, Role
+from agt.transport.wires.native._link import NativeLink
+from agt.transport.wires.native._states import Role
 
 __all__ = (
     "FrameParser",

@@ -12,7 +12,8 @@ from agt.transport._errors import PeerViolation, TransportError
 from agt.transport.wires.native._config import NativeConfig, checked
 from agt.transport.wires.native._frames import HELLO_LIMIT, FrameDamaged, FrameParser, FrameType
 from agt.transport.wires.native._handshake import AwayCode, Hello, decode_body, go_away_frame
-from agt.transport.wires.native._link import NativeLink, Role
+from agt.transport.wires.native._link import NativeLink
+from agt.transport.wires.native._states import Role
 
 if TYPE_CHECKING:
     from random import Random

@@ -89,6 +89,13 @@ class AwayCode(enum.IntEnum):
 
 FINAL_CODES: Final = frozenset({AwayCode.VERSION, AwayCode.STALE_GENERATION})
 """After these, dialling again would get the same answer."""
+CULPRITS: Final = {
+    AwayCode.RESUME: "network",
+    AwayCode.VIOLATION: "us",
+    AwayCode.VERSION: "us",
+    AwayCode.STALE_GENERATION: "us",
+}
+"""Whose fault it is for the side that is told so; the peer's own doing where nothing is said."""
 
 
 class GoAway(msgspec.Struct, array_like=True, frozen=True):

@@ -9,7 +9,6 @@ Everything of one turn leaves as one join: control frames, at most one ACK, then
 ACK goes out alone only when no data frame can carry it (see `Receiver.ack_anywhere`).
 """
 
-import enum
 import math
 from collections import deque
 from typing import TYPE_CHECKING, Final
@@ -31,6 +30,7 @@ from agt.transport.wires.native._frames import (
     encode_frame,
 )
 from agt.transport.wires.native._handshake import (
+    CULPRITS,
     FINAL_CODES,
     VERSION_MAX,
     VERSION_MIN,
@@ -47,26 +47,13 @@ from agt.transport.wires.native._keepalive import Keepalive
 from agt.transport.wires.native._receiver import Gap, Receiver, draw_token
 from agt.transport.wires.native._sender import Sender
 from agt.transport.wires.native._statement import RefusalCode, decode_ack, decode_skip
-from agt.transport.wires.native._states import ALLOWED_FRAMES, FLOWING, NEXT, State, Step
+from agt.transport.wires.native._states import ALLOWED_FRAMES, FLOWING, NEXT, NUMBERED, Role, State, Step
 
 if TYPE_CHECKING:
     from random import Random
 
 _DATA: Final = int(FrameType.DATA)
-_CULPRITS: Final = {
-    AwayCode.RESUME: "network",
-    AwayCode.VIOLATION: "us",
-    AwayCode.VERSION: "us",
-    AwayCode.STALE_GENERATION: "us",
-}
 MIN_ACK_TIMEOUT_S: Final = 0.2
-
-
-class Role(enum.Enum):
-    """Which half of the handshake a link plays."""
-
-    DIALLING = "dialling"
-    ACCEPTING = "accepting"
 
 
 class NativeLink:
@@ -347,8 +334,11 @@ class NativeLink:
     def _take(self, kind: FrameType, sequence: int, ack: int, payload: bytes, now: float) -> bool:
         """Take any frame but the data frame of an open link; false when the connection is to end."""
         if kind not in ALLOWED_FRAMES[self._state]:
-            if self._state is State.GREETING and kind is not FrameType.HELLO:
+            if self._state is State.GREETING and kind in NUMBERED:
                 raise Gap(f"{kind.name} before the welcome")
+            if self._state is State.GREETING and kind is not FrameType.HELLO:
+                # The welcome before it was lost and will come again; so will what this said.
+                return True
             raise PeerViolation(f"{kind.name} while {self._state.value}")
         if kind is FrameType.HELLO:
             self._take_hello(payload, now)
@@ -449,9 +439,5 @@ class NativeLink:
         self._events.append(Opened(self.peer, resumed))
 
     def _take_go_away(self, farewell: GoAway, now: float) -> None:
-        try:
-            code = AwayCode(farewell.code)
-        except ValueError:
-            code = AwayCode.SHUTDOWN
         reason = f"the peer ended the connection: {farewell.text}"
-        self._drop(reason, _CULPRITS.get(code, "peer"), now, final=code in FINAL_CODES)
+        self._drop(reason, CULPRITS.get(farewell.code, "peer"), now, final=farewell.code in FINAL_CODES)

@@ -11,6 +11,13 @@ from typing import Final
 from agt.transport.wires.native._frames import FrameType
 
 
+class Role(enum.Enum):
+    """Which half of the handshake a link plays."""
+
+    DIALLING = "dialling"
+    ACCEPTING = "accepting"
+
+
 class State(enum.Enum):
     """Where a link stands with its present connection."""
 
@@ -73,3 +80,6 @@ ALLOWED_FRAMES: Final[Mapping[State, frozenset[FrameType]]] = {
 
 FLOWING: Final = frozenset({State.WELCOMED, State.OPEN})
 """Where messages may be sent."""
+
+NUMBERED: Final = frozenset({FrameType.DATA, FrameType.SKIP})
+"""Frames that fill a place in the sequence: one that can't be taken leaves a gap."""
