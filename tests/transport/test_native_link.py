@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -565,3 +566,11 @@ def test_any_schedule_of_losses_and_reconnects_delivers_in_order_once(script: li
             pair.connect()
     assert pair.got() == [b"%d" % number for number in range(10)]
     assert pair.ended() == [(number, Outcome.DELIVERED) for number in range(10)]
+
+
+def test_the_specification_shows_the_same_table_as_the_code() -> None:
+    """The states written down for implementers are the ones that run."""
+    page = Path(__file__).parents[2] / "docs" / "architecture" / "protocol-specification.md"
+    section = page.read_text().split("## States of one connection")[1].split("\n## ")[0]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in section.splitlines() if line[:1] == "|"]
+    assert rows[2:] == [[state.value, step.value, target.value] for (state, step), target in NEXT.items()]
