@@ -58,9 +58,4 @@ class Device:
 
     def reaction_s(self) -> float:
         """Draw how long the device takes to answer, in seconds."""
-        return draw_reaction_s(self._rng)
-
-
-def draw_reaction_s(rng: Random) -> float:
-    """Draw a time from command to ack as real devices take it, in seconds."""
-    return min(REPLY_MAX_S, REPLY_P50_S * math.exp(_SPREAD * rng.gauss(0.0, 1.0)))
+        return min(REPLY_MAX_S, REPLY_P50_S * math.exp(_SPREAD * self._rng.gauss(0.0, 1.0)))

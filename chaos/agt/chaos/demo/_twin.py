@@ -6,23 +6,26 @@ it carries anything, and no lamp is switched twice.
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from random import Random
 
 import anyio
 
-from agt.chaos.demo._device import draw_reaction_s
+from agt.chaos.demo._device import REPLY_P50_S
 from agt.chaos.demo._replies import Replies
 from agt.router import Message
 from agt.transport import Delivery, Outcome, ReceivedMessage, ReliableListener, ReliableTransport, TransportError
 
 
-async def serve_twin(path: Path, rng: Random) -> None:
-    """Take mirrored commands on a socket until cancelled."""
+async def serve_twin(path: Path) -> None:
+    """Take mirrored commands on a socket until cancelled.
+
+    It takes the same time for each: answers of a whole fleet share one connection here, and on that a slow one would
+    hold up all behind it, which no device does to another.
+    """
     replies = Replies()
 
     def take(message: ReceivedMessage) -> None:
         message.defer()
-        replies.after(draw_reaction_s(rng), _acknowledging(message))
+        replies.after(REPLY_P50_S, _acknowledging(message))
 
     await anyio.Path(path).unlink(missing_ok=True)
     async with ReliableListener(path=str(path), name="twin", on_message=take), anyio.create_task_group() as tasks:

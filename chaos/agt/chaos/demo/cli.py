@@ -99,10 +99,10 @@ def _checked(path: Path, duration: str, devices: int) -> tuple[Plan, float]:
 def _run(
     options: Options, plan: Plan, faults: tuple[FaultSpec, ...], folder: RunFolder, *, duration_s: float, as_json: bool
 ) -> int:
-    from agt.chaos.demo.headless import HeadlessRun  # noqa: PLC0415  # httpx: only this way pays for it.
+    from agt.chaos.demo.headless import HeadlessRun, until_told  # noqa: PLC0415  # httpx: only this way pays for it.
 
     try:
-        outcome = anyio.run(HeadlessRun(options, plan, faults, duration_s=duration_s).run)
+        outcome = anyio.run(until_told, HeadlessRun(options, plan, faults, duration_s=duration_s))
     except DemoFailed as problem:
         folder.keep = True
         typer.echo(f"agt demo: {problem}", err=True)

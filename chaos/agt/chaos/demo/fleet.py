@@ -74,7 +74,7 @@ class Fleet:
             for job in (self._follow_gateway, self._faults.follow, self._keep_log, self.sources.keep_log):
                 tasks.start_soon(job)
             tasks.start_soon(serve_questions, self._files.fleet_socket, self._answer)
-            tasks.start_soon(serve_twin, self._files.twin_socket, self._rng[self.names[0].id])
+            tasks.start_soon(serve_twin, self._files.twin_socket)
             self._start_devices(tasks)
             tasks.start_soon(self.sources.run, self._files.sources_socket)
             notify("READY=1")

@@ -4,6 +4,7 @@ The supervisor, the fleet, the gateway and the daemon are the real processes tha
 comes from the logs that sources and devices wrote themselves, joined when all of them have ended.
 """
 
+import signal
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -153,6 +154,41 @@ class HeadlessRun:
             Span(name=visit_key(index, visit.name), since=visit.entered_at, until=visit.left_at or time.time())
             for index, visit in enumerate(self._story.visits)
         ]
+
+
+async def until_told(run: HeadlessRun) -> Outcome:
+    """Run it; SIGTERM and SIGINT end it early and in good order, with everything that was started.
+
+    Raises:
+        DemoFailed: when it can't be run, or was ended early.
+    """
+    outcomes: list[Outcome] = []
+
+    async def obey(scope: anyio.CancelScope) -> None:
+        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            async for _ in signals:
+                scope.cancel()
+
+    async def work(scope: anyio.CancelScope) -> None:
+        outcomes.append(await run.run())
+        scope.cancel()
+
+    try:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(obey, tasks.cancel_scope)
+            tasks.start_soon(work, tasks.cancel_scope)
+    except* DemoFailed as failures:
+        raise DemoFailed(str(_first(failures))) from None
+    if not outcomes:
+        raise DemoFailed("the run was ended early")
+    return outcomes[0]
+
+
+def _first(group: BaseExceptionGroup[DemoFailed]) -> BaseException:
+    found: BaseException = group
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    return found
 
 
 async def _router_counters(files: DemoFiles) -> Counters | None:
