@@ -6,6 +6,7 @@ remember as a receiver (the token of that memory, whose messages it is about, an
 """
 
 import enum
+from collections.abc import Mapping
 from typing import Annotated, Final, TypeVar
 
 import msgspec
@@ -89,7 +90,7 @@ class AwayCode(enum.IntEnum):
 
 FINAL_CODES: Final = frozenset({AwayCode.VERSION, AwayCode.STALE_GENERATION})
 """After these, dialling again would get the same answer."""
-CULPRITS: Final = {
+CULPRITS: Final[Mapping[int, str]] = {
     AwayCode.RESUME: "network",
     AwayCode.VIOLATION: "us",
     AwayCode.VERSION: "us",
