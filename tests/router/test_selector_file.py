@@ -103,11 +103,12 @@ def test_operator_ends_the_kill_and_the_generation_goes_on(file: SelectorFile) -
     assert not file.killed_path.exists()
 
 
-def test_kill_without_a_selector_is_done_already(tmp_path: Path) -> None:
-    """Killing twice, or with no file at all, says that the selector is gone."""
+def test_kill_without_a_selector_latches_all_the_same(tmp_path: Path) -> None:
+    """Killing twice, or with no file at all, leaves the latch standing: no later selector slips past it."""
     file = SelectorFile(tmp_path / "selector.toml")
     assert file.kill()
-    assert file.read().state is SelectorState.MISSING
+    assert file.kill()
+    assert file.read().state is SelectorState.KILLED
 
 
 def test_kill_says_when_it_could_not_rename(tmp_path: Path) -> None:

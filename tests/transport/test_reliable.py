@@ -22,6 +22,7 @@ from agt.transport import (
     Session,
     TCPConnection,
     UnixConnection,
+    UsageError,
 )
 
 pytestmark = pytest.mark.anyio
@@ -62,6 +63,22 @@ async def test_a_message_is_true_when_delivered_and_the_reply_comes_back(until):
         reply = await transport.recv_reliable()
         assert (reply.payload, reply.peer) == (b"ok set 1 5", "listener")
         reply.ack()
+
+
+async def test_an_unknown_refusal_code_leaves_the_message_to_be_answered(until):
+    """A slip of the handler must not leave its sender, and all behind it, waiting for an answer that never comes."""
+    async with (
+        ReliableListener() as listener,
+        ReliableTransport(TCPConnection("127.0.0.1", listener.port), name="d") as transport,
+    ):
+        delivery = transport.send_nowait(b"x")
+        await until(lambda: listener.sessions)
+        message = await listener.sessions["d"].receive()
+        with pytest.raises(UsageError, match="no refusal code"):
+            message.refuse("no such code")
+        message.refuse("rejected")
+        await delivery
+    assert (delivery.outcome, delivery.reason) == (Outcome.NOT_DELIVERED, "refused by the peer: rejected")
 
 
 async def test_a_unix_socket_is_ours_alone_and_gone_afterwards(tmp_path: Path):

@@ -104,11 +104,14 @@ class SelectorFile:
         return written
 
     def kill(self) -> bool:
-        """Take the selector away; true when it is gone (also when it was gone before). Never raises."""
+        """Take the selector away; true when the latch holds (also where there was none to take). Never raises."""
         try:
             self.path.rename(self.killed_path)
         except FileNotFoundError:
-            return True
+            # Nothing to rename, but the latch must stand all the same, or the next selector would end the kill.
+            with contextlib.suppress(OSError):
+                self.killed_path.touch(mode=0o600)
+            return self.killed_path.exists()
         except OSError:
             return False
         with contextlib.suppress(OSError):

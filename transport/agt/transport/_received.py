@@ -49,14 +49,18 @@ class ReceivedMessage:
     def ack(self) -> None:
         """Say that the message has been processed; only the first answer counts."""
         if not self.answered:
-            self.answered = True
             self._from.acknowledge(self._token)
+            self.answered = True
 
     def refuse(self, code: str = "rejected") -> None:
-        """Say that the message will not be processed, and why; only the first answer counts."""
+        """Say that the message will not be processed, and why; only the first answer counts.
+
+        Raises:
+            UsageError: when the wire has no such code; the message is still unanswered then.
+        """
         if not self.answered:
-            self.answered = True
             self._from.refuse(self._token, code)
+            self.answered = True
 
     def defer(self) -> None:
         """Within an `on_message` handler: the answer comes later; returning is not an `ack()` this time."""

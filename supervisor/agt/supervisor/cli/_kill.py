@@ -93,17 +93,10 @@ def _on_ourselves(run: RunDirectory, why: str) -> KillReport:
 
 
 def _latch(run: RunDirectory) -> bool:
-    """Take the selector away; where there was none yet, leave the mark that keeps one from being written."""
+    """Take the selector away, or leave the mark that keeps one from being written."""
     from agt.router import SelectorFile  # noqa: PLC0415 - not needed while the supervisor answers.
 
-    selector = SelectorFile(run.selector)
-    if not selector.kill():
-        return False
-    try:
-        selector.killed_path.touch(mode=0o600)
-    except OSError:
-        return False
-    return True
+    return SelectorFile(run.selector).kill()
 
 
 def _tell_router(socket: Path) -> bool:
