@@ -96,6 +96,7 @@ async def test_going_back_need_not_wait_for_the_preview(stage, screens) -> None:
         await screens.wait_until(pilot, lambda: stage.script.acted, "the rollback")
         assert stage.script.acted[0].action == "rollback"
         assert stage.script.previewed == []
+        stage.script.hold_previews.set()
 
 
 async def test_going_forward_waits_for_the_preview(stage, screens) -> None:
