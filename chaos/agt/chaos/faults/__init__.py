@@ -17,11 +17,11 @@ from agt.chaos.faults._reset import Reset
 from agt.chaos.faults._stall import Stall
 
 __all__ = (
+    "FAULTS",
     "Corrupt",
     "Cut",
     "Drop",
     "Duplicate",
-    "FAULTS",
     "Fault",
     "Jitter",
     "Latency",

@@ -5,10 +5,10 @@ from agt.transport.wires.lines._link import LinesLink, Role
 from agt.transport.wires.lines._text import MAX_LINE_BYTES, Greeting, greeting_line, number_in, read_greeting
 
 __all__ = (
+    "MAX_LINE_BYTES",
     "Greeting",
     "LinesConfig",
     "LinesLink",
-    "MAX_LINE_BYTES",
     "Role",
     "greeting_line",
     "number_in",
