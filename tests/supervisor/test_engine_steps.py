@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from agt.supervisor.actions import Action, Refused
 from agt.supervisor.rollout import Status, parse_plan
 from agt.supervisor.rollout._effects import Kill, SetRoute, is_forward
-from agt.supervisor.rollout._engine import fresh, step
+from agt.supervisor.rollout._engine import fresh, look_of, step
+from agt.supervisor.rollout._gates import budget_left
 from agt.supervisor.rollout._operator import operate
 
 
@@ -111,6 +112,8 @@ def test_silent_gateway_suspends_and_nothing_is_blamed_on_the_candidate(bench):
         bench.tick()
     assert bench.state.status is Status.RUNNING
     assert "rolled-back" not in bench.said
+    look = look_of(bench.plan, bench.state, bench.observe(), now=bench.now)
+    assert budget_left(bench.plan.objectives[0], look) == 1.0
 
 
 def test_both_runtimes_sick_at_once_holds_instead_of_rolling_back(bench):

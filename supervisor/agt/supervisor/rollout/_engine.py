@@ -278,6 +278,7 @@ def _suspended(state: State, seen: Observation, fault: Fault, now: float) -> Ste
     instances = {router.socket: router.status.router for router in seen.routers if router.status}
     changes: dict[str, Any] = {
         "window_since": now,
+        "candidate_since": None if state.candidate_since is None else now,
         "routers": {**state.routers, **instances},
         "reason": fault.reason,
         "breaches": {},
@@ -293,7 +294,8 @@ def _restart_window(state: State, look: Look, waited_s: float) -> State:
     if look.since is not None and waited_s >= look.plan.check_interval_s * 2:
         judged = [judge_objective(one, look) for one in look.plan.objectives]
         if any(one.verdict is Verdict.FAILED for one in judged):
-            return msgspec.structs.replace(state, window_since=look.now)
+            budgets = None if state.candidate_since is None else look.now
+            return msgspec.structs.replace(state, window_since=look.now, candidate_since=budgets)
     return state
 
 
