@@ -81,6 +81,24 @@ async def test_an_unknown_refusal_code_leaves_the_message_to_be_answered(until):
     assert (delivery.outcome, delivery.reason) == (Outcome.NOT_DELIVERED, "refused by the peer: rejected")
 
 
+async def test_an_older_process_stays_fenced_after_the_listener_was_restarted(until):
+    """The restarted listener remembers nobody, yet whoever claimed a name under the former one is the older process."""
+    port, restart = unused_port(), anyio.Event()
+
+    async def former() -> None:
+        async with ReliableListener(port=port):
+            await restart.wait()
+
+    address = TCPConnection("127.0.0.1", port)
+    async with anyio.create_task_group() as tasks, ReliableTransport(address, name="d", config=FAST) as old:
+        tasks.start_soon(former)
+        await old.wait_connected()
+        restart.set()
+        await until(lambda: not old.connected)
+        async with ReliableTransport(address, name="d", config=FAST) as new, ReliableListener(port=port):
+            await until(lambda: new.connected and "stale generation" in str(old.last_error))
+
+
 async def test_a_unix_socket_is_ours_alone_and_gone_afterwards(tmp_path: Path):
     """Mode 0600 while it listens, no file left behind."""
     path = tmp_path / "s.sock"

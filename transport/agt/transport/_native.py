@@ -1,6 +1,7 @@
 """The native wire as the drivers use it: our settings in its words, and generators that no one can guess."""
 
 import random
+import time
 
 from agt.transport._config import ReliableConfig
 from agt.transport.wires.native import NativeAcceptor, NativeConfig, NativeLink
@@ -25,5 +26,14 @@ def native_link(name: str, config: ReliableConfig) -> NativeLink:
 
 
 def native_acceptor(name: str, config: ReliableConfig, max_senders: int) -> NativeAcceptor:
-    """Make the accepting end for everyone who dials."""
-    return NativeAcceptor(name, rng=random.SystemRandom(), config=native_config(config, max_senders=max_senders))
+    """Make the accepting end for everyone who dials.
+
+    Generations start at the wall clock's milliseconds: a restarted listener remembers none that it gave before, and
+    must still tell an older process of a sender from a newer one.
+    """
+    return NativeAcceptor(
+        name,
+        rng=random.SystemRandom(),
+        config=native_config(config, max_senders=max_senders),
+        generation_floor=time.time_ns() // 1_000_000,
+    )
