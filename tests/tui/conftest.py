@@ -72,6 +72,45 @@ def _wave(base: float, swing: float, count: int, step: float) -> tuple[float | N
     )
 
 
+def scripted_gates() -> tuple[GateView, ...]:
+    """Return one gate of each kind of verdict."""
+    return (
+        GateView(name="success >= 99.9 %", verdict="passed", reason="1 of 3 days seen", value="100.0 %", samples=7214),
+        GateView(name="samples >= 10,000", verdict="pending", reason="about 40 s more", value="7,214", samples=7214),
+        GateView(name="error budget > 50 %", verdict="passed", reason="lowest is latency", value="91 %"),
+        GateView(name="way back rehearsed", verdict="inconclusive", reason="not since canary-10"),
+    )
+
+
+def scripted_runtimes() -> tuple[RuntimeView, ...]:
+    """Return both runtimes with traffic."""
+    return (
+        RuntimeView(
+            name="legacy",
+            role="control",
+            devices=38,
+            share=0.76,
+            success=0.9871,
+            observed=True,
+            p50_s=0.091,
+            p99_s=0.244,
+            rate=820.0,
+            in_flight=3,
+        ),
+        RuntimeView(
+            name="reliable",
+            role="candidate",
+            devices=12,
+            share=0.24,
+            success=1.0,
+            p50_s=0.09,
+            p99_s=0.239,
+            rate=270.0,
+            in_flight=4,
+        ),
+    )
+
+
 def scripted_view() -> View:
     """Return a picture in the middle of canary-25, with every panel filled."""
     return View(
@@ -84,41 +123,8 @@ def scripted_view() -> View:
         percentage=25.0,
         selector_generation=7,
         phases=scripted_phases(2, 9.0),
-        gates=(
-            GateView(
-                name="success >= 99.9 %", verdict="passed", reason="1 of 3 days seen", value="100.0 %", samples=7214
-            ),
-            GateView(
-                name="samples >= 10,000", verdict="pending", reason="about 40 s more", value="7,214", samples=7214
-            ),
-            GateView(name="error budget > 50 %", verdict="passed", reason="lowest is latency", value="91 %"),
-            GateView(name="way back rehearsed", verdict="inconclusive", reason="not since canary-10"),
-        ),
-        runtimes=(
-            RuntimeView(
-                name="legacy",
-                role="control",
-                devices=38,
-                share=0.76,
-                success=0.9871,
-                observed=True,
-                p50_s=0.091,
-                p99_s=0.244,
-                rate=820.0,
-                in_flight=3,
-            ),
-            RuntimeView(
-                name="reliable",
-                role="candidate",
-                devices=12,
-                share=0.24,
-                success=1.0,
-                p50_s=0.09,
-                p99_s=0.239,
-                rate=270.0,
-                in_flight=4,
-            ),
-        ),
+        gates=scripted_gates(),
+        runtimes=scripted_runtimes(),
         history=(
             History(series="legacy p99", points=_wave(0.244, 0.06, 120, 0.31)),
             History(series="reliable p99", points=(None,) * 30 + _wave(0.2, 0.03, 90, 0.27)),
