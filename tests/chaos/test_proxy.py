@@ -169,6 +169,7 @@ async def test_a_cut_ends_connections_and_refuses_new_ones_until_it_is_over(serv
             await again.send(HELLO)
             with pytest.raises((anyio.EndOfStream, anyio.BrokenResourceError)), anyio.fail_after(5):
                 await again.receive()
+        assert [bytes(heard).count(HELLO) for heard in target.heard].count(1) == 1
         healed = b""
         with anyio.fail_after(5):
             while healed != HELLO:

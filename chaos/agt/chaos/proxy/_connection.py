@@ -138,6 +138,8 @@ class ProxiedConnection:
     def _enter(self, lane: Lane, frame: bytes, now: float) -> None:
         if not self._named and lane is self._lanes[0]:
             self._name(peer_in(self.wire, frame))
+        if self.severed:
+            return  # Cut as soon as it said who it is: the target never hears of it.
         lane.enter(frame, now)
         if lane.severed:
             self._severed.set()
