@@ -1,5 +1,6 @@
 """Moves over scripted paths: order, doubt, deadlines, and what the receipt says."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -340,3 +341,42 @@ async def test_receipt_can_be_awaited(make_world: Callable[..., Any]) -> None:
     batch = world.set(0.0)
     reliable.answer()
     assert (await batch.settled()).moved == 1
+
+
+def test_a_file_that_repeats_a_request_leaves_its_receipt_alone(make_world: Callable[..., Any]) -> None:
+    """Going back is told over the socket first and written to the file after: still one change, with one count."""
+    world = make_world(100.0)
+    for name in "abc":
+        world.add(name)
+    world.send("a")
+    batch = world.set(0.0)
+    written = dataclasses.replace(world.source.read(), selector=world.router.selector)
+    assert world.router.observe(written) == ""
+    assert (batch.receipt().moving, batch.receipt().moved) == (1, 2)
+    world.pass_time(4.1)
+    assert world.router.status().moves.moved == 3
+
+
+def test_a_selector_taken_away_by_a_kill_leaves_the_receipt_alone(make_world: Callable[..., Any]) -> None:
+    """The kill renames the selector aside; that it is gone then is no second change."""
+    world = make_world(100.0)
+    for name in "abc":
+        world.add(name)
+    world.send("a")
+    world.router.kill("test")
+    world.router.observe(world.source.read())
+    world.pass_time(4.1)
+    assert world.router.status().moves.moved == 3
+
+
+def test_a_killed_selector_put_back_unchanged_routes_again(make_world: Callable[..., Any]) -> None:
+    """Though it says what was applied before the kill, it is a change now."""
+    world = make_world(100.0)
+    world.add()
+    before = world.source.read()
+    world.router.kill("test")
+    world.router.observe(world.source.read())
+    assert world.router.runtime_of("d") == "legacy"
+    world.router.observe(before)
+    world.pass_time(0.3)
+    assert world.router.runtime_of("d") == "reliable"

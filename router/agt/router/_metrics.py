@@ -27,6 +27,7 @@ class RouterCollector(Collector):
         for generation, seconds in status.carried_s.items():
             carried.add_metric((status.router, generation), seconds)
         yield carried
+        yield GaugeMetricFamily("agt_loop_lag_seconds", "Worst recent delay of the event loop.", status.loop_lag_s)
         devices = GaugeMetricFamily("agt_devices", "Devices that a runtime carries.", labels=("transport",))
         for name, runtime in status.runtimes.items():
             devices.add_metric((name,), runtime.devices)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import anyio
+import msgspec
 
 from agt.router._batch import MoveBatch
 from agt.router._decision import DEFAULT_RUNTIMES, Situation, Subject
@@ -20,6 +21,7 @@ from agt.router._device import Device
 from agt.router._errors import SelectorInvalid, SelectorKilled
 from agt.router._explain import Explanation, explain_in
 from agt.router._intake import Intake
+from agt.router._lag import LoopLag
 from agt.router._ledger import Ledger
 from agt.router._move import MoveState
 from agt.router._mover import MoveLimits, Mover
@@ -97,7 +99,7 @@ class Router:
             situation=Situation(None, runtimes=runtimes),
             environment=dict(environment or {}),
         )
-        self._intake = Intake(runtimes)
+        self._intake, self._lag = Intake(runtimes), LoopLag()
         self._look_at = 0.0
         self._wake_event: anyio.Event | None = None
         self._watchers: list[Callable[[], None]] = []
@@ -134,7 +136,8 @@ class Router:
 
     def status(self) -> RouterStatus:
         """Return everything at one instant."""
-        return survey(self._state, now=self._clock())
+        now = self._clock()
+        return msgspec.structs.replace(survey(self._state, now=now), loop_lag_s=self._lag.worst_s(now))
 
     def devices(self) -> tuple[DeviceStatus, ...]:
         """Return a line for each attached device, by name."""
@@ -331,8 +334,10 @@ class Router:
         try:
             while True:
                 self._wake_event = anyio.Event()  # Made before looking, so that no wake is lost.
+                self._lag.tick(self._clock())
                 self.handle_timer()
-                with anyio.move_on_after(max(0.0, self.next_deadline() - self._clock())):
+                due = min(self.next_deadline(), self._lag.due or 0.0)
+                with anyio.move_on_after(max(0.0, due - self._clock())):
                     await self._wake_event.wait()
         finally:
             if self._state.ledger.journal is not None:
@@ -356,6 +361,8 @@ class Router:
 
     def _put(self, selector: Selector) -> MoveBatch:
         state = self._state
+        if state.newest is not None and selector == self.effective and not state.situation.killed:
+            return state.newest  # The file says what a request said already; its receipt goes on.
         # Written by hand without a number: it comes after whatever there was.
         state.generation = selector.generation or state.generation + 1
         state.selector = selector.at_generation(state.generation)
@@ -371,7 +378,8 @@ class Router:
         turned: list[Device] = []
         for device in state.devices.values():
             target = state.choose(device, now=wall)
-            if target != device.target or device.state is MoveState.DRAINING:
+            # What drains to where it belongs changes to a receipt only when somebody asks for one.
+            if target != device.target or (always and device.state is MoveState.DRAINING):
                 state.mover.turn(device, target, batch, now=now)
                 turned.append(device)
         batch.routed(now=self._clock())

@@ -79,6 +79,8 @@ class RouterStatus(msgspec.Struct, frozen=True, kw_only=True):
     shadow: ShadowStatus = ShadowStatus()
     legacy_users: tuple[str, ...] = ()
     """Devices that control carries, by name, at most `LEGACY_USERS_MAX`."""
+    loop_lag_s: float = 0.0
+    """The event loop's worst delay in the last 2 s: how starved the router's own process is."""
     anomalies: int = 0
     journal: str = ""
     """Why the ledger's journal can't be written; empty when it can or there is none."""
