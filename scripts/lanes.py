@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 BIN = Path(sys.executable).parent
-PYTEST = (str(BIN / "pytest"), "-q", "-m", "not soak")
 
 
 @dataclass(frozen=True)
@@ -27,6 +26,11 @@ def _tool(name: str, *arguments: str) -> tuple[str, ...]:
     return (str(BIN / name), *arguments)
 
 
+def _tests(workers: int, *paths: str) -> tuple[str, ...]:
+    """More workers than cores where tests mostly wait for processes and sockets."""
+    return _tool("pytest", "-q", "-m", "not soak", "-n", str(workers), "--dist", "worksteal", *paths)
+
+
 LANES = (
     Lane(
         "check",
@@ -39,10 +43,10 @@ LANES = (
             _tool("lint-imports"),
         ),
     ),
-    Lane("unit", 75, ((*PYTEST, "tests/test_tidy.py", "tests/transport", "tests/router", "tests/supervisor"),)),
-    Lane("simulation", 45, ((*PYTEST, "tests/simulation"),)),
-    Lane("processes", 60, ((*PYTEST, "tests/processes", "tests/chaos"),)),
-    Lane("screen", 45, ((*PYTEST, "tests/tui", "tests/api"),)),
+    Lane("unit", 75, (_tests(2, "tests/test_tidy.py", "tests/transport", "tests/router", "tests/supervisor"),)),
+    Lane("simulation", 45, (_tests(2, "tests/simulation"),)),
+    Lane("processes", 60, (_tests(3, "tests/processes", "tests/chaos"),)),
+    Lane("screen", 45, (_tests(2, "tests/tui", "tests/api"),)),
 )
 
 
