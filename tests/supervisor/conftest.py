@@ -86,6 +86,7 @@ class Bench:
     router: str = "r1"
     up: bool = True
     killed: bool = False
+    lag_s: float = 0.0
     generation: int = 0
     carried: dict[int, float] = field(default_factory=dict)
     old: Counts = field(default_factory=lambda: Counts(good=100))
@@ -180,7 +181,7 @@ class Bench:
             name: RuntimeGauges(in_flight=counts.stuck, older_than={0.5: counts.stuck, 0.8: counts.stuck})
             for name, counts in ((self.plan.control, self.old), (self.plan.candidate, self.new))
         }
-        return RouterSample(router=self.router, at=self.now, counters=counters, gauges=gauges)
+        return RouterSample(router=self.router, at=self.now, counters=counters, gauges=gauges, loop_lag_s=self.lag_s)
 
 
 @pytest.fixture

@@ -62,6 +62,8 @@ class RouterSample(msgspec.Struct, frozen=True, kw_only=True):
     gauges: dict[str, RuntimeGauges] = {}
     shadow_compared: float = 0.0
     shadow_differences: float = 0.0
+    loop_lag_s: float = 0.0
+    """How late the router's own event loop was, at worst, in the last seconds."""
 
 
 def read_sample(samples: Iterable[Sample], *, router: str, at: float) -> RouterSample:
@@ -70,7 +72,7 @@ def read_sample(samples: Iterable[Sample], *, router: str, at: float) -> RouterS
     latency: dict[str, dict[float, float]] = {}
     gauges: dict[str, dict[str, float]] = {}
     older: dict[str, dict[float, float]] = {}
-    shadow = {"agt_shadow_compared_total": 0.0, "agt_shadow_differences_total": 0.0}
+    single = {"agt_shadow_compared_total": 0.0, "agt_shadow_differences_total": 0.0, "agt_loop_lag_seconds": 0.0}
     for sample in samples:
         runtime = sample.labels.get("transport", "")
         key = _COUNTERS.get(sample.name)
@@ -89,8 +91,8 @@ def read_sample(samples: Iterable[Sample], *, router: str, at: float) -> RouterS
             limits[limit] = limits.get(limit, 0.0) + sample.value
         elif sample.name in ("agt_in_flight", "agt_devices"):
             gauges.setdefault(runtime, {})[sample.name] = sample.value
-        elif sample.name in shadow:
-            shadow[sample.name] += sample.value
+        elif sample.name in single:
+            single[sample.name] += sample.value
     return RouterSample(
         router=router,
         at=at,
@@ -106,6 +108,7 @@ def read_sample(samples: Iterable[Sample], *, router: str, at: float) -> RouterS
             )
             for runtime in sorted({*gauges, *older})
         },
-        shadow_compared=shadow["agt_shadow_compared_total"],
-        shadow_differences=shadow["agt_shadow_differences_total"],
+        shadow_compared=single["agt_shadow_compared_total"],
+        shadow_differences=single["agt_shadow_differences_total"],
+        loop_lag_s=single["agt_loop_lag_seconds"],
     )

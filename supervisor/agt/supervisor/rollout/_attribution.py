@@ -1,8 +1,8 @@
 """Whose fault is it? What isn't the candidate's holds the rollout and is not blamed on it.
 
-Three things are not the candidate's fault: a router that doesn't answer, a router that was started anew (what was in
-its memory is gone, and its devices dial in again), and control being sick at the same time (then it is the network,
-the gateway or the devices). While one of them stands, windows start over, so that nothing from that time is ever
+Four things are not the candidate's fault: a router that doesn't answer, a router that was started anew (what was in
+its memory is gone, and its devices dial in again), a router whose own event loop is late (it gets no processor, so it
+is late on every path), and control being sick at the same time (then it is the network, the gateway or the devices). While one of them stands, windows start over, so that nothing from that time is ever
 counted against the candidate; the rollout goes on after a clean window, or after `PATIENCE` windows without one, so
 that the rules get to judge a candidate that stays sick. A candidate that is far sicker than control is to blame all
 the same: a few replies that control misses are what a stalled candidate leaves behind on devices that were moving.
@@ -17,6 +17,8 @@ from agt.supervisor.rollout._plan import WINDOW_FLOOR_S, Plan
 from agt.supervisor.rollout._state import State
 from agt.supervisor.rollout._verdict import Verdict
 
+LAG_SHARE: Final = 0.25
+"""A router whose loop is late by more than this fraction of the latency limit can't be told from a slow candidate."""
 SICK_SHARE: Final = 0.01
 """Control is sick when more than this share of its messages, beyond twice its baseline, goes unanswered."""
 SICK_RATIO: Final = 0.25
@@ -55,28 +57,37 @@ def find_fault(state: State, seen: tuple[RouterSeen, ...], look: Look) -> Fault 
             return Fault(router.socket, f"{router.socket} was started anew; waits for a clean window")
         if router.status.generation < state.generation and state.applied_at is not None:
             return Fault(router.socket, f"{router.socket} fell back to generation {router.status.generation}")
+        if router.sample is not None and router.sample.loop_lag_s > LAG_SHARE * look.plan.latency_limit_s:
+            late = f"{router.socket} is starved: its own loop was {router.sample.loop_lag_s * 1000:,.0f} ms late"
+            return Fault(router.socket, f"{late}, so it is not blamed on {look.plan.candidate}")
     share = unanswered_share(look)
     if share is not None and share > _tolerated(look):
         return Fault(
             look.plan.control,
-            f"{look.plan.control} is sick too: {share:.1%} unanswered, so it is not blamed on {look.plan.candidate}",
+            f"{look.plan.control} is sick too: {share:.1%} unanswered or slow, so it is not blamed on {look.plan.candidate}",
         )
     return None
 
 
 def unanswered_share(look: Look) -> float | None:
-    """Return control's share of missing or overdue replies over the last checks; None where that says nothing."""
+    """Return control's share of missing, overdue or slow replies over the last checks; None where that says nothing.
+
+    Slow ones count as they do for the candidate, so that devices which answer late on both paths are nobody's fault.
+    """
     plan, timeline = look.plan, look.readings.timeline
     if not look.readings.control_observed or look.since is None:
         return None
-    window = timeline.window(start=_recently(look, look.since), end=look.now)
+    start = _recently(look, look.since)
+    window = timeline.window(start=start, end=look.now)
     if window is None:
         return None
     counters, older = window.of(plan.control), timeline.gauges(plan.control).older_than
     late = older[min(older)] if older else 0.0
     answered, missing = counters.observed_replies, counters.observed_missing
     total = answered + missing + late
-    return (missing + late) / total if total >= SICK_SAMPLES else None
+    if total < SICK_SAMPLES:
+        return None
+    return max((missing + late) / total, look.readings.slow_share(plan.control, start=start) or 0.0)
 
 
 def _tolerated(look: Look) -> float:

@@ -27,6 +27,11 @@ _COMPARE: Final[dict[str, tuple[Callable[[float, float], bool], str]]] = {
 }
 _GROWS: Final = ("samples", "shadow_compared")
 """Counts that only grow: below the wanted number they are pending, not failed."""
+STUCK_ENOUGH: Final = 3
+"""So many messages that are in flight for too long decide at once, however few have ended: a small cohort that stalls
+has no others to count."""
+_STUCK_COUNTS: Final = ("success_ratio", "p50_seconds", "p95_seconds", "p99_seconds")
+"""Metrics that what is in flight for too long makes worse."""
 _SHARES: Final = {"p50_seconds": 0.5, "p95_seconds": 0.05, "p99_seconds": 0.01}
 """Share of messages that may be slower than a latency objective's limit."""
 
@@ -46,6 +51,8 @@ class Look:
     """Open ones."""
     sign_offs: Mapping[str, str] = field(default_factory=dict)
     baseline: Mapping[str, float] = field(default_factory=dict)
+    violation_samples: int = 0
+    """An objective is not called violated on fewer samples, whatever it asks for itself."""
 
 
 def gate_name(gate: Gate) -> str:
@@ -96,6 +103,10 @@ def judge_objective(objective: Objective, look: Look) -> Judgement:
     reading = look.readings.read(objective.metric, look.plan.candidate, start=start)
     (key,) = bounds_given(objective)
     judged = compare(objective.metric, key, getattr(objective, key), reading, samples=objective.samples)
+    stuck = objective.metric in _STUCK_COUNTS and reading.stuck >= STUCK_ENOUGH
+    if judged.verdict is Verdict.FAILED and judged.samples < look.violation_samples and not stuck:
+        few = f"{judged.samples:,} of {look.violation_samples:,} samples that a violation takes, {judged.reason}"
+        judged = Judgement(Verdict.PENDING, few, judged.value, judged.samples)
     return Judgement(judged.verdict, f"{objective.name}: {judged.reason}", judged.value, judged.samples)
 
 

@@ -1,7 +1,7 @@
 """Whether a rule is violated now, and which one speaks when several have been for long enough."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from agt.supervisor.rollout._gates import Look, judge
@@ -11,6 +11,11 @@ from agt.supervisor.rollout._verdict import Judgement, Verdict
 
 URGENCY: Final[tuple[Reaction, ...]] = ("notify", "hold", "previous_phase", "rollback")
 """From mild to urgent; of several rules the most urgent speaks."""
+
+
+VIOLATION_SAMPLES: Final = 50
+"""An objective that is kept or missed by a handful of messages says nothing yet: a rule waits for so many, unless
+messages are stuck (`_gates.STUCK_ENOUGH`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +38,7 @@ def look_at(rule: Rule, look: Look) -> RuleLook:
     A rule on objectives or alerts is violated when they are; a rule on a metric when the metric is as written
     (`metric = "p99_seconds", above = 2.0`). What is undecided violates nothing.
     """
-    judged = judge(rule.when, look)
+    judged = judge(rule.when, replace(look, violation_samples=VIOLATION_SAMPLES))
     return RuleLook(rule, _violated(rule, judged), judged.reason)
 
 
