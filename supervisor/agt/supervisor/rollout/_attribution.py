@@ -2,10 +2,11 @@
 
 Four things are not the candidate's fault: a router that doesn't answer, a router that was started anew (what was in
 its memory is gone, and its devices dial in again), a router whose own event loop is late (it gets no processor, so it
-is late on every path), and control being sick at the same time (then it is the network, the gateway or the devices). While one of them stands, windows start over, so that nothing from that time is ever
-counted against the candidate; the rollout goes on after a clean window, or after `PATIENCE` windows without one, so
-that the rules get to judge a candidate that stays sick. A candidate that is far sicker than control is to blame all
-the same: a few replies that control misses are what a stalled candidate leaves behind on devices that were moving.
+is late on every path), and control being sick at the same time (then it is the network, the gateway or the devices).
+While one of them stands, windows start over, so that nothing from that time is ever counted against the candidate;
+the rollout goes on after a clean window, or after `PATIENCE` windows without one, so that the rules get to judge a
+candidate that stays sick. A candidate that is far sicker than control is to blame all the same: a few replies that
+control misses are what a stalled candidate leaves behind on devices that were moving.
 """
 
 from dataclasses import dataclass
@@ -62,10 +63,8 @@ def find_fault(state: State, seen: tuple[RouterSeen, ...], look: Look) -> Fault 
             return Fault(router.socket, f"{late}, so it is not blamed on {look.plan.candidate}")
     share = unanswered_share(look)
     if share is not None and share > _tolerated(look):
-        return Fault(
-            look.plan.control,
-            f"{look.plan.control} is sick too: {share:.1%} unanswered or slow, so it is not blamed on {look.plan.candidate}",
-        )
+        sick = f"{look.plan.control} is sick too: {share:.1%} unanswered or slow"
+        return Fault(look.plan.control, f"{sick}, so it is not blamed on {look.plan.candidate}")
     return None
 
 
