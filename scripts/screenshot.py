@@ -5,6 +5,7 @@ It attaches as `agt-tui` does, waits until the picture is there and every chart 
 
 import argparse
 import asyncio
+import re
 import sys
 from pathlib import Path
 
@@ -13,13 +14,15 @@ from agt.tui._glyphs import UNICODE
 from agt.tui.app import AgtApp
 
 OUT = Path("docs/images/overview.svg")
+_FONT_FACE = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
+"""Fonts from afar: whoever looks at the picture shouldn't have to fetch them."""
 
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Take a picture of the live screen.")
     parser.add_argument("--attach", type=Path, default=None, metavar="PATH", help="control socket")
     parser.add_argument("--out", type=Path, default=OUT, metavar="FILE", help=f"where to write it (default: {OUT})")
-    parser.add_argument("--size", default="140x42", metavar="COLUMNSxROWS")
+    parser.add_argument("--size", default="124x40", metavar="COLUMNSxROWS")
     parser.add_argument("--keys", default="", help="keys to press first, separated by commas")
     parser.add_argument("--wait", type=float, default=20.0, metavar="SECONDS", help="how long to wait for a picture")
     return parser.parse_args()
@@ -43,7 +46,7 @@ async def take(options: argparse.Namespace) -> int:
             await pilot.pause(0.5)
         svg = app.export_screenshot(title="agt-tui")
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(svg, encoding="utf-8")
+    options.out.write_text(_FONT_FACE.sub("", svg), encoding="utf-8")
     print(f"wrote {options.out}")
     return 0
 
