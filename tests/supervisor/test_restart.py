@@ -1,4 +1,4 @@
-"""The restart policy of FACTS.md section 3, as arithmetic."""
+"""The restart policy of docs/reference/facts.md, 3, as arithmetic."""
 
 from random import Random
 

@@ -1,18 +1,23 @@
 """The runner over real sockets and a real router: record before forward, act before record when going back."""
 
 import os
+import sqlite3
 import subprocess
-from contextlib import asynccontextmanager
+import time
+from contextlib import asynccontextmanager, closing
 
 import anyio
+import anyio.lowlevel
 import pytest
 
-from agt.router import Ledger, Router, Runtimes, SelectorFile
+from agt.router import Ledger, Message, Router, Runtimes, SelectorFile
 from agt.router.serving import create_app, serve
+from agt.router.testing import ScriptedDevice, ScriptedPath
 from agt.router.watching import watch
 from agt.supervisor.actions import Action, Refused
 from agt.supervisor.records import StoreUnavailable
 from agt.supervisor.rollout import Rollout, Status, parse_plan
+from agt.transport import Barrier
 
 pytestmark = pytest.mark.anyio
 
@@ -47,11 +52,13 @@ def anyio_backend():
 
 
 @asynccontextmanager
-async def _rollout(run):
-    """A router on its socket, watching its selector, and a rollout beside it that has begun."""
+async def _rollout(run, *devices):
+    """A router on its socket with idle devices, watching its selector, and a rollout beside it that has begun."""
     names = Runtimes(control="old", candidate="new")
     file = SelectorFile(run / "selector.toml", runtimes=names)
     router = Router(file, runtimes=names, ledger=Ledger(("old", "new")))
+    for device in devices:
+        router.attach(device.name, device.paths)
     changed = anyio.Event()
 
     def on_change():
@@ -68,7 +75,7 @@ async def _rollout(run):
         with anyio.fail_after(10):
             while rollout.state.status is not Status.RUNNING:
                 await changed.wait()
-        yield rollout, file
+        yield (rollout, file, router) if devices else (rollout, file)
         group.cancel_scope.cancel()
 
 
@@ -123,6 +130,66 @@ async def test_restarted_supervisor_goes_on_where_it_was(tmp_path):
         state = again.state
         assert (state.status, state.phase, state.generation) == (Status.HELD, 1, before.generation)
         group.cancel_scope.cancel()
+
+
+class _Device:
+    """A device with a scripted path each way."""
+
+    def __init__(self, name):
+        self.name, self.far = name, ScriptedDevice()
+        self.paths = {
+            runtime: ScriptedPath(time.monotonic, self.far, barrier=Barrier.ACK, legacy=runtime == "old", ready=True)
+            for runtime in ("old", "new")
+        }
+
+
+async def _until(holds):
+    with anyio.fail_after(10):
+        while not holds():
+            await anyio.lowlevel.checkpoint()
+            await anyio.sleep(0.01)
+
+
+async def test_account_of_a_way_back_grows_until_it_is_settled(tmp_path):
+    """All devices that moved are counted, not those of the first instant; the journal has the final figures."""
+    devices = [_Device(name) for name in "abc"]
+    async with _rollout(tmp_path, *devices) as (rollout, _, router):
+        await rollout.act(Action(action="set", percentage=100.0, version=9))
+        await _until(lambda: all(router.runtime_of(name) == "new" for name in "abc"))
+        router.send(Message(device="a", number=1, payload=b"set 1 1"))
+        await rollout.act(Action(action="rollback", by="mia"))
+        await _until(lambda: rollout.sections()["rollbacks"][-1].moved == 2)
+        assert rollout.sections()["rollbacks"][-1].settled_ms is None
+        devices[0].paths["new"].arrive()
+        devices[0].paths["new"].answer()
+        await _until(lambda: rollout.sections()["rollbacks"][-1].settled_ms is not None)
+        (shown,) = rollout.sections()["rollbacks"]
+        assert (shown.moved, shown.resent, shown.indeterminate) == (3, 0, 0)
+        await _until(lambda: "settled" in _kinds(tmp_path))
+    assert _kinds(tmp_path)[-2:] == ["rolled-back", "settled"]
+
+
+async def test_restarted_supervisor_shows_what_was_shown(tmp_path):
+    """Ways back and what left phases had carried are there again, from the journal."""
+    async with _rollout(tmp_path, _Device("a")) as (rollout, _, router):
+        await _until(lambda: rollout.sections()["phases"][0].carried_s > 0.3)
+        await rollout.act(Action(action="advance", reason="test", version=9))
+        await _until(lambda: router.status().settled_generation == rollout.state.generation)
+        await rollout.act(Action(action="rollback", by="mia"))
+        await _until(lambda: "settled" in _kinds(tmp_path))
+        before = rollout.sections()
+    async with anyio.create_task_group() as group:
+        again = Rollout(parse_plan(PLAN), tmp_path)
+        await group.start(again.run)
+        after = again.sections()
+        group.cancel_scope.cancel()
+    assert after["rollbacks"] == before["rollbacks"] != ()
+    assert after["phases"][0].carried_s == before["phases"][0].carried_s > 0.3
+
+
+def _kinds(run):
+    with closing(sqlite3.connect(f"file:{run / 'records.sqlite'}?mode=ro", uri=True)) as connection:
+        return [row[0] for row in connection.execute("SELECT kind FROM journal ORDER BY number")]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a tiny tmpfs needs root")

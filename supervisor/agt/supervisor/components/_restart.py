@@ -1,4 +1,4 @@
-"""When a dead component is started again: pure arithmetic on the contract of FACTS.md section 3.
+"""When a dead component is started again: pure arithmetic on the contract of docs/reference/facts.md, 3.
 
 Delays start at 1 s and double to at most 30 s, each drawn from +-20 % around its value. The fifth failure within ten
 minutes trips a hold-down of five minutes (and, at the caller, an `escalate` alert). A failure during hold-down answers

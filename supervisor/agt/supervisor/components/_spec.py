@@ -81,7 +81,7 @@ class Liveness(Strict, frozen=True):
 
 
 class RestartPolicy(Strict, frozen=True):
-    """When a dead component is started again, and when we stop trying for a while (FACTS.md section 3)."""
+    """When a dead component is started again, and when we stop trying for a while (docs/reference/facts.md, 3)."""
 
     delay_initial_s: Seconds = 1.0
     """Before the first restart; doubles with each failure, up to `delay_max_s`."""

@@ -1,21 +1,21 @@
 """Performing what a step asks for, and keeping account of every way back with its times."""
 
+from dataclasses import replace
+from functools import partial
 from typing import Final
 
 import anyio
-import msgspec
 from anyio.abc import TaskGroup
 
 from agt.supervisor.rollout._effects import Kill, RaiseAlert, ResolveAlerts, SetRoute
 from agt.supervisor.rollout._engine import Step
 from agt.supervisor.rollout._plan import Plan
 from agt.supervisor.rollout._recorder import Recorder
+from agt.supervisor.rollout._rollbacks import Rollbacks
 from agt.supervisor.rollout._state import Event, State
 from agt.supervisor.rollout._way import RouteRefused, Told, Way
 from agt.supervisor.view import RollbackView
 
-ROLLBACKS_MAX: Final = 50
-"""Ways back that are shown; older ones are in the journal."""
 SELECTOR: Final = "selector"
 """Source of the alert that stands while the selector can't be written."""
 _BACK: Final = (Event.ROLLED_BACK.value, Event.STEPPED_BACK.value, Event.KILLED.value)
@@ -24,10 +24,9 @@ _BACK: Final = (Event.ROLLED_BACK.value, Event.STEPPED_BACK.value, Event.KILLED.
 class Performer:
     """The effects' hands. Nothing here decides."""
 
-    def __init__(self, plan: Plan, way: Way, recorder: Recorder, group: TaskGroup) -> None:
+    def __init__(self, plan: Plan, way: Way, recorder: Recorder, rollbacks: Rollbacks, group: TaskGroup) -> None:
         self._plan, self._way, self._recorder, self._group = plan, way, recorder, group
-        self.rollbacks: list[RollbackView] = []
-        """Ways back, oldest first, completed when their moves have settled."""
+        self._rollbacks = rollbacks
 
     async def perform(self, done: Step, *, before: State, at: float) -> Told | None:
         """Do what a step asks, in its order; return what came of going back, None when it didn't.
@@ -41,10 +40,10 @@ class Performer:
                     await self._forward(effect, at=at)
                     continue
                 told = await self._way.go_back(effect)
-                self._account(done, told, before=before, at=at, began=began, generation=effect.generation)
+                told = self._account(done, told, before=before, at=at, began=began, generation=effect.generation)
             elif isinstance(effect, Kill):
                 told = await self._way.kill(effect)
-                self._account(done, told, before=before, at=at, began=began, generation=done.state.generation)
+                told = self._account(done, told, before=before, at=at, began=began, generation=done.state.generation)
             else:
                 self.alert(effect, at=at)
         return told
@@ -66,8 +65,8 @@ class Performer:
         else:
             self.alert(ResolveAlerts(SELECTOR), at=at)
 
-    def _account(self, done: Step, told: Told, *, before: State, at: float, began: float, generation: int) -> None:
-        """Begin the account of a way back; `_settle` completes it."""
+    def _account(self, done: Step, told: Told, *, before: State, at: float, began: float, generation: int) -> Told:
+        """Begin the account of a way back, and let it be completed while we go on."""
         for socket in told.missing:
             self.alert(RaiseAlert("degraded", SELECTOR, f"{socket} did not confirm to go back"), at=at)
         if told.latched and done.kind != Event.KILLED.value:
@@ -76,7 +75,7 @@ class Performer:
                 at=at,
             )
         if done.kind not in _BACK:
-            return
+            return told
         stepped = done.kind == Event.STEPPED_BACK.value
         view = RollbackView(
             at=at,
@@ -85,16 +84,7 @@ class Performer:
             to_phase=self._plan.phases[done.state.phase].name if stepped else "control",
             routed_ms=None if told.missing else told.routed_s * 1000,
         )
-        self.rollbacks = [*self.rollbacks, view][-ROLLBACKS_MAX:]
-        self._group.start_soon(self._settle, view, generation, began)
-
-    async def _settle(self, view: RollbackView, generation: int, began: float) -> None:
-        found = await self._way.settled(generation, began=began)
-        done = msgspec.structs.replace(
-            view,
-            settled_ms=None if found.settled_s is None else found.settled_s * 1000,
-            moved=found.moved,
-            resent=found.resent,
-            indeterminate=found.indeterminate,
-        )
-        self.rollbacks = [done if one is view else one for one in self.rollbacks]
+        self._rollbacks.begin(view)
+        follow = partial(self._rollbacks.follow, view, generation=generation, began=began)
+        self._group.start_soon(follow)
+        return replace(told, rollback=view)

@@ -72,6 +72,10 @@ class Recorder:
             ) from error
         return state if state.plan == plan else None
 
+    async def entries(self) -> list[Entry]:
+        """Return the last decisions, oldest first."""
+        return (await self._journal.entries())[::-1]
+
     async def past(self, generation: int) -> tuple[Timeline, Soak]:
         """Return the windows and the soak that earlier checks left."""
         timeline = Timeline()

@@ -24,9 +24,11 @@ from agt.supervisor.rollout._charts import Charts
 from agt.supervisor.rollout._effects import Kill, RaiseAlert, ResolveAlerts, SetRoute, is_forward
 from agt.supervisor.rollout._engine import Observation, Step, fresh, judge_gates, look_of, step
 from agt.supervisor.rollout._operator import is_back, operate
+from agt.supervisor.rollout._past import Numbers, Past, past_of
 from agt.supervisor.rollout._performer import Performer
 from agt.supervisor.rollout._plan import Plan
 from agt.supervisor.rollout._recorder import Recorder
+from agt.supervisor.rollout._rollbacks import Rollbacks
 from agt.supervisor.rollout._soak import Soak
 from agt.supervisor.rollout._state import State, Status
 from agt.supervisor.rollout._verdict import Judgement
@@ -41,7 +43,7 @@ from agt.supervisor.rollout._views import (
     runtime_views,
 )
 from agt.supervisor.rollout._way import Told, Way
-from agt.supervisor.view import Preview, Receipt, Severity
+from agt.supervisor.view import Preview, Receipt, RollbackView, Severity
 
 SCRAPE_TIMEOUT_S: Final = 1.0
 """A router that takes longer to answer counts as silent."""
@@ -76,6 +78,7 @@ class Rollout:
         self._state = fresh(plan, now=clock())
         self._timeline, self._soak, self._charts = Timeline(), Soak(), Charts()
         self._recorder: Recorder | None = None
+        self._rollbacks = Rollbacks(self._way, keep=self._keep_settled, on_change=on_change)
         self._performer: Performer | None = None
         self._forward = anyio.Lock()
         self._seen = self._observation((), clock())
@@ -99,9 +102,10 @@ class Rollout:
         try:
             self._state = await recorder.state(self.plan.name) or self._state
             self._timeline, self._soak = await recorder.past(self._state.generation)
+            self._show_again(past_of(self.plan, await recorder.entries()))
             self._gates = self._judged()
             async with anyio.create_task_group() as group:
-                self._performer = Performer(self.plan, self._way, recorder, group)
+                self._performer = Performer(self.plan, self._way, recorder, self._rollbacks, group)
                 task_status.started()
                 while True:
                     began = anyio.current_time()
@@ -208,7 +212,7 @@ class Rollout:
             "history": self._charts.history(),
             "budgets": budget_views(plan, state, seen, now=now),
             "alerts": tuple(alert.shown() for alert in self._recorder.alerts.book.newest()) if self._recorder else (),
-            "rollbacks": tuple(self._performer.rollbacks) if self._performer else (),
+            "rollbacks": self._rollbacks.views,
             "ledger": ledger_views(plan, seen.routers),
             "drills": drill_views(plan),
         }
@@ -242,7 +246,7 @@ class Rollout:
         self._assign(done)
         told = await performer.perform(done, before=before, at=self._clock())
         if done.decided:
-            recorder.done(self._entry(done))
+            recorder.done(self._entry(done, told))
             await recorder.flush()
         return told
 
@@ -259,14 +263,33 @@ class Rollout:
         look = look_of(self.plan, self._state, self._seen, now=self._clock())
         return judge_gates(self.plan.phases[self._state.phase], look)
 
-    def _entry(self, done: Step) -> Entry:
-        numbers = {
+    def _show_again(self, past: Past) -> None:
+        """Show what earlier supervisors of this run showed."""
+        self._carried_before = dict(past.carried_s)
+        self._rollbacks = Rollbacks(self._way, past.rollbacks, keep=self._keep_settled, on_change=self._on_change)
+
+    async def _keep_settled(self, view: RollbackView) -> None:
+        """Journal what came of a way back; nothing waits for it, so it is written when the disk takes it."""
+        if self._recorder is None:
+            return
+        settled = "not settled in time" if view.settled_ms is None else f"settled in {view.settled_ms:,.0f} ms"
+        says = f"back to {view.to_phase}: moved {view.moved}, {settled}, {view.indeterminate} indeterminate"
+        numbers = msgspec.json.encode(Numbers(carried_s=self._seen.carried_s, rollback=view))
+        async with self._forward:  # Not between a forward decision's record and its state: the newest entry is gone by.
+            state = msgspec.json.encode(self._state)
+            self._recorder.done(Entry(at=self._clock(), kind="settled", says=says, numbers=numbers, state=state))
+            await self._recorder.flush()
+
+    def _entry(self, done: Step, told: Told | None = None) -> Entry:
+        numbers: dict[str, object] = {
             "carried_s": self._seen.carried_s,
             "gates": [
                 {"name": name, "verdict": judged.verdict.word, "reason": judged.reason, "samples": judged.samples}
                 for name, judged in done.gates
             ],
         }
+        if told is not None and told.rollback is not None:
+            numbers["rollback"] = told.rollback
         state = msgspec.json.encode(done.state)
         return Entry(
             at=self._clock(), kind=done.kind, says=done.says, numbers=msgspec.json.encode(numbers), state=state

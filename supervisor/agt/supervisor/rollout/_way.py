@@ -5,7 +5,7 @@ socket, then the file is written; when the disk refuses it, the selector is rena
 sends everything to control. Whatever is asked for twice is done once: a file that has the generation is left alone.
 """
 
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -29,12 +29,14 @@ from agt.supervisor.measure import RequestFailed, RouterStatus, request
 from agt.supervisor.rollout._effects import Kill, SetRoute
 from agt.supervisor.rollout._plan import Plan
 from agt.supervisor.rollout._plan_file import Route
+from agt.supervisor.view import RollbackView
 
 TELL_TIMEOUT_S: Final = 2.0
 """How long a router may take to confirm that it goes back."""
 SETTLE_TIMEOUT_S: Final = 15.0
 """How long we watch a router's moves settle."""
 SETTLE_POLL_S: Final = 0.02
+_FIGURES: Final = ("moved", "resent", "indeterminate")
 CONFLICTS_MAX: Final = 3
 """How often going back reads the file again when somebody wrote it first, before it is renamed aside."""
 
@@ -53,6 +55,8 @@ class Told:
     """Sockets that did not confirm."""
     latched: bool = False
     """Whether the selector was renamed aside, so that everything stays on control."""
+    rollback: RollbackView | None = None
+    """The account that was opened for it; None for what is no way back in the ladder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,19 +124,28 @@ class Way:
         latched = await anyio.to_thread.run_sync(self._file.kill)
         return Told(routed_s, missing, latched)
 
-    async def settled(self, generation: int, *, began: float) -> Settled:
-        """Wait until the routers have settled their moves to a generation; `began` is the loop's clock."""
+    async def settling(self, generation: int, *, began: float) -> AsyncIterator[Settled]:
+        """Yield what became of the moves to a generation until nothing more will; `began` is the loop's clock.
+
+        Settled is not quite the end: what a device that waits for an attachment has to send again is counted when it
+        has one.
+        """
         statuses: dict[str, RouterStatus] = {}
-        with anyio.move_on_after(SETTLE_TIMEOUT_S):
-            while not _all_settled(statuses, self.sockets, generation):
-                await self._each(lambda name, path: self._ask_status(name, path, statuses))
-                await anyio.sleep(SETTLE_POLL_S)
-        done = _all_settled(statuses, self.sockets, generation)
-        moves = [status.moves for status in statuses.values()]
-        return Settled(
-            anyio.current_time() - began if done else None,
-            *(sum(int(one.get(key) or 0) for one in moves) for key in ("moved", "resent", "indeterminate")),
-        )
+        found = Settled(None)
+        while anyio.current_time() < began + SETTLE_TIMEOUT_S:
+            await self._each(lambda name, path: self._ask_status(name, path, statuses))
+            if any(status.generation > generation and not status.killed for status in statuses.values()):
+                return  # Another change of route; from now on the routers speak of that one.
+            settled_s = found.settled_s
+            if settled_s is None and _all_settled(statuses, self.sockets, generation):
+                settled_s = anyio.current_time() - began
+            moves = [status.moves for status in statuses.values()]
+            sums = {key: sum(int(one.get(key) or 0) for one in moves) for key in _FIGURES}
+            found = Settled(settled_s, **{key: max(count, getattr(found, key)) for key, count in sums.items()})
+            yield found
+            if settled_s is not None and not any(one.get("waiting") for one in moves):
+                return
+            await anyio.sleep(SETTLE_POLL_S)
 
     async def preview(self, percent: float) -> tuple[int, int]:
         """Return how many devices a percentage would move, and how many messages could not be confirmed.
