@@ -64,7 +64,7 @@ async def test_selector_form_decides_by_all_of_its_rules() -> None:
 
 
 async def test_variable_lowers_the_share() -> None:
-    """`CANARY_PERCENTAGE=0` of FACTS.md section 2."""
+    """`CANARY_PERCENTAGE=0` of docs/reference/facts.md, 2."""
     router = CanaryRouter(Legacy(), Reliable(), canary_pct=100, environment={"CANARY_PERCENTAGE": "0"})
     assert await router.send("a", b"x") == "hoped"
 

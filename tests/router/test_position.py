@@ -11,7 +11,7 @@ from agt.router._position import POSITION_VERSION, percentage_hundredths, positi
 
 @pytest.mark.parametrize(("text", "value"), [("", 0x811C9DC5), ("a", 0xE40C292C), ("foobar", 0xBF9CF968)])
 def test_hash_is_fnv_1a_32(text: str, value: int) -> None:
-    """The known values of FACTS.md section 4."""
+    """The known values of docs/reference/facts.md, 4."""
     assert fnv1a_32(text.encode()) == value
 
 

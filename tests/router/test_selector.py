@@ -53,7 +53,7 @@ expires = 2026-12-01T00:00:00Z
 
 
 def test_every_key_is_read() -> None:
-    """The whole file of DESIGN.md section 4, and what came to it."""
+    """The whole file of docs/design.md section 4, and what came to it."""
     selector = parse_selector(FULL)
     assert selector.generation == 7
     assert selector.runtimes == Runtimes(control="v4", candidate="v5")

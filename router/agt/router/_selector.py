@@ -16,7 +16,7 @@ Name = Annotated[str, Meta(min_length=1, max_length=64)]
 ListenerMode = Literal["serve", "warn", "refuse"]
 ShadowMode = Literal["off", "candidate", "control"]
 MODES = ("datacenter", "hybrid", "internet")
-"""Network modes of FACTS.md section 4 that a policy can name."""
+"""Network modes of docs/reference/facts.md, 4 that a policy can name."""
 
 
 class Meaning(enum.StrEnum):

@@ -1,7 +1,7 @@
 """An unmodified cync device on a real socket: it knows its own protocol and nothing of ours.
 
-Written from FACTS.md section 1 and not from `agt.transport.wires.cync`, so that a mistake there shows here. Beside
-answering commands it says what real ones say: heartbeats, time requests, device info and status broadcasts.
+Written from docs/reference/facts.md, 1 and not from `agt.transport.wires.cync`, so that a mistake there shows
+here. Beside answering commands it says what real ones say: heartbeats, time requests, device info and broadcasts.
 """
 
 from random import Random

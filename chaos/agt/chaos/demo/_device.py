@@ -16,7 +16,7 @@ from agt.chaos.demo._names import DeviceName
 REPLY_P50_S = 0.089
 REPLY_P99_S = 0.242
 REPLY_MAX_S = 0.331
-"""Command to ack as measured on real devices (FACTS.md section 1)."""
+"""Command to ack as measured on real devices (docs/reference/facts.md, 1)."""
 _SPREAD = math.log(REPLY_P99_S / REPLY_P50_S) / 2.326
 
 
