@@ -6,7 +6,7 @@ import pytest
 
 from agt.router import Message, Shadow
 from agt.router.testing import ManualClock, ScriptedPath
-from agt.transport import Delivery, Outcome
+from agt.transport import Delivery, Outcome, QueueFull
 
 
 def message(number: int = 1) -> Message:
@@ -64,6 +64,26 @@ def test_broken_twin_is_counted_and_swallowed() -> None:
     shadow.offer("reliable", message(), carried(Outcome.WRITTEN))
     shadow.pump()
     assert shadow.counts.shed == 1
+
+
+def test_full_mirror_sheds_and_is_no_difference() -> None:
+    """A mirror without room says nothing about the runtime that is tried out, and the next message is tried again."""
+
+    class Full:
+        def __init__(self) -> None:
+            self.room = 0
+
+        def send(self, message: Message) -> Delivery:
+            if not self.room:
+                raise QueueFull("the mirror's send queue", 0)
+            return carried(Outcome.DELIVERED)
+
+    twin = Full()
+    shadow = Shadow({"reliable": twin})
+    for twin.room in (0, 0, 1):
+        shadow.offer("reliable", message(), carried(Outcome.WRITTEN))
+        shadow.pump()
+    assert (shadow.counts.shed, shadow.counts.compared, shadow.counts.differences) == (2, 1, 0)
 
 
 def test_without_a_twin_only_the_decision_is_counted() -> None:

@@ -25,7 +25,12 @@ class Twin(Protocol):
     """A stand-in device that takes mirrored writes."""
 
     def send(self, message: Message) -> Delivery:
-        """Take a mirrored message."""
+        """Take a mirrored message.
+
+        Raises:
+            QueueFull: when the twin has no room for it; it counts as shed and never as a difference, as does
+                whatever else a broken twin raises.
+        """
         ...
 
 

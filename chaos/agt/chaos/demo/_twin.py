@@ -12,7 +12,15 @@ import anyio
 from agt.chaos.demo._device import REPLY_P50_S
 from agt.chaos.demo._replies import Replies
 from agt.router import Message
-from agt.transport import Delivery, Outcome, ReceivedMessage, ReliableListener, ReliableTransport, TransportError
+from agt.transport import (
+    Delivery,
+    Outcome,
+    QueueFull,
+    ReceivedMessage,
+    ReliableListener,
+    ReliableTransport,
+    TransportError,
+)
 
 
 async def serve_twin(path: Path) -> None:
@@ -39,9 +47,15 @@ class TwinPath:
         self._transport = transport
 
     def send(self, message: Message) -> Delivery:
-        """Send a copy; the answer is the twin's."""
+        """Send a copy; the answer is the twin's.
+
+        Raises:
+            QueueFull: when the mirror has no room, which says nothing about the candidate; the shadow sheds it.
+        """
         try:
             return self._transport.send_nowait(message.payload, deadline_s=message.deadline_s)
+        except QueueFull:
+            raise
         except TransportError as error:
             delivery = Delivery()
             delivery.settle(Outcome.NOT_DELIVERED, reason=str(error))

@@ -42,9 +42,11 @@ from agt.transport.wires.lines import LinesLink
 
 HOST = "127.0.0.1"
 SLOWEST_ACK_S = 0.35
-"""Real devices take up to 331 ms to ack (FACTS.md section 1); a timer below that resends what isn't lost."""
+"""Real devices take up to 331 ms to ack (docs/reference/facts.md, 1); a timer below that resends what isn't lost."""
 MIRROR_QUEUE_MAX = 2000
 """One twin takes the whole fleet's mirrored commands, so its queue is that of many devices."""
+SHADOW_SUFFIX = "-shadow"
+"""Behind the candidate's name it labels what is measured of mirrored messages."""
 logger = logging.getLogger("agt.demo.gateway")
 
 
@@ -62,6 +64,8 @@ class Gateway:
         self._runtimes = _runtimes(self._selector)
         self._legacy = TransportMetrics(self._runtimes.control)
         self._reliable = TransportMetrics(self._runtimes.candidate)
+        # A mirrored message is none of the candidate's: it is seen under a name of its own and no gate judges it.
+        self._mirror = TransportMetrics(f"{self._runtimes.candidate}{SHADOW_SUFFIX}")
         self._shadow = Shadow()
         self._environment = EnvironmentFile(files.environment)
         self._router = Router(
@@ -87,7 +91,7 @@ class Gateway:
             twin = ReliableTransport(
                 UnixConnection(str(self._files.twin_socket)),
                 name="mirror",
-                metrics=self._reliable,
+                metrics=self._mirror,
                 send_queue_max=MIRROR_QUEUE_MAX,
             )
             await stack.enter_async_context(twin)
@@ -99,7 +103,7 @@ class Gateway:
             tasks.start_soon(Desk(self._router, self._files.sources_socket).run)
             if self._hook is not None:
                 tasks.start_soon(serve_questions, self._files.hook_socket, self._lose)
-            app = create_app(self._router, [TransportCollector(self._legacy, self._reliable)])
+            app = create_app(self._router, [TransportCollector(self._legacy, self._reliable, self._mirror)])
             tasks.start_soon(serve, app, self._files.gateway_api)
             self._files.write_ports(Ports(cync=cync.port, lines=lines.port, native=native.port))
             notify("READY=1")
