@@ -7,7 +7,7 @@ from random import Random
 import msgspec
 import pytest
 
-from agt.chaos.checkers import Counts, Effect, Ignored, Sent, Told, read_records
+from agt.chaos.checkers import Counts, Effect, Ignored, Sent, Told, Violation, read_records
 from agt.chaos.demo._decisions import apply_decisions
 from agt.chaos.demo._device import REPLY_MAX_S, Device
 from agt.chaos.demo._files import DemoFiles
@@ -168,6 +168,13 @@ def test_the_exit_status_follows_the_rule(
     found = shortcomings(report_of(candidate=counts, agrees=agrees), complete=complete, faults=faults)
     assert bool(found) == bool(shortcoming)
     assert shortcoming in " ".join(found)
+
+
+def test_two_owners_of_one_device_make_the_run_fail() -> None:
+    """No count in the report shows it, so the violation itself has to."""
+    report = report_of(candidate=Counts(sent=1, delivered=1))
+    (says,) = shortcomings(report, [Violation("owner", "hall", 0, "both")], complete=True, faults=True)
+    assert says == "two runtimes had messages of one device on their way at once, 1 times"
 
 
 def test_gates_come_from_the_decision_that_left_the_phase(tmp_path: Path) -> None:

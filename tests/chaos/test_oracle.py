@@ -223,6 +223,43 @@ def test_one_owner_finds_overlaps_only() -> None:
     assert "reliable until 9.000" in found.says
 
 
+def journal_of(*lines: tuple[str, int, str, str]) -> LedgerBook:
+    """Write a journal of the one lamp: kind, number (also the entry), runtime, outcome."""
+    book = LedgerBook()
+    for kind, number, runtime, outcome in lines:
+        book.take({"e": kind, "id": number, "device": "lamp", "number": number, "runtime": runtime, "outcome": outcome})
+    return book
+
+
+def test_a_write_on_control_while_the_candidate_has_a_message_on_its_way_is_two_owners() -> None:
+    """The journal has no clock, but one writer: its lines say what overlapped."""
+    sources = three(tellings=[told(1), told(2, "written", "legacy"), told(3)])
+    devices = [acted(1), acted(2), acted(3)]
+    book = journal_of(
+        ("accepted", 1, "reliable", ""),
+        ("both", 2, "legacy", "written"),
+        ("settled", 1, "reliable", "delivered"),
+        ("both", 3, "reliable", "delivered"),
+    )
+    finding = judge(sources, devices, book)
+    assert [(violation.check, violation.device) for violation in finding.violations] == [("owner", "lamp")]
+    assert finding.ledger_agrees
+
+
+def test_moves_to_and_fro_have_one_owner_at_a_time() -> None:
+    """Drained there, held and crossed here: what the router holds for a move is nobody's yet."""
+    sources = three(tellings=[told(1, "written", "legacy"), told(2), told(3, "written", "legacy")])
+    book = journal_of(
+        ("accepted", 1, "reliable", ""),  # Held for a move that was called off.
+        ("settled", 1, "legacy", "written"),
+        ("accepted", 2, "reliable", ""),
+        ("accepted", 3, "legacy", ""),  # Held for the way back, while 2 drains.
+        ("settled", 2, "reliable", "delivered"),
+        ("settled", 3, "legacy", "written"),
+    )
+    assert judge(sources, [acted(1), acted(2), acted(3)], book).violations == ()
+
+
 def test_the_half_written_last_line_of_a_killed_process_is_passed_over(tmp_path: Path) -> None:
     """A torn line at the end is normal; one in the middle is damage and is named."""
     whole = msgspec.json.encode(sent(1)) + b"\n"

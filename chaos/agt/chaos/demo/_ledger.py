@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from agt.chaos.checkers import Fate, History
+from agt.chaos.checkers import Fate, History, Ownership
 from agt.transport import Outcome
 
 MessageKey = tuple[str, int]
@@ -31,17 +31,23 @@ class LedgerBook(msgspec.Struct):
 
     settled: dict[MessageKey, OutcomeKey] = {}
     """How each message ended."""
-    open: dict[int, tuple[MessageKey, str]] = {}
-    """By entry, messages that were accepted and have no ending, and their runtime: a gateway died with them."""
+    open: dict[int, tuple[str, int]] = {}
+    """By entry, messages that were accepted and have no ending, as runtime and line: a gateway died with them."""
     totals: Counter[OutcomeKey] = msgspec.field(default_factory=Counter)
     """How many ended how, those included that an earlier compaction had folded away."""
     repeated: list[MessageKey] = []
     """Messages with more than one ending."""
     compacted: bool = False
     """Whether older lines were folded into totals."""
+    owned: list[Ownership] = []
+    """When which runtime had a message of a device on its way, counted in lines of the journal: it has one writer and
+    no clock, so its lines are the order in which things happened."""
+    lines: int = 0
+    """Lines taken in."""
 
     def take(self, line: Mapping[str, Any]) -> None:
         """Take in one line."""
+        self.lines += 1
         key: MessageKey = (str(line.get("device", "")), int(line.get("number", 0)))
         runtime, kind = str(line.get("runtime", "")), line.get("e")
         if kind == "totals":
@@ -50,14 +56,27 @@ class LedgerBook(msgspec.Struct):
                 for outcome in Outcome:
                     self.totals[name, outcome.value] += int(counts.get(outcome.value, 0))
         elif kind == "accepted":
-            self.open[int(line["id"])] = (key, runtime)
+            self.open[int(line["id"])] = (runtime, self.lines)
         elif kind in {"settled", "both"}:
             ended: OutcomeKey = (runtime, str(line["outcome"]))
-            self.open.pop(int(line["id"]), None)
+            first, since = self.open.pop(int(line["id"]), (runtime, self.lines))
+            self._own(key[0], ended, since if first == runtime else self.lines)
             if key in self.settled:
                 self.repeated.append(key)
             self.settled[key] = ended
             self.totals[ended] += 1
+
+    def _own(self, device: str, ended: OutcomeKey, since: int) -> None:
+        """Note who had a message on its way.
+
+        What was delivered was so from its acceptance on, and what was written at the instant when it was: before that
+        the router may have held it for a move. Anything else may never have been handed to a path.
+        """
+        runtime, outcome = ended
+        if outcome == Outcome.DELIVERED:
+            self.owned.append(Ownership(device, runtime, since, self.lines))
+        elif outcome == Outcome.WRITTEN:
+            self.owned.append(Ownership(device, runtime, self.lines, self.lines))
 
 
 def read_book(path: Path) -> LedgerBook:
@@ -131,7 +150,7 @@ def _against_device(fate: Fate) -> Iterator[str]:
 
 def _against_counters(book: LedgerBook, counters: Counters) -> Iterator[str]:
     expected = Counter(book.totals)
-    for _, runtime in book.open.values():
+    for runtime, _ in book.open.values():
         expected[runtime, Outcome.INDETERMINATE.value] += 1
     for runtime, counts in sorted(counters.items()):
         for outcome in Outcome:

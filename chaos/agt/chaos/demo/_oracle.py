@@ -19,6 +19,7 @@ from agt.chaos.checkers import (
     nothing_doubled,
     nothing_lost,
     nothing_untrue,
+    one_owner,
     order_kept,
 )
 from agt.chaos.demo._ledger import Counters, LedgerBook, contradictions
@@ -71,6 +72,7 @@ def examine(
         *nothing_doubled(history),
         *order_kept(history),
         *nothing_untrue(history),
+        *one_owner(book.owned),
     )
     carried = _carried_by(history, roles)
     disagreements = contradictions(history, book, counters)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from agt.chaos.checkers import Counts
+from agt.chaos.checkers import Counts, Violation
 from agt.chaos.demo._oracle import Finding, Role
 from agt.chaos.demo._story import Story
 from agt.supervisor.view import AlertView
@@ -100,11 +100,12 @@ def make_report(story: Story, finding: Finding, alerts: Sequence[AlertView], *, 
     )
 
 
-def shortcomings(report: Report, *, complete: bool, faults: bool) -> list[str]:
+def shortcomings(report: Report, violations: Sequence[Violation] = (), *, complete: bool, faults: bool) -> list[str]:
     """Say in words why a run deserves exit status 1; an empty list is success.
 
     Args:
         report: What is printed.
+        violations: What the oracle found; the counts in the report have all of it but broken ownership.
         complete: Whether the plan reached its end.
         faults: Whether faults were asked for: then doubt that was admitted is fine, and so is a way back.
     """
@@ -118,6 +119,8 @@ def shortcomings(report: Report, *, complete: bool, faults: bool) -> list[str]:
         )
         if number
     ]
+    if shared := sum(violation.check == "owner" for violation in violations):
+        found.append(f"two runtimes had messages of one device on their way at once, {shared} times")
     if not report.ledger_agrees:
         found.append("the ledger disagrees with what sources and devices wrote")
     if faults:

@@ -144,7 +144,8 @@ class HeadlessRun:
         history = join(read_records(self._files.sources_log), read_records(self._files.devices_log))
         finding = examine(history, roles, read_book(self._files.ledger), self._spans(), counters=counters)
         report = make_report(self._story, finding, alerts, began=began, seed=self._options.seed)
-        found = shortcomings(report, complete=self._story.status == "complete", faults=bool(self._faults))
+        complete = self._story.status == "complete"
+        found = shortcomings(report, finding.violations, complete=complete, faults=bool(self._faults))
         unstruck = [spec.text for spec in self._faults if spec not in self._struck]
         found += [f"{text} never struck: its phase was not reached" for text in unstruck]
         return Outcome(report, finding, found, self._notes)
