@@ -33,6 +33,7 @@ class Recorder:
     def __init__(self, store: Store, journal: Journal, alerts: AlertLedger) -> None:
         self._store, self._journal, self.alerts = store, journal, alerts
         self._backlog: deque[Entry] = deque(maxlen=BACKLOG_MAX)
+        self._writing = anyio.Lock()
         self.number = 0
         """Of the newest durable decision."""
 
@@ -89,10 +90,8 @@ class Recorder:
         Raises:
             StoreUnavailable: if that is impossible now; then it must not be acted on.
         """
-        waiting = tuple(self._backlog)
-        self.number = await self._bounded(lambda: self._journal.append(*waiting, entry))
-        for _ in waiting:
-            self._backlog.popleft()
+        async with self._writing:
+            await self._append(entry)
         return self.number
 
     def done(self, entry: Entry) -> None:
@@ -102,15 +101,23 @@ class Recorder:
     async def flush(self) -> bool:
         """Write what waits; False when the disk refuses."""
         try:
-            if self._store.trouble:
-                await self._bounded(self._store.check)
-            if waiting := tuple(self._backlog):
-                self.number = await self._bounded(lambda: self._journal.append(*waiting))
-                for _ in waiting:
-                    self._backlog.popleft()
-            return await self._bounded(self.alerts.flush)
+            async with self._writing:
+                if self._store.trouble:
+                    await self._bounded(self._store.check)
+                if self._backlog:
+                    await self._append()
+                return await self._bounded(self.alerts.flush)
         except StoreUnavailable:
             return False
+
+    async def _append(self, *newest: Entry) -> None:
+        """Write what waits, then `newest`; one writer at a time, or an entry would be written twice."""
+        waiting = tuple(self._backlog)
+        self.number = await self._bounded(lambda: self._journal.append(*waiting, *newest))
+        for entry in waiting:
+            # A full backlog may have let the oldest go meanwhile.
+            if self._backlog and self._backlog[0] is entry:
+                self._backlog.popleft()
 
     async def observe(
         self, seen: tuple[RouterSeen, ...], carried: list[Carried], state: State, *, keep_since: float
