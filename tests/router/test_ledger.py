@@ -192,3 +192,17 @@ def test_journal_survives_kill_nine(tmp_path: Path) -> None:
     assert counts.accepted >= flushed
     assert (counts.in_flight, counts.accepted) == (0, counts.delivered + counts.indeterminate)
     assert counts.indeterminate >= flushed // 10
+
+
+def test_a_journal_that_cannot_be_made_shorter_is_used_as_it_is(tmp_path: Path) -> None:
+    """On a full disk the gateway has to start all the same, with what the long file says."""
+    path = tmp_path / "ledger.jsonl"
+    first = Ledger(journal=LedgerJournal(path))
+    for number in range(50):
+        accept(first, number).settle(Outcome.DELIVERED)
+    first.journal.close()
+    (tmp_path / "ledger.jsonl.tmp").mkdir()  # Stands in for a disk that takes no new file.
+    journal = LedgerJournal(path, max_bytes=1000)
+    assert journal.broken
+    assert Ledger(journal=journal).totals["reliable"].delivered == 50
+    journal.close()

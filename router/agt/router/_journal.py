@@ -73,7 +73,10 @@ class LedgerJournal:
         self._pending: list[bytes] = []
         self._last_id = self.former.last_id
         if self.path.exists() and self.path.stat().st_size > max_bytes:
-            self._compact()
+            try:
+                self._compact()
+            except OSError as error:  # Full, most likely: a long journal is better than a gateway that doesn't start.
+                self.broken = error.strerror or str(error)
         self._handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._start_on_new_line()
 

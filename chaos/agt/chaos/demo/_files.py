@@ -92,7 +92,9 @@ class DemoFiles:
             return None
 
     def write_ports(self, ports: Ports) -> None:
-        """Say where the gateway listens; whole or not at all."""
+        """Say where the gateway listens; whole or not at all. What it says already needs no disk."""
+        if self.read_ports() == ports:
+            return
         fresh = self.ports.with_suffix(".tmp")
         fresh.write_bytes(msgspec.json.encode(ports))
         fresh.replace(self.ports)

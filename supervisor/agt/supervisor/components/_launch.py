@@ -28,11 +28,18 @@ def boot_id() -> str:
 
 
 def write_record(path: str, text: str) -> None:
-    """Write the record whole or not at all."""
+    """Write the record whole or not at all; on a full disk over the old one, whose block is there already.
+
+    A gateway that dies while the disk is full has to come back, or the devices stay without their kill switch.
+    """
     temporary = f"{path}.new"
-    with open(temporary, "w", encoding="utf-8") as target:  # noqa: PTH123 - as above.
-        target.write(text)
-    os.rename(temporary, path)  # noqa: PTH104 - as above.
+    try:
+        with open(temporary, "w", encoding="utf-8") as target:  # noqa: PTH123 - as above.
+            target.write(text)
+        os.rename(temporary, path)  # noqa: PTH104 - as above.
+    except OSError:
+        with open(path, "r+b", buffering=0) as target:  # noqa: PTH123 - as above.
+            target.write(text.encode().ljust(os.fstat(target.fileno()).st_size))
 
 
 def main(argv: list[str]) -> int:
