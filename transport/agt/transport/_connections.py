@@ -11,7 +11,7 @@ from typing import Protocol
 
 import anyio
 import msgspec
-from anyio.abc import ByteStream, SocketAttribute
+from anyio.abc import ByteStream, SocketAttribute, SocketStream
 
 from agt.transport._errors import ConnectionUnavailable
 
@@ -80,16 +80,24 @@ class UnixConnection(msgspec.Struct, frozen=True):
     async def connect(self, *, timeout_s: float = 5.0) -> ByteStream:
         """Dial and return the connection.
 
+        On asyncio, anyio's own Unix streams add and remove a reader for each receive, and one that is cancelled in
+        the moment when data comes upsets the event loop; a stream of the transport kind does neither.
+
         Raises:
-            ConnectionUnavailable: when there is none within the timeout, or the path can't be one.
+            ConnectionUnavailable: when nobody listens, too many wait to be accepted, or the path can't be one.
         """
         check_unix_path(self.path)
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        sock.setblocking(False)
         try:
+            sock.connect(self.path)  # Never waits: on a Unix socket the kernel answers at once.
             with anyio.fail_after(timeout_s):
-                return await anyio.connect_unix(self.path)
+                return await SocketStream.from_socket(sock)
         except TimeoutError as error:
+            sock.close()
             raise ConnectionUnavailable(self.path, f"no answer within {timeout_s:g} s") from error
         except OSError as error:
+            sock.close()
             raise ConnectionUnavailable(self.path, _why(error)) from error
 
 

@@ -11,6 +11,8 @@ from typing import Final
 import anyio
 from anyio.abc import ByteStream
 
+from agt.transport import ConnectionUnavailable, UnixConnection
+
 RESPONSE_MAX_BYTES: Final = 8 << 20
 """A larger answer is refused."""
 
@@ -52,12 +54,12 @@ async def request(
     message = "\r\n".join([*lines, "", ""]).encode() + body
     try:
         with anyio.fail_after(timeout_s):
-            async with await anyio.connect_unix(socket) as stream:
+            async with await UnixConnection(str(socket)).connect(timeout_s=timeout_s) as stream:
                 await stream.send(message)
                 received = await _receive_all(socket, stream)
     except TimeoutError:
         raise RequestFailed(socket, f"doesn't answer within {timeout_s:g} s") from None
-    except (OSError, anyio.BrokenResourceError) as error:
+    except (ConnectionUnavailable, OSError, anyio.BrokenResourceError) as error:
         raise RequestFailed(socket, "can't be reached: is the gateway running?") from error
     return _parse(socket, received)
 
