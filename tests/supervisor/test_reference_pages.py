@@ -1,0 +1,47 @@
+"""The pages that people read say what the code says: the state diagram, and every key of a component."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from agt.supervisor.components import _spec as spec
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "reference" / "components.md").read_text(encoding="utf-8")
+
+
+def test_the_state_diagram_is_the_table() -> None:
+    """The guide's drawing is what the table gives now."""
+    command = [sys.executable, str(ROOT / "scripts" / "state_diagram.py"), "--check"]
+    checked = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stderr
+
+
+@pytest.mark.parametrize("shape", [spec.ComponentSpec, spec.Liveness, spec.RestartPolicy], ids=lambda one: one.__name__)
+def test_every_key_of_a_component_has_its_line_and_default(shape: type[msgspec.Struct]) -> None:
+    """`| key | default |` as the structs have it."""
+    for field in msgspec.structs.fields(shape):
+        (line,) = [line for line in PAGE.splitlines() if line.startswith(f"| `{field.name}` |")]
+        default = line.split("|")[2].strip().strip("`")
+        if field.required:
+            assert default == "required"
+        elif isinstance(field.default, int | float):
+            assert float(default) == field.default
+
+
+def test_every_probe_has_its_line_and_keys() -> None:
+    """One line a way of asking, with the keys that it takes."""
+    for probe in (spec.NotifyProbe, spec.TcpProbe, spec.UnixProbe, spec.HttpProbe):
+        (line,) = [line for line in PAGE.splitlines() if line.startswith(f"| `{probe.__struct_config__.tag}` |")]
+        assert all(f"`{name}`" in line or f" {name}`" in line for name in probe.__struct_fields__), line
+
+
+def test_no_key_is_made_up() -> None:
+    """Every key in the tables belongs to a struct."""
+    shapes = (spec.ComponentSpec, spec.Liveness, spec.RestartPolicy)
+    known = {name for shape in shapes for name in shape.__struct_fields__} | {"by", "notify", "tcp", "unix", "http"}
+    keys = {line.split("`")[1] for line in PAGE.splitlines() if line.startswith("| `")}
+    assert keys - known == set()
