@@ -88,7 +88,7 @@ class UnixConnection(msgspec.Struct, frozen=True):
         """
         check_unix_path(self.path)
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        sock.setblocking(False)
+        sock.settimeout(0)
         try:
             sock.connect(self.path)  # Never waits: on a Unix socket the kernel answers at once.
             with anyio.fail_after(timeout_s):
