@@ -7,7 +7,6 @@ import time
 from contextlib import asynccontextmanager, closing
 
 import anyio
-import anyio.lowlevel
 import pytest
 
 from agt.router import Ledger, Message, Router, Runtimes, SelectorFile
@@ -66,16 +65,19 @@ async def _rollout(run, *devices):
         changed.set()
         changed = anyio.Event()
 
+    async def until(holds):
+        with anyio.fail_after(10):
+            while not holds():
+                await changed.wait()  # At each check, and whenever something is shown anew.
+
     rollout = Rollout(parse_plan(PLAN), run, on_change=on_change)
     async with anyio.create_task_group() as group:
         group.start_soon(router.run)
         group.start_soon(serve, create_app(router), run / "gateway.sock")
         group.start_soon(watch, router, file)
         await group.start(rollout.run)
-        with anyio.fail_after(10):
-            while rollout.state.status is not Status.RUNNING:
-                await changed.wait()
-        yield (rollout, file, router) if devices else (rollout, file)
+        await until(lambda: rollout.state.status is Status.RUNNING)
+        yield (rollout, router, until) if devices else (rollout, file)
         group.cancel_scope.cancel()
 
 
@@ -143,40 +145,33 @@ class _Device:
         }
 
 
-async def _until(holds):
-    with anyio.fail_after(10):
-        while not holds():
-            await anyio.lowlevel.checkpoint()
-            await anyio.sleep(0.01)
-
-
 async def test_account_of_a_way_back_grows_until_it_is_settled(tmp_path):
     """All devices that moved are counted, not those of the first instant; the journal has the final figures."""
     devices = [_Device(name) for name in "abc"]
-    async with _rollout(tmp_path, *devices) as (rollout, _, router):
+    async with _rollout(tmp_path, *devices) as (rollout, router, until):
         await rollout.act(Action(action="set", percentage=100.0, version=9))
-        await _until(lambda: all(router.runtime_of(name) == "new" for name in "abc"))
+        await until(lambda: all(router.runtime_of(name) == "new" for name in "abc"))
         router.send(Message(device="a", number=1, payload=b"set 1 1"))
         await rollout.act(Action(action="rollback", by="mia"))
-        await _until(lambda: rollout.sections()["rollbacks"][-1].moved == 2)
+        await until(lambda: rollout.sections()["rollbacks"][-1].moved == 2)
         assert rollout.sections()["rollbacks"][-1].settled_ms is None
         devices[0].paths["new"].arrive()
         devices[0].paths["new"].answer()
-        await _until(lambda: rollout.sections()["rollbacks"][-1].settled_ms is not None)
+        await until(lambda: rollout.sections()["rollbacks"][-1].settled_ms is not None)
         (shown,) = rollout.sections()["rollbacks"]
         assert (shown.moved, shown.resent, shown.indeterminate) == (3, 0, 0)
-        await _until(lambda: "settled" in _kinds(tmp_path))
+        await until(lambda: "settled" in _kinds(tmp_path))
     assert _kinds(tmp_path)[-2:] == ["rolled-back", "settled"]
 
 
 async def test_restarted_supervisor_shows_what_was_shown(tmp_path):
     """Ways back and what left phases had carried are there again, from the journal."""
-    async with _rollout(tmp_path, _Device("a")) as (rollout, _, router):
-        await _until(lambda: rollout.sections()["phases"][0].carried_s > 0.3)
+    async with _rollout(tmp_path, _Device("a")) as (rollout, router, until):
+        await until(lambda: rollout.sections()["phases"][0].carried_s > 0.3)
         await rollout.act(Action(action="advance", reason="test", version=9))
-        await _until(lambda: router.status().settled_generation == rollout.state.generation)
+        await until(lambda: router.status().settled_generation == rollout.state.generation)
         await rollout.act(Action(action="rollback", by="mia"))
-        await _until(lambda: "settled" in _kinds(tmp_path))
+        await until(lambda: "settled" in _kinds(tmp_path))
         before = rollout.sections()
     async with anyio.create_task_group() as group:
         again = Rollout(parse_plan(PLAN), tmp_path)
