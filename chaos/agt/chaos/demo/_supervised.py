@@ -9,10 +9,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import anyio
 
 from agt.chaos.demo._files import DemoFiles
+from agt.chaos.demo._folder import holder, last_supervisor
 from agt.chaos.demo._inject import component_pid
 from agt.supervisor.actions import Action, Refused
 from agt.supervisor.client import Client, NoSupervisor
@@ -25,6 +27,10 @@ _DEMO_MODULE = b"agt.chaos.demo."
 
 class DemoFailed(Exception):
     """Raised when the demo can't be run; the message says why and where to look."""
+
+
+class EndedEarly(DemoFailed):
+    """Raised when somebody told a run to end; there is nothing to look for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +71,7 @@ async def supervised(options: Options) -> AsyncIterator[Client]:
         DemoFailed: when it doesn't come up.
     """
     log = options.run_dir / "supervisor.log"
-    with log.open("ab") as output:
+    with _opened(log) as output:
         process = subprocess.Popen(  # noqa: S603, ASYNC220  # Our own interpreter; it has to outlive this scope's waits.
             options.command,
             env=options.environment,
@@ -86,14 +92,25 @@ async def supervised(options: Options) -> AsyncIterator[Client]:
 async def end(process: "subprocess.Popen[bytes]", run_dir: Path) -> None:
     """End a supervisor and its components: asked first, then by signal."""
     if process.poll() is None:
-        async with Client(run_dir / "control.sock") as client:
-            with contextlib.suppress(NoSupervisor, Refused):
-                await client.act(Action(action="down", by="agt demo"))
+        await _ask_down(process, run_dir)
     if not await _gone(process, DOWN_WITHIN_S):
         process.kill()
         await _gone(process, DOWN_WITHIN_S)
+    if holder(run_dir):
+        return  # Another's directory, and another's components.
     for name in ("daemon", "gateway", "fleet"):
         _kill_left_behind(run_dir, name)
+
+
+async def _ask_down(process: "subprocess.Popen[bytes]", run_dir: Path) -> None:
+    """Ask a supervisor to go down; one that doesn't listen, because it has only just been started, by signal."""
+    async with Client(run_dir / "control.sock") as client:
+        try:
+            await client.act(Action(action="down", by="agt demo"))
+        except NoSupervisor:
+            process.terminate()
+        except Refused:
+            pass  # It is on its way down already.
 
 
 def _kill_left_behind(run_dir: Path, name: str) -> None:
@@ -116,13 +133,19 @@ async def _gone(process: "subprocess.Popen[bytes]", within_s: float) -> bool:
 async def _wait_for_answer(client: Client, process: "subprocess.Popen[bytes]", log: Path) -> None:
     with anyio.move_on_after(ANSWERS_WITHIN_S):
         while process.poll() is None:
-            try:
+            with contextlib.suppress(NoSupervisor):
                 await client.view()
-            except NoSupervisor:
-                await anyio.sleep(POLL_S)
-            else:
-                return
+                if last_supervisor(log.parent) == str(process.pid):
+                    return  # And not somebody else's that was quicker.
+            await anyio.sleep(POLL_S)
     raise DemoFailed(f"the supervisor did not come up: {_last_line(log)}; see {log}")
+
+
+def _opened(log: Path) -> BinaryIO:
+    try:
+        return log.open("ab")
+    except OSError as error:
+        raise DemoFailed(f"{log} can't be written: {error.strerror}") from error
 
 
 def _last_line(log: Path) -> str:

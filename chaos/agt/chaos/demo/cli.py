@@ -5,6 +5,8 @@ of a run directory, which a screen attaches to.
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,9 +15,9 @@ import msgspec
 import typer
 
 from agt.chaos.demo._fault_spec import FORMS, FaultSpec, WrongFault, parse_faults
-from agt.chaos.demo._folder import RunFolder, run_folder
+from agt.chaos.demo._folder import FolderUnusable, RunFolder, run_folder
 from agt.chaos.demo._names import fleet_names
-from agt.chaos.demo._supervised import DemoFailed, Options
+from agt.chaos.demo._supervised import DemoFailed, EndedEarly, Options
 from agt.supervisor.rollout import Plan, load_plan, parse_duration
 
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 VIOLATIONS_SHOWN = 20
+RATE_MAX = 20_000.0
+"""More commands a second than this one process of sources doesn't think of."""
 FAULT_HELP = f"KIND:TARGET[:AMOUNT]@PHASE, may be repeated; kinds: {', '.join(FORMS)}."
 
 
@@ -50,12 +54,12 @@ def demo(
     if headless == serve:
         raise typer.BadParameter("give --headless or --serve; to watch a demo, run `agt-tui --demo`")
     chosen = (plan or demo_plan()).absolute()
-    loaded, duration_s = _checked(chosen, duration, devices)
+    loaded, duration_s = _checked(chosen, duration, devices, rate)
     try:
         faults = parse_faults(fault or [], phases=[phase.name for phase in loaded.phases])
     except WrongFault as problem:
         raise typer.BadParameter(str(problem)) from problem
-    with run_folder(run_dir) as folder:
+    with _folder(run_dir, fresh=headless) as folder:
         options = Options(
             plan=chosen,
             run_dir=folder.path,
@@ -84,9 +88,21 @@ def demo_plan() -> Path:
     raise typer.BadParameter("the demo's plan was not found; name one with --plan plans/demo.toml")
 
 
-def _checked(path: Path, duration: str, devices: int) -> tuple[Plan, float]:
+@contextmanager
+def _folder(given: Path | None, *, fresh: bool) -> Iterator[RunFolder]:
+    with ExitStack() as stack:
+        try:
+            folder = stack.enter_context(run_folder(given, fresh=fresh))
+        except FolderUnusable as problem:
+            raise typer.BadParameter(f"{problem}.") from problem
+        yield folder
+
+
+def _checked(path: Path, duration: str, devices: int, rate: float | None) -> tuple[Plan, float]:
     """Read the plan and check the numbers before anything is started."""
     loaded = load_plan(path)
+    if rate is not None and not rate <= RATE_MAX:
+        raise typer.BadParameter(f"{rate:g} commands a second can't be simulated; choose 0 to {RATE_MAX:g}.")
     try:
         fleet_names(devices)
         duration_s = parse_duration(duration)
@@ -104,7 +120,7 @@ def _run(
     try:
         outcome = anyio.run(until_told, HeadlessRun(options, plan, faults, duration_s=duration_s))
     except DemoFailed as problem:
-        folder.keep = True
+        folder.keep = folder.keep or not isinstance(problem, EndedEarly)
         typer.echo(f"agt demo: {problem}", err=True)
         return 1
     folder.keep = folder.keep or bool(outcome.shortcomings)

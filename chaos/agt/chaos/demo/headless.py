@@ -17,12 +17,13 @@ from agt.chaos.checkers import join, read_records
 from agt.chaos.demo._decisions import apply_decisions
 from agt.chaos.demo._fault_spec import FaultSpec
 from agt.chaos.demo._files import DemoFiles
+from agt.chaos.demo._folder import disk_full
 from agt.chaos.demo._inject import inject
 from agt.chaos.demo._ledger import Counters, read_book
 from agt.chaos.demo._oracle import Finding, Role, Span, examine
 from agt.chaos.demo._report import Report, make_report, shortcomings, visit_key
 from agt.chaos.demo._story import Story, Visit
-from agt.chaos.demo._supervised import DemoFailed, Options, files_of, supervised
+from agt.chaos.demo._supervised import DemoFailed, EndedEarly, Options, files_of, supervised
 from agt.chaos.demo._talk import NoAnswer, ask
 from agt.supervisor.client import Client, NoSupervisor
 from agt.supervisor.rollout import Plan
@@ -146,6 +147,8 @@ class HeadlessRun:
         report = make_report(self._story, finding, alerts, began=began, seed=self._options.seed)
         complete = self._story.status == "complete"
         found = shortcomings(report, finding.violations, complete=complete, faults=bool(self._faults))
+        if disk_full(self._options.run_dir):
+            self._notes.append(f"the disk of {self._options.run_dir} is full: not all that happened was written down")
         unstruck = [spec.text for spec in self._faults if spec not in self._struck]
         found += [f"{text} never struck: its phase was not reached" for text in unstruck]
         return Outcome(report, finding, found, self._notes)
@@ -161,7 +164,8 @@ async def until_told(run: HeadlessRun) -> Outcome:
     """Run it; SIGTERM and SIGINT end it early and in good order, with everything that was started.
 
     Raises:
-        DemoFailed: when it can't be run, or was ended early.
+        DemoFailed: when it can't be run.
+        EndedEarly: when it was told to end.
     """
     outcomes: list[Outcome] = []
 
@@ -181,7 +185,7 @@ async def until_told(run: HeadlessRun) -> Outcome:
     except* DemoFailed as failures:
         raise DemoFailed(str(_first(failures))) from None
     if not outcomes:
-        raise DemoFailed("the run was ended early")
+        raise EndedEarly("the run was ended early")
     return outcomes[0]
 
 
