@@ -164,6 +164,22 @@ async def test_account_of_a_way_back_grows_until_it_is_settled(tmp_path):
     assert _kinds(tmp_path)[-2:] == ["rolled-back", "settled"]
 
 
+async def test_way_back_that_is_followed_by_another_settles_all_the_same(tmp_path):
+    """What a newer change of route moves isn't counted for the older one, which has its time of settling too."""
+    devices = [_Device(name) for name in "abc"]
+    async with _rollout(tmp_path, *devices) as (rollout, router, until):
+        await rollout.act(Action(action="set", percentage=100.0, version=9))
+        await until(lambda: all(router.runtime_of(name) == "new" for name in "abc"))
+        router.send(Message(device="a", number=1, payload=b"set 1 1"))
+        await rollout.act(Action(action="rollback", by="mia"))
+        await until(lambda: rollout.sections()["rollbacks"][-1].moved == 2)
+        await rollout.act(Action(action="kill-switch-on", by="mia"))
+        devices[0].paths["new"].arrive()
+        devices[0].paths["new"].answer()
+        await until(lambda: all(view.settled_ms is not None for view in rollout.sections()["rollbacks"]))
+        assert [view.moved for view in rollout.sections()["rollbacks"]] == [2, 1]
+
+
 async def test_restarted_supervisor_shows_what_was_shown(tmp_path):
     """Ways back and what left phases had carried are there again, from the journal."""
     async with _rollout(tmp_path, _Device("a")) as (rollout, router, until):

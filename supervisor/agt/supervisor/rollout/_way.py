@@ -6,7 +6,7 @@ sends everything to control. Whatever is asked for twice is done once: a file th
 """
 
 from collections.abc import AsyncIterator, Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -134,14 +134,14 @@ class Way:
         found = Settled(None)
         while anyio.current_time() < began + SETTLE_TIMEOUT_S:
             await self._each(lambda name, path: self._ask_status(name, path, statuses))
-            if any(status.generation > generation and not status.killed for status in statuses.values()):
-                return  # Another change of route; from now on the routers speak of that one.
             settled_s = found.settled_s
             if settled_s is None and _all_settled(statuses, self.sockets, generation):
                 settled_s = anyio.current_time() - began
             moves = [status.moves for status in statuses.values()]
             sums = {key: sum(int(one.get(key) or 0) for one in moves) for key in _FIGURES}
-            found = Settled(settled_s, **{key: max(count, getattr(found, key)) for key, count in sums.items()})
+            if any(status.generation > generation and not status.killed for status in statuses.values()):
+                sums = {}  # Another change of route: the routers count that one's moves now, ours still settle.
+            found = replace(found, settled_s=settled_s, **{key: max(n, getattr(found, key)) for key, n in sums.items()})
             yield found
             if settled_s is not None and not any(one.get("waiting") for one in moves):
                 return
