@@ -5,11 +5,12 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import anyio
+import msgspec
 import pytest
 from typer.testing import CliRunner
 
 from agt.chaos.cli import app
-from agt.chaos.scenario import SCENARIOS, ScenarioInvalid, find_scenario, load_scenario, run_scenario
+from agt.chaos.scenario import SCENARIOS, Expect, ScenarioInvalid, find_scenario, load_scenario, run_scenario
 
 NAMES = sorted(path.stem for path in SCENARIOS.glob("*.toml"))
 BROKEN = """
@@ -23,12 +24,26 @@ kind = "drop"
 """
 
 
+SHORT = {"packet-loss": {"messages": 24, "expect": Expect(struck_at_least=5)}}
+"""What is changed in scenarios that take long; as they stand they run under `make soak`."""
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_scenario_loses_doubles_and_misorders_nothing(name: str) -> None:
     """What documents demand of the reliable path holds, whatever the network does; a failure names its replay."""
-    verdict = anyio.run(lambda: run_scenario(load_scenario(find_scenario(name)), source=name))
+    scenario = msgspec.structs.replace(load_scenario(find_scenario(name)), **SHORT.get(name, {}))
+    verdict = anyio.run(lambda: run_scenario(scenario, source=name))
     assert verdict.passed, (verdict.problems, verdict.replay)
-    assert verdict.counts.sent == load_scenario(find_scenario(name)).messages
+    assert verdict.counts.sent == scenario.messages
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(1, 6))
+@pytest.mark.parametrize("name", sorted(SHORT))
+def test_long_scenario_holds_as_it_stands(name: str, seed: int) -> None:
+    """Nothing shortened, and more than one seed."""
+    verdict = anyio.run(lambda: run_scenario(load_scenario(find_scenario(name)), source=name, seed=seed))
+    assert verdict.passed, (verdict.problems, verdict.replay)
 
 
 def test_what_the_documents_demand_is_there() -> None:

@@ -2,10 +2,11 @@
 
 from agt.chaos.scenario._junit import junit_xml
 from agt.chaos.scenario._run import Verdict, run_scenario
-from agt.chaos.scenario._spec import SCENARIOS, Scenario, ScenarioInvalid, find_scenario, load_scenario
+from agt.chaos.scenario._spec import SCENARIOS, Expect, Scenario, ScenarioInvalid, find_scenario, load_scenario
 
 __all__ = (
     "SCENARIOS",
+    "Expect",
     "Scenario",
     "ScenarioInvalid",
     "Verdict",
