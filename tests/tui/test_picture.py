@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from agt.supervisor.view import AlertView, GateView
+from agt.supervisor.view import AlertView, BudgetView, GateView
 from agt.tui._glyphs import ASCII
 
 NUMBERS = ("98.7 %", "91 ms", "244 ms", "820", "100.0 %", "90 ms", "239 ms", "270", "76 %", "24 %", "38 dev", "12 dev")
@@ -76,6 +76,19 @@ async def test_large_numbers_are_never_cut(stage, screens) -> None:
         text = screens.text(pilot.app)
         for number in ("1.25 s", "12.4 s", "123,456", "98,765", "100,000 dev", "99.9 %", "0.4 ms"):
             assert number in text
+
+
+async def test_a_budget_that_is_long_gone_reads_spent(stage, screens) -> None:
+    """Minus eleven thousand percent says no more than that, and takes the objective's name away."""
+    stage.script.current = msgspec.structs.replace(
+        stage.script.current,
+        budgets=(BudgetView(objective="success", left=-116.65), BudgetView(objective="p99", left=-0.5)),
+    )
+    async with screens.attached(stage) as pilot:
+        text = screens.text(pilot.app)
+        assert "spent" in text
+        assert "-50 %" in text
+        assert "11665" not in text
 
 
 async def test_a_crowded_first_line_keeps_state_progress_and_clock(stage, screens) -> None:

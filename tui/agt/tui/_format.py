@@ -33,6 +33,11 @@ def percent(value: float | None, dash: str) -> str:
     return dash if value is None else f"{round(value * 100)} %"
 
 
+def budget(value: float | None, dash: str) -> str:
+    """Return what is left of an error budget; how far it is overspent beyond its double is nothing to read off."""
+    return "spent" if value is not None and value < -1 else percent(value, dash)
+
+
 def percentage(value: float) -> str:
     """Return a percentage that is one already: `25 %`, `0.5 %`."""
     return f"{value:g} %"

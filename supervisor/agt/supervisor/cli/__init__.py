@@ -9,6 +9,9 @@ from collections.abc import Sequence
 
 __all__ = ("main", "run")
 
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it."""
+
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit status: 0 done, 1 refused or failed, 2 wrong usage."""
@@ -24,4 +27,8 @@ def run(arguments: Sequence[str]) -> int:
 
 def main() -> None:
     """Run the command of this process's arguments."""
-    sys.exit(run(sys.argv[1:]))
+    try:
+        status = run(sys.argv[1:])
+    except KeyboardInterrupt:
+        status = INTERRUPTED  # While the first modules were still being loaded: nothing had been started.
+    sys.exit(status)

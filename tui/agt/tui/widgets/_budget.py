@@ -34,7 +34,7 @@ class Budget(Panel):
 
 
 def _row(budget: BudgetView, width: int, glyphs: Glyphs) -> Line:
-    value = right(_format.percent(budget.left, glyphs.dash), 6)
+    value = right(_format.budget(budget.left, glyphs.dash), 6)
     bar_width = max(3, (width - len(value) - 2) // 4)
     full, empty = bar(budget.left or 0.0, bar_width, glyphs)
     name = left(budget.objective, max(4, width - len(value) - bar_width - 1), glyphs)
