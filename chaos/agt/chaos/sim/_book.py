@@ -49,12 +49,13 @@ class Book:
     recognises_resends: bool = True
     """Whether the wire promises to hand nothing out twice, in order (native does, cync doesn't)."""
     entries: dict[str, Entry] = field(default_factory=dict)
+    _open: dict[str, Entry] = field(default_factory=dict)
     _last_handed: dict[tuple[str, str], int] = field(default_factory=dict)
     _holders: dict[tuple[str, str], list[str]] = field(default_factory=dict)
 
     def sent(self, entry: Entry) -> None:
         """A link has taken a message."""
-        self.entries[entry.key] = entry
+        self.entries[entry.key] = self._open[entry.key] = entry
 
     def handed(self, key: str, receiver: str) -> None:
         """An application (of this incarnation of a host) got a message."""
@@ -98,6 +99,7 @@ class Book:
         if entry.outcome is not None or entry.withdrawn:
             raise BrokenPromise("settled once", f"{key} was {entry.outcome or entry.withdrawn}, now {outcome}")
         entry.outcome, entry.reason = outcome, reason
+        del self._open[key]
         if now > entry.deadline + LATE_S:
             raise BrokenPromise("every send ends by its deadline", f"{key} ended {now - entry.deadline:.3f} s late")
         if outcome is Outcome.DELIVERED and not entry.processed:
@@ -111,12 +113,17 @@ class Book:
         if entry.outcome is not None:
             raise BrokenPromise("settled once", f"{key} was {entry.outcome} and withdrawn")
         entry.withdrawn = how
+        del self._open[key]
 
     def check_ended(self, alive: set[str], now: float) -> None:
         """Hold that everything sent by an incarnation that still lives has ended if its deadline has passed."""
-        for entry in self.entries.values():
-            if entry.outcome is None and not entry.withdrawn and entry.sender in alive and entry.deadline < now:
+        for entry in self._open.values():
+            if entry.sender in alive and entry.deadline < now:
                 raise BrokenPromise("every send ends by its deadline", f"{entry.key} never ended")
+
+    def waits_for(self, alive: set[str]) -> bool:
+        """Whether a sender that still lives waits to be told how a message ended."""
+        return any(entry.sender in alive for entry in self._open.values())
 
     def outcomes(self) -> dict[str, int]:
         """Count the messages by how they ended; those of crashed senders are `untold`."""

@@ -28,8 +28,9 @@ class Clock:
 
     def at(self, time: float, callback: Callable[[], None]) -> None:
         """Call back at `time`, or now if that has passed."""
-        self._order += 1
-        heapq.heappush(self._heap, (max(time, self.now), self._order, callback))
+        self._order = order = self._order + 1
+        now = self.now
+        heapq.heappush(self._heap, (max(now, time), order, callback))
 
     def after(self, delay_s: float, callback: Callable[[], None]) -> None:
         """Call back in `delay_s` seconds."""
@@ -54,6 +55,7 @@ class Clock:
 
     def run(self, until: float) -> None:
         """Run everything up to and including `until`, and leave the clock there."""
-        while self._heap and self._heap[0][0] <= until:
-            self.step()
+        heap, step = self._heap, self.step
+        while heap and heap[0][0] <= until:
+            step()
         self.now = max(self.now, until)

@@ -104,8 +104,8 @@ class Port:
         return key
 
     def cancel_newest(self) -> None:
-        """Give up on the newest unsettled message."""
-        if self.alive and self._keys:
+        """Give up on the newest unsettled message, unless the world has healed meanwhile."""
+        if self.alive and self._keys and self._world.faulty:
             self.link.cancel(max(self._keys), now=self._world.clock.now)
             self.pump()
 
@@ -151,9 +151,11 @@ class Port:
             clock.at(deadline, self._on_timer)
 
     def _on_timer(self) -> None:
-        if self.alive:
+        now = self._world.clock.now
+        # A callback that an earlier one has overtaken means nothing, or each would arm one more.
+        if self.alive and now >= self._armed:
             self._armed = math.inf
-            self.link.handle_timer(now=self._world.clock.now)
+            self.link.handle_timer(now=now)
             self.pump()
 
     def _on_dropped(self, event: Dropped) -> None:

@@ -12,6 +12,11 @@ SETTLE_S = 40.0
 PROBE_S = 20.0
 """How long those messages get."""
 PROBES = 3
+QUIET_S = 12.0
+"""How long a healed world goes on once nobody waits any more: longer than it takes to notice a connection that is dead
+on one side only, and to dial again. Without an end of its own, most of a run would be keepalive."""
+LINGER_S = 3.0
+"""How long it goes on after the last of the new messages, so that what comes late and should not still comes."""
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,9 +78,9 @@ def _live(world: World) -> None:
     world.start()
     world.run(world.profile.span_s)
     world.heal()
-    world.run(world.clock.now + SETTLE_S)
+    world.settle(SETTLE_S, QUIET_S)
     world.book.check_ended(world.alive, world.clock.now)
     probes = [port.send(PROBE_S, 0) for host in world.hosts.values() for port in host.ports() for _ in range(PROBES)]
-    world.run(world.clock.now + PROBE_S + 1)
+    world.settle(PROBE_S + 1, LINGER_S)
     world.book.check_ended(world.alive, world.clock.now)
     world.check_liveness([key for key in probes if key is not None])

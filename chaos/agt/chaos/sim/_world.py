@@ -16,6 +16,8 @@ from agt.chaos.sim._port import Port
 from agt.chaos.sim._profile import Profile, draw_profile
 
 NATIVE_HEADER_SIZE = 28
+SETTLE_STEP_S = 1.0
+"""How often a settling world is asked whether it is done."""
 
 
 def split_frames(data: bytes) -> list[bytes]:
@@ -115,6 +117,13 @@ class World:
     def run(self, until: float) -> None:
         """Let everything happen up to a time."""
         self.clock.run(until)
+
+    def settle(self, limit_s: float, linger_s: float) -> None:
+        """Run until no living sender waits for anything and then `linger_s` more, at most `limit_s` in all."""
+        until = self.clock.now + limit_s
+        while self.clock.now + linger_s < until and self.book.waits_for(self.alive):
+            self.run(self.clock.now + SETTLE_STEP_S)
+        self.run(min(until, self.clock.now + linger_s))
 
     # The faults and the traffic that a profile asks for
 
