@@ -16,6 +16,8 @@ from agt.router.watching import watch
 from agt.supervisor.actions import Action, Refused
 from agt.supervisor.records import StoreUnavailable
 from agt.supervisor.rollout import Rollout, Status, parse_plan
+from agt.supervisor.rollout._effects import SetRoute
+from agt.supervisor.rollout._engine import TO_CONTROL
 from agt.transport import Barrier
 
 pytestmark = pytest.mark.anyio
@@ -109,6 +111,18 @@ async def test_forward_needs_the_version_and_back_does_not(tmp_path):
         assert file.read().selector.percentage == 0
         assert rollout.sections()["rollbacks"][-1].from_phase == "half"
         assert rollout.sections()["status"] == "rolled-back"
+
+
+async def test_way_back_that_is_asked_for_twice_is_written_once(tmp_path):
+    """A check that runs while an operator's rollback is being written asks again; the number must not rise by it."""
+    async with _rollout(tmp_path) as (rollout, file):
+        await rollout.act(Action(action="advance", reason="test", version=9))
+        await rollout.act(Action(action="rollback", by="mia"))
+        again = SetRoute(rollout.state.journal, rollout.state.generation, TO_CONTROL, forward=False)
+        await rollout._way.go_back(again)
+        assert file.read().selector.generation == rollout.state.generation
+        await rollout.check()
+        assert [alert for alert in rollout.sections()["alerts"] if alert.source == "selector"] == []
 
 
 async def test_preview_is_in_words_and_changes_nothing(tmp_path):

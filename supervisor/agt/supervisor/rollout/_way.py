@@ -176,6 +176,8 @@ class Way:
         """Write the file that routers already follow; rename it aside when that fails. True when renamed."""
         for _ in range(CONFLICTS_MAX):
             present = self._file.read().selector
+            if present == selector:
+                return False  # Asked for twice, by an operator and by a check that found it not written yet.
             found = present.generation if present else 0
             try:
                 self._file.write(selector.at_generation(max(selector.generation, found + 1)), expected=found)
