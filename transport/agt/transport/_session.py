@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import anyio
 from anyio.abc import ByteStream
 
+from agt.transport._alarms import Alarm
 from agt.transport._carrier import Carrier
 from agt.transport._config import Overflow
 from agt.transport._delivery import Delivery
@@ -25,7 +26,7 @@ from agt.transport._metrics import TransportMetrics
 from agt.transport._outbox import Outbox
 from agt.transport._outcome import Outcome
 from agt.transport._received import ReceivedMessage
-from agt.transport._timers import Alarm, Timers, running_clock
+from agt.transport._timers import Timers, running_clock
 from agt.transport._writes import Writes
 
 DEADLINE_S = 30.0
