@@ -1,4 +1,7 @@
-"""A thousand worlds over the native wire: safety while things go wrong, liveness once they stop."""
+"""Two thousand worlds over the native wire: safety while things go wrong, liveness once they stop.
+
+`make soak` lives through a hundred thousand (`scripts/soak.py`).
+"""
 
 import subprocess
 import sys
@@ -7,7 +10,7 @@ import pytest
 
 from agt.chaos.sim import run_seed
 
-SEEDS = 1000
+SEEDS = 2000
 CHUNK = 50
 
 
@@ -20,15 +23,6 @@ def test_every_promise_holds_in_every_world(first: int) -> None:
         assert not report.broken, "\n" + report.summary()
         delivered += report.outcomes.get("delivered", 0)
     assert delivered > CHUNK, "worlds in which nothing arrives prove nothing"
-
-
-@pytest.mark.soak
-@pytest.mark.parametrize("first", range(SEEDS, 100_000, 1000))
-def test_every_promise_holds_in_many_more_worlds(first: int) -> None:
-    """The same over a hundred thousand seeds."""
-    for seed in range(first, first + 1000):
-        report = run_seed(seed)
-        assert not report.broken, "\n" + report.summary()
 
 
 @pytest.mark.parametrize("seed", [3, 29, 262])

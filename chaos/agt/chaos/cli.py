@@ -17,13 +17,17 @@ from agt.chaos.scenario import (
     load_scenario,
     run_scenario,
 )
+from agt.chaos.sim.cli import sim
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)
 
 
 @app.callback()
 def chaos() -> None:
-    """Break it on purpose: scenarios on real sockets and processes."""
+    """Break it on purpose: scenarios on real sockets and processes, and simulated worlds."""
+
+
+app.command()(sim)
 
 
 @app.command()

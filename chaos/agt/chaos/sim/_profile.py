@@ -1,8 +1,12 @@
 """What kind of world a seed makes: the whole fault profile is drawn first, so that runs differ in kind."""
 
+import difflib
+from collections.abc import Mapping
 from random import Random
 
 import msgspec
+
+from agt.transport import UsageError
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,3 +89,34 @@ def draw_profile(rng: Random) -> Profile:
         payload_max=rng.choice((0, 40, 2000)),
         max_senders=rng.choice((1, 2, 2, 2, 2)),
     )
+
+
+def root_generator(seed: int) -> Random:
+    """Return the generator from which a seed's world draws everything."""
+    return Random(seed)
+
+
+def draw_profile_of(seed: int) -> Profile:
+    """Draw the profile of a seed without its world."""
+    return draw_profile(Random(root_generator(seed).getrandbits(64)))
+
+
+class UnknownField(UsageError):
+    """Raised when a profile has no field of that name."""
+
+
+def with_overrides(profile: Profile, overrides: Mapping[str, str]) -> Profile:
+    """Return the profile with fields set from text, as a command line gives it.
+
+    Raises:
+        UnknownField: naming the nearest field.
+        msgspec.ValidationError: when a value is of the wrong kind.
+    """
+    for name in overrides:
+        if name not in Profile.__struct_fields__:
+            near = difflib.get_close_matches(name, Profile.__struct_fields__, n=1)
+            hint = f"; {near[0]}?" if near else f"; there are {', '.join(Profile.__struct_fields__)}"
+            raise UnknownField(f"no field {name!r} in a profile{hint}")
+    if not overrides:
+        return profile
+    return msgspec.convert({**msgspec.to_builtins(profile), **overrides}, Profile, strict=False)

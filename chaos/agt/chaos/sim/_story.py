@@ -1,5 +1,7 @@
 """One seed from beginning to end: things go wrong, then they stop going wrong, and everything must come right."""
 
+from collections.abc import Mapping
+
 import msgspec
 
 from agt.chaos.sim._book import BrokenPromise
@@ -31,11 +33,13 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """Steps of the world."""
     virtual_s: float
     trace: tuple[str, ...]
+    overrides: dict[str, str] = {}
+    """Fields of the profile that were set by hand."""
 
     @property
     def replay(self) -> str:
         """The command that shows this run again."""
-        return f"python -m agt.chaos.sim --seed {self.seed} --trace"
+        return replay_command(self.seed, self.overrides)
 
     def summary(self) -> str:
         """Return the run in a few lines, its replay command last."""
@@ -51,8 +55,20 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def run_seed(seed: int, profile: Profile | None = None) -> Report:
-    """Live through the world of a seed and report; broken promises are in the report, other errors are raised."""
+def replay_command(seed: int, overrides: Mapping[str, str]) -> str:
+    """Return the command that shows a run again."""
+    settings = "".join(f" --set {name}={value}" for name, value in overrides.items())
+    return f"agt chaos sim --seed {seed}{settings} --trace"
+
+
+def run_seed(seed: int, profile: Profile | None = None, *, overrides: Mapping[str, str] | None = None) -> Report:
+    """Live through the world of a seed and report; broken promises are in the report, other errors are raised.
+
+    Args:
+        seed: chooses everything.
+        profile: instead of the one that the seed would draw.
+        overrides: what was set in that profile by hand, for the report's replay command.
+    """
     world = World(seed, profile)
     world.trace(f"seed {seed} profile {world.profile}")
     broken = ""
@@ -69,6 +85,7 @@ def run_seed(seed: int, profile: Profile | None = None) -> Report:
         events=world.clock.events,
         virtual_s=world.clock.now,
         trace=tuple(world.lines),
+        overrides=dict(overrides or {}),
     )
 
 

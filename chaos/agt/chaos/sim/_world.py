@@ -13,7 +13,7 @@ from agt.chaos.sim._clock import Clock
 from agt.chaos.sim._hosts import Device, Gateway, Host
 from agt.chaos.sim._network import Network
 from agt.chaos.sim._port import Port
-from agt.chaos.sim._profile import Profile, draw_profile
+from agt.chaos.sim._profile import Profile, draw_profile, root_generator
 
 NATIVE_HEADER_SIZE = 28
 SETTLE_STEP_S = 1.0
@@ -42,7 +42,7 @@ class World:
             profile: instead of the one that the seed would draw.
         """
         self.seed = seed
-        self._root = Random(seed)
+        self._root = root_generator(seed)
         drawn = draw_profile(Random(self.draw()))
         self.profile = profile if profile is not None else drawn
         """What kind of world this is."""
