@@ -53,7 +53,7 @@ def anyio_backend():
 
 
 @asynccontextmanager
-async def _rollout(run, *devices):
+async def _rollout(run, *devices, text=PLAN):
     """A router on its socket with idle devices, watching its selector, and a rollout beside it that has begun."""
     names = Runtimes(control="old", candidate="new")
     file = SelectorFile(run / "selector.toml", runtimes=names)
@@ -72,7 +72,7 @@ async def _rollout(run, *devices):
             while not holds():
                 await changed.wait()  # At each check, and whenever something is shown anew.
 
-    rollout = Rollout(parse_plan(PLAN), run, on_change=on_change)
+    rollout = Rollout(parse_plan(text), run, on_change=on_change)
     async with anyio.create_task_group() as group:
         group.start_soon(router.run)
         group.start_soon(serve, create_app(router), run / "gateway.sock")
@@ -97,6 +97,16 @@ async def test_forward_is_refused_without_a_record_and_nothing_moves(tmp_path, m
         assert caught.value.code == "unavailable"
         assert file.read().selector == before
         assert rollout.sections()["phase"] == "all-old"
+
+
+async def test_screen_is_live_though_checks_are_a_minute_apart(tmp_path):
+    """A plan at its real speed starts as soon as its routers are up, and its figures move between two checks."""
+    slow = PLAN.replace('checks_every = "200ms"', 'checks_every = "1m"')
+    async with _rollout(tmp_path, _Device("a"), text=slow) as (rollout, router, until):
+        router.send(Message(device="a", number=1, payload=b"set 1 1"))
+        await until(lambda: rollout.sections()["runtimes"][0].rate > 0)
+        assert rollout.sections()["runtimes"][0].devices == 1
+        assert len(rollout.sections()["history"][0].points) >= 2
 
 
 async def test_forward_needs_the_version_and_back_does_not(tmp_path):

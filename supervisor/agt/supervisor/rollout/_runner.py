@@ -20,9 +20,9 @@ from agt.router import SelectorState
 from agt.supervisor.actions import Action, Refused
 from agt.supervisor.measure import Readings, RequestFailed, RouterSeen, Timeline, scrape_all
 from agt.supervisor.records import Entry, Policy, StoreUnavailable
-from agt.supervisor.rollout._charts import Charts
 from agt.supervisor.rollout._effects import Kill, RaiseAlert, ResolveAlerts, SetRoute, is_forward
 from agt.supervisor.rollout._engine import Observation, Step, fresh, judge_gates, look_of, step
+from agt.supervisor.rollout._live import Live
 from agt.supervisor.rollout._operator import is_back, operate
 from agt.supervisor.rollout._past import Numbers, Past, past_of
 from agt.supervisor.rollout._performer import Performer
@@ -33,14 +33,12 @@ from agt.supervisor.rollout._soak import Soak
 from agt.supervisor.rollout._state import State, Status
 from agt.supervisor.rollout._verdict import Judgement
 from agt.supervisor.rollout._views import (
-    add_points,
     budget_views,
     drill_views,
     effect_in_words,
     gate_views,
     ledger_views,
     phase_views,
-    runtime_views,
 )
 from agt.supervisor.rollout._way import Told, Way
 from agt.supervisor.view import Preview, Receipt, RollbackView, Severity
@@ -76,7 +74,8 @@ class Rollout:
         self._way, self._path = Way(plan, run), run / "records.sqlite"
         self._on_change, self._view_version, self._clock = on_change, view_version, clock
         self._state = fresh(plan, now=clock())
-        self._timeline, self._soak, self._charts = Timeline(), Soak(), Charts()
+        self._timeline, self._soak = Timeline(), Soak()
+        self._live = Live(plan, self._way.sockets, clock)
         self._recorder: Recorder | None = None
         self._rollbacks = Rollbacks(self._way, keep=self._keep_settled, on_change=on_change)
         self._performer: Performer | None = None
@@ -84,7 +83,6 @@ class Rollout:
         self._seen = self._observation((), clock())
         self._gates = self._judged()
         self._carried_before: dict[str, float] = {}
-        self._runtimes = runtime_views(plan, self._seen, now=clock())
         self._stale_before = 0
 
     @property
@@ -106,11 +104,15 @@ class Rollout:
             self._gates = self._judged()
             async with anyio.create_task_group() as group:
                 self._performer = Performer(self.plan, self._way, recorder, self._rollbacks, group)
+                group.start_soon(self._live.run, self._on_change)
                 task_status.started()
                 while True:
                     began = anyio.current_time()
                     await self.check()
-                    await anyio.sleep(max(0.0, self.plan.check_interval_s - (anyio.current_time() - began)))
+                    # Nothing is judged while the routers come up, and nobody wants to wait a whole check for that.
+                    starting = self._state.status is Status.STARTING
+                    pause_s = self._live.look_s if starting else self.plan.check_interval_s
+                    await anyio.sleep(max(0.0, pause_s - (anyio.current_time() - began)))
         finally:
             self._performer = None
             await recorder.aclose()
@@ -133,8 +135,7 @@ class Rollout:
                 await self._try_forward(step(self.plan, self._state, self._seen, now=now))
         else:
             await self._perform_now(done)
-        self._runtimes = runtime_views(self.plan, self._seen, now=now)
-        add_points(self._charts, self._runtimes)
+        self._live.checked(routers, now)
         self._on_change()
 
     async def act(self, action: Action) -> Receipt:
@@ -208,8 +209,8 @@ class Rollout:
             "selector_generation": state.generation,
             "phases": phase_views(plan, state, carried_s=seen.carried_s, carried_before=self._carried_before),
             "gates": gate_views(self._gates, phase, left_s=plan.soak_s(phase) - seen.carried_s),
-            "runtimes": self._runtimes,
-            "history": self._charts.history(),
+            "runtimes": self._live.runtimes,
+            "history": self._live.history,
             "budgets": budget_views(plan, state, seen, now=now),
             "alerts": tuple(alert.shown() for alert in self._recorder.alerts.book.newest()) if self._recorder else (),
             "rollbacks": self._rollbacks.views,

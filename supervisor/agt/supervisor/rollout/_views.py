@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any, Final
 
-from agt.supervisor.measure import RouterSeen
+from agt.supervisor.measure import Readings, RouterSeen
 from agt.supervisor.rollout._charts import Charts
 from agt.supervisor.rollout._durations import format_duration
 from agt.supervisor.rollout._engine import Observation, look_of
@@ -15,8 +15,6 @@ from agt.supervisor.rollout._state import State, Status
 from agt.supervisor.rollout._verdict import Judgement
 from agt.supervisor.view import BudgetView, DrillView, GateView, LedgerView, PhaseState, PhaseView, RuntimeView
 
-SHOWN_CHECKS: Final = 10
-"""How many checks back the figures of a runtime look, so that they move without jumping."""
 _LEDGER_KEYS: Final = ("accepted", "delivered", "written", "not_delivered", "indeterminate", "resends")
 
 
@@ -55,12 +53,16 @@ def gate_views(gates: Iterable[tuple[str, Judgement]], phase: Phase, *, left_s: 
     )
 
 
-def runtime_views(plan: Plan, seen: Observation, *, now: float) -> tuple[RuntimeView, ...]:
-    """Return both runtimes over the last checks."""
-    devices = {name: _devices(seen.routers, name) for name in (plan.control, plan.candidate)}
+def runtime_views(
+    plan: Plan, routers: Iterable[RouterSeen], readings: Readings, *, start: float
+) -> tuple[RuntimeView, ...]:
+    """Return both runtimes over what was measured since `start`, in seconds since the epoch."""
+    seen = tuple(routers)
+    devices = {name: _devices(seen, name) for name in (plan.control, plan.candidate)}
     total = sum(devices.values())
     return tuple(
-        _runtime_view(plan, seen, name, devices[name], total, now=now) for name in (plan.control, plan.candidate)
+        _runtime_view(plan, readings, name, devices[name], total, start=start)
+        for name in (plan.control, plan.candidate)
     )
 
 
@@ -104,9 +106,8 @@ def add_points(charts: Charts, runtimes: Iterable[RuntimeView]) -> None:
         charts.add(f"{view.name} rate", view.rate)
 
 
-def _runtime_view(plan: Plan, seen: Observation, name: str, devices: int, total: int, *, now: float) -> RuntimeView:
-    start = now - max(2.0, SHOWN_CHECKS * plan.check_interval_s)
-    readings, window = seen.readings, seen.readings.timeline.window(start=start, end=now)
+def _runtime_view(plan: Plan, readings: Readings, name: str, devices: int, total: int, *, start: float) -> RuntimeView:
+    window = readings.timeline.window(start=start, end=readings.now)
     counters = window.of(name) if window else None
     values: dict[str, Any] = {
         key: readings.read(metric, name, start=start).value
