@@ -1,6 +1,7 @@
 """Retry pauses: doubling, bounded, jittered, and starting over."""
 
 import random
+from bisect import bisect_right
 
 import pytest
 from hypothesis import given
@@ -39,6 +40,19 @@ def test_jitter_only_adds_and_stays_within_its_share(seed: int, failures: int) -
     step = backoff.step_s
     assert step <= 5.0
     assert step <= backoff.next_pause_s() <= step * 1.2
+
+
+def test_jitter_is_wide_enough_to_pull_a_crowd_apart() -> None:
+    """Ten thousand that fail together: after ten seconds less than half of them dial within any one second."""
+    times = []
+    for seed in range(2000):
+        backoff, now = Backoff(random.Random(seed)), 0.0
+        while now < 30:
+            now += backoff.next_pause_s()
+            times.append(now)
+    late = sorted(at for at in times if 10 <= at < 30)
+    most = max(bisect_right(late, at + 1.0) - place for place, at in enumerate(late))
+    assert most < 0.45 * 2000
 
 
 @pytest.mark.parametrize("settings", [{"base_s": 0}, {"base_s": 9, "max_s": 5}, {"factor": 0.5}, {"jitter": -1}])

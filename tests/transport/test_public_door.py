@@ -12,8 +12,11 @@ import agt.transport.testing
 PUBLIC = (
     "Barrier",
     "Closed",
+    "ConfigInvalid",
+    "ConnectBudget",
     "Connection",
     "ConnectionUnavailable",
+    "Delivered",
     "Delivery",
     "Dropped",
     "Event",
@@ -24,6 +27,7 @@ PUBLIC = (
     "Observed",
     "Opened",
     "Outcome",
+    "Outgoing",
     "Overflow",
     "PeerViolation",
     "QueueFull",
@@ -37,6 +41,7 @@ PUBLIC = (
     "Settled",
     "TCPConnection",
     "Timers",
+    "TransportConfig",
     "TransportError",
     "TransportMetrics",
     "UnixConnection",
@@ -45,6 +50,7 @@ PUBLIC = (
     "WireTraits",
     "Withdrawal",
     "__version__",
+    "load_config",
 )
 """Checked in, so that a change of the public names is a visible diff."""
 

@@ -3,7 +3,7 @@
 This page is the whole public door; everything else in the package is private.
 """
 
-from agt.transport._config import Overflow, ReliableConfig
+from agt.transport._config import Overflow, ReliableConfig, TransportConfig, load_config
 from agt.transport._connections import Connection, TCPConnection, UnixConnection
 from agt.transport._delivery import Delivery
 from agt.transport._errors import (
@@ -15,16 +15,19 @@ from agt.transport._errors import (
     TransportError,
     UsageError,
 )
-from agt.transport._events import Dropped, Event, Observed, Opened, Received, Settled
+from agt.transport._events import Delivered, Dropped, Event, Observed, Opened, Received, Settled
 from agt.transport._legacy import LegacyTransport
 from agt.transport._link import Link, Withdrawal
 from agt.transport._listener import ReliableListener
 from agt.transport._metrics import TransportMetrics
 from agt.transport._outcome import Outcome
+from agt.transport._outgoing import Outgoing
+from agt.transport._pacing import ConnectBudget
 from agt.transport._received import ReceivedMessage
 from agt.transport._reliable import ReliableTransport
 from agt.transport._session import Session, SessionWithdrawal
 from agt.transport._timers import Timers
+from agt.transport._toml import ConfigInvalid
 from agt.transport._version import __version__
 from agt.transport._wire import Barrier, MoveKind, WireTraits
 from agt.transport._wire_listener import WireListener
@@ -32,8 +35,11 @@ from agt.transport._wire_listener import WireListener
 __all__ = (
     "Barrier",
     "Closed",
+    "ConfigInvalid",
+    "ConnectBudget",
     "Connection",
     "ConnectionUnavailable",
+    "Delivered",
     "Delivery",
     "Dropped",
     "Event",
@@ -44,6 +50,7 @@ __all__ = (
     "Observed",
     "Opened",
     "Outcome",
+    "Outgoing",
     "Overflow",
     "PeerViolation",
     "QueueFull",
@@ -57,6 +64,7 @@ __all__ = (
     "Settled",
     "TCPConnection",
     "Timers",
+    "TransportConfig",
     "TransportError",
     "TransportMetrics",
     "UnixConnection",
@@ -65,4 +73,5 @@ __all__ = (
     "WireTraits",
     "Withdrawal",
     "__version__",
+    "load_config",
 )

@@ -3,7 +3,8 @@
 One task group, one timer task, one task a connection and its pump. The number of connections is bounded: one more is
 closed at once. A process out of file descriptors pauses and goes on; it doesn't fall over. Connections are accepted in
 batches: when a thousand devices dial again together, one a turn of a busy event loop would take the last ones longer
-than their patience.
+than their patience. How many are then taken in each second is the connect budget's to say (`_pacing`): accepting is
+cheap, and only whom we have accepted can be told when to come back.
 """
 
 import errno
@@ -20,8 +21,9 @@ from anyio.abc import ByteStream, SocketStream, TaskGroup, UNIXSocketStream
 
 from agt.transport._connections import listen_tcp, listen_unix
 from agt.transport._errors import UsageError
+from agt.transport._pacing import ConnectBudget, Pacer
 from agt.transport._session import Session
-from agt.transport._timers import Timers
+from agt.transport._timers import Timers, running_clock
 
 logger = logging.getLogger("agt.transport")
 
@@ -39,13 +41,22 @@ class Listener(ABC):
     """Accepts connections on one TCP or Unix socket while its `async with` lasts."""
 
     def __init__(
-        self, *, host: str = "127.0.0.1", port: int = 0, path: str | None = None, max_connections: int = 10_000
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        path: str | None = None,
+        max_connections: int = 10_000,
+        connect_budget: ConnectBudget | None = None,
     ) -> None:
         """Remember where to listen; `path` makes it a Unix socket that only our own user can use."""
         if max_connections < 1:
             raise UsageError(f"a listener needs room for at least one connection, not {max_connections}")
         self._host, self._port, self._path = host, port, path
         self._max_connections = max_connections
+        self.connect_budget = connect_budget or ConnectBudget()
+        """How fast callers are taken in."""
+        self._pacer: Pacer | None = None
         self._socket: socket.socket | None = None
         self._tasks: TaskGroup | None = None
         self.timers = Timers()
@@ -59,6 +70,13 @@ class Listener(ABC):
     def port(self) -> int:
         """The TCP port, chosen by the system where 0 was asked for; 0 on a Unix socket."""
         return self._port
+
+    @property
+    def pacer(self) -> Pacer:
+        """Who keeps to the connect budget, with its counts."""
+        if self._pacer is None:
+            self._pacer = Pacer(self.connect_budget, now=running_clock()())
+        return self._pacer
 
     @property
     def address(self) -> str:

@@ -1,10 +1,16 @@
 """Every number of the reliable transport, with the names and defaults that its documents already use."""
 
 import enum
-from typing import Annotated
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
+
+from agt.transport._pacing import ConnectBudget
+from agt.transport._toml import ConfigInvalid, Problem, read_tables, table_of, table_problems
 
 Count = Annotated[int, Meta(ge=1)]
 Seconds = Annotated[float, Meta(gt=0)]
@@ -49,15 +55,77 @@ class ReliableConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     backoff_base_s: Seconds = 0.25
     """Pause before the second attempt to reconnect; doubles each time."""
     backoff_max_s: Seconds = 5.0
-    """The longest such pause, before jitter."""
+    """The longest such pause, before jitter (up to half of it)."""
+    redial_spread_max_s: Annotated[float, Meta(ge=0)] = 10.0
+    """The most seconds over which the first dial is spread after a peer has closed without a word; the peer says how
+    many it needs for all who dial it."""
     healthy_after_s: Seconds = 1.0
     """A connection that lasted this long, or got a message through, was healthy: the next dial comes at once."""
 
+    @classmethod
+    def from_toml(cls, source: str | os.PathLike[str]) -> "ReliableConfig":
+        """Read the table `[reliable_transport]`; what is not there has its default.
+
+        Args:
+            source: a path object of a file, or the TOML text itself.
+
+        Raises:
+            ConfigInvalid: with every problem: file, key path, nearest name.
+        """
+        return _transport_config(*read_tables(source)).reliable_transport
+
+
+class TransportConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything about the transport that a configuration file may say, table by table."""
+
+    reliable_transport: ReliableConfig = ReliableConfig()
+    """How hard a reliable transport tries, and how much it may hold; the documents' own table."""
+    connect_budget: ConnectBudget = ConnectBudget()
+    """How fast a listener takes callers in."""
+
+
+def load_config(source: str | os.PathLike[str]) -> TransportConfig:
+    """Read a configuration file; other tables in it are their readers' business.
+
+    Args:
+        source: the file's path; a string is a path here.
+
+    Raises:
+        ConfigInvalid: with every problem: file, key path, nearest name.
+    """
+    return _transport_config(*read_tables(Path(source)))
+
 
 def checked(config: ReliableConfig) -> ReliableConfig:
-    """Return the configuration, its values held against their limits.
+    """Return the configuration, its values held against their limits and against each other.
 
     Raises:
         msgspec.ValidationError: naming the field, when a value is out of range.
     """
-    return msgspec.convert(msgspec.to_builtins(config), ReliableConfig)
+    config = msgspec.convert(msgspec.to_builtins(config), ReliableConfig)
+    for problem in _pauses_fit(config):
+        raise msgspec.ValidationError(str(problem))
+    return config
+
+
+def _transport_config(tables: dict[str, Any], origin: str) -> TransportConfig:
+    problems = list(table_problems(tables, {"reliable_transport": ReliableConfig, "connect_budget": ConnectBudget}))
+    if problems:
+        raise ConfigInvalid(origin, problems)
+    config = TransportConfig(
+        reliable_transport=table_of(tables, "reliable_transport", ReliableConfig),
+        connect_budget=table_of(tables, "connect_budget", ConnectBudget),
+    )
+    if contradictions := list(_pauses_fit(config.reliable_transport)):
+        raise ConfigInvalid(
+            origin, [Problem(f"reliable_transport.{problem.path}", problem.says) for problem in contradictions]
+        )
+    return config
+
+
+def _pauses_fit(config: ReliableConfig) -> Iterator[Problem]:
+    if config.backoff_base_s > config.backoff_max_s:
+        yield Problem(
+            "backoff_base_s",
+            f"({config.backoff_base_s:g}) must not be above backoff_max_s ({config.backoff_max_s:g})",
+        )

@@ -1,9 +1,9 @@
 """The dialling side of a reliable path: keeps one session connected for as long as its `async with` lasts.
 
-It dials, lets the session carry the link, and when the connection ends dials again: at once after a healthy
-connection, with growing pauses while nothing comes of it. Messages don't notice: what is queued or in flight waits
-in the link, and its deadlines pass with or without a connection. It gives up only when the peer has said that
-dialling again is pointless.
+It dials, lets the session carry the link, and when the connection ends dials again, when `_redial` says: at once after
+a healthy connection, with growing pauses while nothing comes of it, later where the peer asks for it. Messages don't
+notice: what is queued or in flight waits in the link, and its deadlines pass with or without a connection. It gives up
+only when the peer has said that dialling again is pointless.
 """
 
 import random
@@ -15,7 +15,7 @@ from typing import Protocol, Self
 import anyio
 from anyio.abc import TaskGroup
 
-from agt.transport._backoff import Backoff
+from agt.transport._carrier import CLOSED_BY_PEER
 from agt.transport._config import Overflow, ReliableConfig, checked
 from agt.transport._connections import Connection
 from agt.transport._delivery import Delivery
@@ -26,6 +26,7 @@ from agt.transport._metrics import TransportMetrics
 from agt.transport._native import native_link
 from agt.transport._outcome import Outcome
 from agt.transport._received import ReceivedMessage
+from agt.transport._redial import Ending, Redial
 from agt.transport._session import DEADLINE_S, Session
 from agt.transport._timers import Timers, running_clock
 
@@ -233,10 +234,11 @@ class ReliableTransport:
         return delivery
 
     async def _keep_connected(self, session: Session) -> None:
-        backoff = Backoff(
+        redial = Redial(
             random.Random(secrets.randbits(64)),  # Not a secret; only different in each process.
             base_s=self.config.backoff_base_s,
             max_s=self.config.backoff_max_s,
+            spread_max_s=self.config.redial_spread_max_s,
         )
         clock = running_clock()
         while True:
@@ -247,10 +249,12 @@ class ReliableTransport:
                 self._tell_connected(session)
                 return
             lasted = clock() - started >= self.config.healthy_after_s
+            ending = Ending.FAILED
             if dropped is not None and (lasted or session.progress > progress):
-                backoff.healthy()  # And dial at once: on a lossy network every connection is short and still worth it.
-            else:
-                await anyio.sleep(backoff.next_pause_s())
+                ending = Ending.SILENT if dropped is CLOSED_BY_PEER else Ending.WORDED
+            pause_s = redial.next_pause_s(ending)
+            if pause_s:
+                await anyio.sleep(pause_s)
 
     async def _connect_once(self, session: Session) -> Dropped | None:
         """Dial and carry; None when there was no connection, or nobody said hello on it."""

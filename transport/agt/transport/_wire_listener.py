@@ -7,12 +7,14 @@ router) is told when it comes and when it goes, in time to take back what was on
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 
+import anyio
 from anyio.abc import ByteStream
 
 from agt.transport._accepting import Listener
 from agt.transport._config import Overflow
 from agt.transport._link import Link
 from agt.transport._metrics import TransportMetrics
+from agt.transport._pacing import ConnectBudget
 from agt.transport._received import ReceivedMessage
 from agt.transport._session import Session
 from agt.transport._timers import running_clock
@@ -38,6 +40,7 @@ class WireListener(Listener):
         overflow: Overflow = Overflow.REJECT,
         hello_timeout_s: float = 5.0,
         max_connections: int = 10_000,
+        connect_budget: ConnectBudget | None = None,
     ) -> None:
         """Remember how to serve.
 
@@ -56,8 +59,11 @@ class WireListener(Listener):
             overflow: what a full send queue does.
             hello_timeout_s: how long a connection may last without saying who it is.
             max_connections: connections at once; one more is closed at once.
+            connect_budget: how fast callers are taken in; the others are held for a moment, or closed.
         """
-        super().__init__(host=host, port=port, path=path, max_connections=max_connections)
+        super().__init__(
+            host=host, port=port, path=path, max_connections=max_connections, connect_budget=connect_budget
+        )
         self._make_link = make_link
         self._on_peer, self._on_gone, self._on_message = on_peer, on_gone, on_message
         self.metrics = metrics if metrics is not None else TransportMetrics()
@@ -72,6 +78,11 @@ class WireListener(Listener):
         return MappingProxyType(self._sessions)
 
     async def _serve(self, stream: ByteStream) -> None:
+        wait_s = self.pacer.hold(running_clock()(), self.connect_budget.hold_max_s)
+        if wait_s is None:
+            return  # The wire has no word for "later"; such devices dial again by themselves.
+        if wait_s:
+            await anyio.sleep(wait_s)  # Unread meanwhile, so that it costs a descriptor and nothing else.
         session = Session(
             self._make_link(),
             metrics=self.metrics,
