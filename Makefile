@@ -38,7 +38,7 @@ soak: $(READY) ## The long runs: more seeds, more kills.
 	@$(BIN)/pytest -m soak --timeout 1800 tests
 
 bench: $(READY) ## Measure beside the raw limits.
-	@$(BIN)/python -m benchmarks
+	@$(BIN)/agt bench transport $(ARGS)
 
 lock: ## Write the lock files anew, with hashes and without registry addresses.
 	@test -x $(BIN)/uv || { $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet uv; }

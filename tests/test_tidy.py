@@ -28,7 +28,7 @@ def read(path: Path) -> ast.Module:
 
 SOURCES = sorted(path for root in SOURCE_ROOTS for path in (ROOT / root / "agt").rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
-SCRIPTS = sorted(path for folder in ("scripts", "benchmarks", "examples") for path in (ROOT / folder).rglob("*.py"))
+SCRIPTS = sorted(path for folder in ("scripts", "examples") for path in (ROOT / folder).rglob("*.py"))
 
 every_file = pytest.mark.parametrize("path", [*SOURCES, *TESTS, *SCRIPTS], ids=lambda path: str(path.relative_to(ROOT)))
 every_source = pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -1,1 +1,0 @@
-"""Ours beside the raw limit, in one run on one machine."""

@@ -1,0 +1,63 @@
+"""Idle connections: how much memory each costs, at both ends apart."""
+
+import resource
+import sys
+from pathlib import Path
+
+import anyio
+
+from agt.chaos.bench._tasks import DialTask, Idle, ListenTask, Ready, say, stdin_ended
+from agt.transport import ReliableListener, ReliableTransport, TCPConnection
+
+SPARE_FILES = 64
+"""Files that a process keeps for itself beside its connections."""
+DIALLING_AT_ONCE = 200
+DIALLING_S = 120.0
+"""How long all of them may take to connect."""
+_PAGE_BYTES = resource.getpagesize()
+
+
+def raise_file_limit() -> int:
+    """Raise the number of open files to its hard limit and return how many connections that allows."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard - SPARE_FILES if hard != resource.RLIM_INFINITY else sys.maxsize
+
+
+def rss_bytes() -> int:
+    """Return this process's resident memory."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE_BYTES
+
+
+async def listen(task: ListenTask) -> None:
+    """Serve until told to stop, then say what it cost."""
+    raise_file_limit()
+    async with ReliableListener(max_connections=task.connections) as listener:
+        before = rss_bytes()
+        say(Ready(port=listener.port))
+        await stdin_ended()
+        say(Idle(connections=listener.open_connections, rss_before_bytes=before, rss_bytes=rss_bytes()))
+
+
+async def dial(task: DialTask) -> None:
+    """Connect, say what it cost, and hold the connections until told to stop."""
+    raise_file_limit()
+    stop, turn = anyio.Event(), anyio.Semaphore(DIALLING_AT_ONCE)
+
+    async def hold() -> None:
+        async with ReliableTransport(TCPConnection("127.0.0.1", task.port)) as transport:
+            await transport.wait_connected()
+            turn.release()
+            await stop.wait()
+
+    before = rss_bytes()
+    async with anyio.create_task_group() as tasks:
+        with anyio.fail_after(DIALLING_S):
+            for _ in range(task.connections):
+                await turn.acquire()
+                tasks.start_soon(hold)
+            for _ in range(DIALLING_AT_ONCE):
+                await turn.acquire()  # All of them: so nobody is dialling any more.
+        say(Idle(connections=task.connections, rss_before_bytes=before, rss_bytes=rss_bytes()))
+        await stdin_ended()
+        tasks.cancel_scope.cancel()

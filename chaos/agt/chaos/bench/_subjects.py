@@ -1,0 +1,116 @@
+"""What is measured: ours with its defaults, and two of the limits, each as something to serve and something to dial.
+
+Ours is used as an application would: a listener with a handler, a transport, `send_nowait` with a handle a message,
+and batches. Only the queues are made as large as what the work keeps in flight.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+
+from agt.chaos.bench._limits import Duties, NoWaiter
+from agt.chaos.bench._work import BATCH, BATCHES_IN_FLIGHT, Consumer
+from agt.transport import Delivery, ReceivedMessage, ReliableConfig, ReliableListener, ReliableTransport, TCPConnection
+
+QUEUE = 1100
+"""Room for a thousand in flight, and a little."""
+
+Send = Callable[[bytes], Awaitable[object]]
+SendBatch = Callable[[Sequence[bytes]], Awaitable[int]]
+
+
+async def _none(_: object) -> int:
+    raise NotImplementedError("this subject has no such way of sending")
+
+
+@dataclass(frozen=True)
+class Client:
+    """A connected sender."""
+
+    send: Send = _none
+    send_batch: SendBatch = _none
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One thing to measure."""
+
+    name: str
+    serve: Callable[[Consumer], AbstractAsyncContextManager[int]]
+    """Listen while it lasts; gives the port."""
+    connect: Callable[[int], AbstractAsyncContextManager[Client]]
+    awaits: bool
+    """Whether it has a handle a message."""
+    batches: bool
+    """Whether it has a handle a batch."""
+
+
+@asynccontextmanager
+async def _serve_limit(protocol: type[Duties | NoWaiter], consumer: Consumer) -> AsyncIterator[int]:
+    server = await asyncio.get_running_loop().create_server(partial(protocol, consumer.take), "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+
+
+def _nothing(_: bytes) -> None:
+    """Consume what a sender is sent: nothing comes."""
+
+
+@asynccontextmanager
+async def _connect_duties(port: int) -> AsyncIterator[Client]:
+    _, end = await asyncio.get_running_loop().create_connection(partial(Duties, _nothing), "127.0.0.1", port)
+    try:
+        yield Client(send=end.send)
+    finally:
+        end.close()
+
+
+@asynccontextmanager
+async def _connect_no_waiter(port: int) -> AsyncIterator[Client]:
+    _, end = await asyncio.get_running_loop().create_connection(partial(NoWaiter, _nothing), "127.0.0.1", port)
+    try:
+        yield Client(send_batch=end.send_batch)
+    finally:
+        end.close()
+
+
+def bench_config() -> ReliableConfig:
+    """Return the defaults, with room for what the work keeps in flight."""
+    return ReliableConfig(send_queue_max=QUEUE, recv_queue_max=QUEUE)
+
+
+@asynccontextmanager
+async def _serve_ours(consumer: Consumer) -> AsyncIterator[int]:
+    def on_message(message: ReceivedMessage) -> None:
+        consumer.take(message.payload)
+
+    async with ReliableListener(on_message=on_message, config=bench_config()) as listener:
+        yield listener.port
+
+
+@asynccontextmanager
+async def _connect_ours(port: int) -> AsyncIterator[Client]:
+    async with ReliableTransport(TCPConnection("127.0.0.1", port), config=bench_config()) as transport:
+        await transport.wait_connected()
+
+        async def all_of(deliveries: list[Delivery]) -> int:
+            return sum([bool(await delivery) for delivery in deliveries])
+
+        def send_batch(payloads: Sequence[bytes]) -> Awaitable[int]:
+            return all_of([transport.send_nowait(payload) for payload in payloads])
+
+        yield Client(send=transport.send_nowait, send_batch=send_batch)
+
+
+SUBJECTS = {
+    subject.name: subject
+    for subject in (
+        Subject("duties", partial(_serve_limit, Duties), _connect_duties, awaits=True, batches=False),
+        Subject("no-waiter", partial(_serve_limit, NoWaiter), _connect_no_waiter, awaits=False, batches=True),
+        Subject("ours", _serve_ours, _connect_ours, awaits=True, batches=True),
+    )
+}
+
+assert BATCH * BATCHES_IN_FLIGHT <= QUEUE, "the queues hold what the work keeps in flight"
