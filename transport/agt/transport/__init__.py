@@ -15,17 +15,19 @@ from agt.transport._errors import (
     TransportError,
     UsageError,
 )
-from agt.transport._events import Delivered, Dropped, Event, Observed, Opened, Received, Settled
+from agt.transport._events import Dropped, Event, Observed, Opened, Received, Settled
 from agt.transport._legacy import LegacyTransport
 from agt.transport._link import Link, Withdrawal
 from agt.transport._listener import ReliableListener
 from agt.transport._metrics import TransportMetrics
+from agt.transport._native_names import NativeNames
 from agt.transport._outcome import Outcome
-from agt.transport._outgoing import Outgoing
 from agt.transport._pacing import ConnectBudget
 from agt.transport._received import ReceivedMessage
 from agt.transport._reliable import ReliableTransport
 from agt.transport._session import Session, SessionWithdrawal
+from agt.transport._sniffing import Recogniser, begins_with
+from agt.transport._sniffing_listener import SniffingListener
 from agt.transport._timers import Timers
 from agt.transport._toml import ConfigInvalid
 from agt.transport._version import __version__
@@ -39,7 +41,6 @@ __all__ = (
     "ConnectBudget",
     "Connection",
     "ConnectionUnavailable",
-    "Delivered",
     "Delivery",
     "Dropped",
     "Event",
@@ -47,21 +48,23 @@ __all__ = (
     "Link",
     "MessageTooLarge",
     "MoveKind",
+    "NativeNames",
     "Observed",
     "Opened",
     "Outcome",
-    "Outgoing",
     "Overflow",
     "PeerViolation",
     "QueueFull",
     "Received",
     "ReceivedMessage",
+    "Recogniser",
     "ReliableConfig",
     "ReliableListener",
     "ReliableTransport",
     "Session",
     "SessionWithdrawal",
     "Settled",
+    "SniffingListener",
     "TCPConnection",
     "Timers",
     "TransportConfig",
@@ -73,5 +76,6 @@ __all__ = (
     "WireTraits",
     "Withdrawal",
     "__version__",
+    "begins_with",
     "load_config",
 )

@@ -57,6 +57,7 @@ class Listener(ABC):
         self.connect_budget = connect_budget or ConnectBudget()
         """How fast callers are taken in."""
         self._pacer: Pacer | None = None
+        self._served_for: Listener | None = None
         self._socket: socket.socket | None = None
         self._tasks: TaskGroup | None = None
         self.timers = Timers()
@@ -69,7 +70,7 @@ class Listener(ABC):
     @property
     def port(self) -> int:
         """The TCP port, chosen by the system where 0 was asked for; 0 on a Unix socket."""
-        return self._port
+        return self._served_for.port if self._served_for is not None else self._port
 
     @property
     def pacer(self) -> Pacer:
@@ -81,6 +82,8 @@ class Listener(ABC):
     @property
     def address(self) -> str:
         """Where it listens, in words."""
+        if self._served_for is not None:
+            return self._served_for.address
         return self._path or f"{self._host}:{self._port}"
 
     async def __aenter__(self) -> Self:
@@ -105,9 +108,9 @@ class Listener(ABC):
     ) -> bool | None:
         assert self._tasks is not None, "left only after it was entered"
         with anyio.move_on_after(FLUSH_S, shield=True):
-            for session in tuple(self._live()):
+            for session in tuple(self.live()):
                 await session.flush()  # The acknowledgements of what was processed last are worth a moment.
-        self._closing()
+        self.closing()
         self._tasks.cancel_scope.cancel()
         try:
             return await self._tasks.__aexit__(kind, error, trace)
@@ -121,17 +124,25 @@ class Listener(ABC):
     def _remove(path: str) -> None:
         Path(path).unlink(missing_ok=True)
 
-    @abstractmethod
-    async def _serve(self, stream: ByteStream) -> None:
-        """Serve one connection to its end."""
+    def serve_for(self, host: "Listener") -> None:
+        """Serve connections that another listener accepts: by its clock, at its address, on its budget."""
+        self.timers, self._pacer, self._served_for = host.timers, host.pacer, host
 
     @abstractmethod
-    def _live(self) -> Iterable[Session]:
+    async def serve(self, stream: ByteStream) -> None:
+        """Serve one connection to its end, whoever accepted it."""
+
+    @abstractmethod
+    def live(self) -> Iterable[Session]:
         """Return the sessions that may have something to write."""
 
     @abstractmethod
-    def _closing(self) -> None:
+    def closing(self) -> None:
         """End what outlives connections."""
+
+    async def _server_for(self, sock: socket.socket) -> "Listener | None":  # noqa: ARG002 - for those who look at it
+        """Return who serves this caller; None when nobody does."""
+        return self
 
     async def _accept(self, listening: socket.socket, tasks: TaskGroup) -> None:
         while True:
@@ -160,12 +171,15 @@ class Listener(ABC):
         stream: ByteStream | None = None
         try:
             caller.settimeout(0)
+            server = await self._server_for(caller)
+            if server is None:
+                return
             if self._path is None:
                 caller.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 stream = await SocketStream.from_socket(caller)
             else:
                 stream = await UNIXSocketStream.from_socket(caller)
-            await self._serve(stream)
+            await server.serve(stream)
         except (OSError, ValueError):
             if stream is not None:
                 raise

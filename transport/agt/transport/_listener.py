@@ -16,6 +16,8 @@ from agt.transport._carrier import Carrier
 from agt.transport._config import ReliableConfig, checked
 from agt.transport._metrics import TransportMetrics
 from agt.transport._native import native_acceptor
+from agt.transport._native_names import NativeNames
+from agt.transport._pacing import ConnectBudget
 from agt.transport._received import ReceivedMessage
 from agt.transport._session import Session
 from agt.transport._timers import running_clock
@@ -42,6 +44,8 @@ class ReliableListener(Listener):
         config: ReliableConfig | None = None,
         max_connections: int = 10_000,
         max_senders: int = 10_000,
+        connect_budget: ConnectBudget | None = None,
+        native_names: NativeNames | None = None,
     ) -> None:
         """Remember how to serve.
 
@@ -58,16 +62,21 @@ class ReliableListener(Listener):
             config: limits and waits of every session.
             max_connections: connections at once; one more is closed at once.
             max_senders: senders remembered at once; the one quiet for longest makes room for another.
+            connect_budget: how fast callers are taken in; the others are told when to come back.
+            native_names: where the names of those who have spoken natively are kept, for the legacy listeners.
 
         Raises:
             msgspec.ValidationError: naming the setting that is out of range.
         """
-        super().__init__(host=host, port=port, path=path, max_connections=max_connections)
+        super().__init__(
+            host=host, port=port, path=path, max_connections=max_connections, connect_budget=connect_budget
+        )
         self.config = checked(config or ReliableConfig())
         self.name = name
         self.metrics = metrics if metrics is not None else TransportMetrics()
         self._on_peer, self._on_gone, self._on_message = on_peer, on_gone, on_message
         self._acceptor = native_acceptor(name, self.config, max_senders)
+        self._native_names = native_names
         self._sessions: dict[str, Session] = {}
         self._announced: set[str] = set()
 
@@ -76,7 +85,8 @@ class ReliableListener(Listener):
         """Every remembered peer's session by name, connected or not; a live view."""
         return MappingProxyType(self._sessions)
 
-    async def _serve(self, stream: ByteStream) -> None:
+    async def serve(self, stream: ByteStream) -> None:
+        """Serve one connection to its end, whoever accepted it."""
         admitted = await self._greet(stream)
         if admitted is not None:
             session, carrier = admitted
@@ -135,6 +145,8 @@ class ReliableListener(Listener):
                 self._end(name, session, "the peer was forgotten to make room for others")
 
     def _announce(self, session: Session) -> None:
+        if session.connected and self._native_names is not None:
+            self._native_names.add(session.peer)
         if session.connected and session.peer not in self._announced:
             self._announced.add(session.peer)
             if self._on_peer is not None:
@@ -148,9 +160,11 @@ class ReliableListener(Listener):
                 self._on_gone(session)
         session.close(reason)
 
-    def _live(self) -> Iterable[Session]:
+    def live(self) -> Iterable[Session]:
+        """Return the sessions that may have something to write."""
         return self._sessions.values()
 
-    def _closing(self) -> None:
+    def closing(self) -> None:
+        """End every session: the listener closes."""
         for name, session in tuple(self._sessions.items()):
             self._end(name, session, "the listener was closed")

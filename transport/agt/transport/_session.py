@@ -368,6 +368,8 @@ class Session:
             self._carrier.wake()
 
     def _on_received(self, event: Received) -> None:
+        if self.closed:
+            return  # Said in the same breath as what it was let go for.
         self.metrics.received += 1
         self.progress += 1
         self._inbox.put(ReceivedMessage(self, event.token, event.payload, event.sequence))

@@ -4,6 +4,7 @@ Such peers remember nothing over connections, so a session lasts as long as its 
 router) is told when it comes and when it goes, in time to take back what was on its way.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 
@@ -14,10 +15,13 @@ from agt.transport._accepting import Listener
 from agt.transport._config import Overflow
 from agt.transport._link import Link
 from agt.transport._metrics import TransportMetrics
+from agt.transport._native_names import NativeNames
 from agt.transport._pacing import ConnectBudget
 from agt.transport._received import ReceivedMessage
 from agt.transport._session import Session
 from agt.transport._timers import running_clock
+
+logger = logging.getLogger("agt.transport")
 
 
 class WireListener(Listener):
@@ -41,6 +45,7 @@ class WireListener(Listener):
         hello_timeout_s: float = 5.0,
         max_connections: int = 10_000,
         connect_budget: ConnectBudget | None = None,
+        native_names: NativeNames | None = None,
     ) -> None:
         """Remember how to serve.
 
@@ -60,6 +65,7 @@ class WireListener(Listener):
             hello_timeout_s: how long a connection may last without saying who it is.
             max_connections: connections at once; one more is closed at once.
             connect_budget: how fast callers are taken in; the others are held for a moment, or closed.
+            native_names: who may not come on this wire any more, because they have spoken natively.
         """
         super().__init__(
             host=host, port=port, path=path, max_connections=max_connections, connect_budget=connect_budget
@@ -70,14 +76,17 @@ class WireListener(Listener):
         self.written_metrics = written_metrics if written_metrics is not None else self.metrics
         self._recv_queue_max, self._write_queue_max, self._overflow = recv_queue_max, write_queue_max, overflow
         self._hello_timeout_s = hello_timeout_s
+        self._native_names = native_names
         self._sessions: dict[str, Session] = {}
+        self._announced: set[Session] = set()
 
     @property
     def sessions(self) -> Mapping[str, Session]:
         """The connected peers by name; a live view."""
         return MappingProxyType(self._sessions)
 
-    async def _serve(self, stream: ByteStream) -> None:
+    async def serve(self, stream: ByteStream) -> None:
+        """Serve one connection to its end, whoever accepted it."""
         wait_s = self.pacer.hold(running_clock()(), self.connect_budget.hold_max_s)
         if wait_s is None:
             return  # The wire has no word for "later"; such devices dial again by themselves.
@@ -109,6 +118,10 @@ class WireListener(Listener):
     def _announce(self, session: Session) -> None:
         if not session.connected:
             return
+        if self._native_names is not None and self._native_names.refuses(session.peer):
+            self._refuse(session)
+            return
+        self._announced.add(session)
         older = self._sessions.get(session.peer)
         self._sessions[session.peer] = session
         if older is not None:  # A peer that dials again has lost its older connection, whether we saw it or not.
@@ -116,16 +129,28 @@ class WireListener(Listener):
         if self._on_peer is not None:
             self._on_peer(session)
 
+    def _refuse(self, session: Session) -> None:
+        reason = f"{session.peer} has spoken the native wire and is not taken on this one any more"
+        logger.warning("refused a caller on %s: %s", self.address, reason)
+        say: Callable[[str, str], None] | None = getattr(session.link, "say", None)
+        if say is not None:
+            say("error", reason)
+        session.close(reason)  # And whatever it said in the same breath is heard by nobody.
+
     def _forget(self, session: Session, reason: str) -> None:
         if self._sessions.get(session.peer) is session:
             del self._sessions[session.peer]
-        if session.peer and self._on_gone is not None:
-            self._on_gone(session)
+        if session in self._announced:
+            self._announced.discard(session)
+            if self._on_gone is not None:
+                self._on_gone(session)
         session.close(reason)
 
-    def _live(self) -> Iterable[Session]:
+    def live(self) -> Iterable[Session]:
+        """Return the sessions that may have something to write."""
         return self._sessions.values()
 
-    def _closing(self) -> None:
+    def closing(self) -> None:
+        """End every session: the listener closes."""
         for session in tuple(self._sessions.values()):
             session.disconnect("the listener was closed")
