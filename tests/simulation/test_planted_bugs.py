@@ -8,11 +8,10 @@ from collections.abc import Callable
 import pytest
 
 from agt.chaos.sim import run_seed
-from agt.transport import Outcome, Received
+from agt.transport import Outcome, Outgoing, Received
 from agt.transport.wires.native import _frames
 from agt.transport.wires.native._claims import Claims
 from agt.transport.wires.native._keepalive import Keepalive
-from agt.transport.wires.native._outgoing import Outgoing
 from agt.transport.wires.native._receiver import Receiver
 from agt.transport.wires.native._sender import Sender
 
@@ -24,10 +23,10 @@ def no_dedup(patch: Patch) -> None:
     """A receiver hands a message out as often as it comes."""
     accept = Receiver.accept
 
-    def buggy(self: Receiver, sequence: int, payload: bytes) -> None:
+    def buggy(self: Receiver, sequence: int, payloads: list[bytes]) -> None:
         if sequence <= self.accepted:
-            self._emit(Received(10**9 + sequence, payload, sequence))
-        accept(self, sequence, payload)
+            self._emit(Received(10**9 + sequence, list(payloads), sequence))
+        accept(self, sequence, payloads)
 
     patch.setattr(Receiver, "accept", buggy)
 
@@ -36,8 +35,8 @@ def ack_before_processing(patch: Patch) -> None:
     """A receiver acknowledges what has merely arrived."""
     accept = Receiver.accept
 
-    def buggy(self: Receiver, sequence: int, payload: bytes) -> None:
-        accept(self, sequence, payload)
+    def buggy(self: Receiver, sequence: int, payloads: list[bytes]) -> None:
+        accept(self, sequence, payloads)
         self._processed = self.accepted
 
     patch.setattr(Receiver, "accept", buggy)
@@ -47,10 +46,10 @@ def gaps_accepted(patch: Patch) -> None:
     """A receiver takes a message although an earlier one is missing."""
     accept = Receiver.accept
 
-    def buggy(self: Receiver, sequence: int, payload: bytes) -> None:
+    def buggy(self: Receiver, sequence: int, payloads: list[bytes]) -> None:
         if sequence > self.accepted + 1:
             self._advance(sequence - 1)
-        accept(self, sequence, payload)
+        accept(self, sequence, payloads)
 
     patch.setattr(Receiver, "accept", buggy)
 
@@ -136,10 +135,9 @@ def skip_not_remembered(patch: Patch) -> None:
 
     def buggy(self: Sender, now: float) -> None:
         expire(self, now)
-        for entry in self._window.values():
-            if entry.ending and not entry.settled:
-                self._unsettled -= 1
-                self._settle(entry, Outcome.NOT_DELIVERED, entry.ending, now)
+        for entry in self._window:
+            if entry.ending and not entry.told:
+                self._tell(entry, Outcome.NOT_DELIVERED, entry.ending, now)
 
     patch.setattr(Sender, "_expire", buggy)
 

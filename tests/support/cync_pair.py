@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from itertools import count
 
-from agt.transport import Event, Received, Settled
+from agt.transport import Delivered, Event, Outcome, Outgoing, Received, Settled
 from agt.transport.wires.cync import (
     CyncConfig,
     CyncLink,
@@ -96,7 +96,7 @@ class Pair:
                     break
                 self.events[name].append(event)
                 if isinstance(event, Received) and self.acknowledge:
-                    link.acknowledge(event.token, now=self.now)
+                    link.acknowledge(event.token, now=self.now, count=len(event.payloads))
 
     def run(self, until: float = math.inf) -> "Pair":
         """Let time pass until nothing is left to happen, or until a time."""
@@ -120,10 +120,18 @@ class Pair:
         return [event for event in self.events[name] if isinstance(event, kind)]
 
     def received(self, name: str) -> list[bytes]:
-        return [event.payload for event in self.events[name] if isinstance(event, Received)]
+        return [payload for event in self.events[name] if isinstance(event, Received) for payload in event.payloads]
 
-    def settled(self, name: str) -> dict[int, Settled]:
-        return {event.message: event for event in self.events[name] if isinstance(event, Settled)}
+    def settled(self, name: str) -> dict[Outgoing, Settled]:
+        """How messages ended, deliveries among them, in the order of their ends."""
+        settled: dict[Outgoing, Settled] = {}
+        for event in self.events[name]:
+            if isinstance(event, Settled):
+                settled[event.message] = event
+            elif isinstance(event, Delivered):
+                for message in event.messages:
+                    settled[message] = Settled(message, Outcome.DELIVERED, "", event.now - message.accepted_at)
+        return settled
 
 
 def losing(*doomed: tuple[str, int, int]) -> Callable[[str, bytes], int]:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from agt.transport import (
     Barrier,
     ConnectionUnavailable,
+    Delivered,
     Dropped,
     Link,
     MessageTooLarge,
@@ -20,7 +21,6 @@ from agt.transport import (
     Outcome,
     QueueFull,
     Received,
-    Settled,
     UsageError,
 )
 from agt.transport.wires.cync import (
@@ -57,7 +57,7 @@ def test_lost_hello_is_sent_again() -> None:
     pair.connect().run()
     assert [data[0] for data in pair.written["device"]] == [0x23, 0x23, 0x23, 0xD3]
     assert len(pair.of("controller", Opened)) == 1
-    assert pair.settled("device")[1].outcome is Outcome.DELIVERED
+    assert [event.outcome for event in pair.settled("device").values()] == [Outcome.DELIVERED]
 
 
 def test_command_is_delivered_once_and_its_ack_is_answered() -> None:
@@ -68,7 +68,7 @@ def test_command_is_delivered_once_and_its_ack_is_answered() -> None:
     assert pair.received("device") == [command(7)]
     assert [event.sequence for event in pair.events["device"] if isinstance(event, Received)] == [7]
     settled = pair.settled("controller")[number]
-    assert (settled.outcome, settled.resends) == (Outcome.DELIVERED, 0)
+    assert (settled.outcome, number.resends) == (Outcome.DELIVERED, 0)
     assert settled.latency_s == pytest.approx(0.04)
     assert [data[0] for data in pair.written["controller"]] == [0x28, 0x73, 0x78]
     assert pair.controller.unmatched_acks == pair.device.unmatched_acks == 0
@@ -170,7 +170,8 @@ def test_stray_ack_of_a_resent_message_is_not_taken_for_the_next_ones() -> None:
     assert device.data_to_send(now=0.02) == BEAT
     assert device.data_to_send(now=1.02) == BEAT
     device.receive_data(bytes.fromhex("d8 00 00 00 00"), now=1.1)
-    assert device.next_event() == Settled(first, Outcome.DELIVERED, "", 1.1, 1)
+    assert device.next_event() == Delivered([first], 1.1)
+    assert first.resends == 1
     assert device.data_to_send(now=1.1) == b""
     device.receive_data(bytes.fromhex("d8 00 00 00 00"), now=1.2)
     assert device.next_event() is None
@@ -178,8 +179,7 @@ def test_stray_ack_of_a_resent_message_is_not_taken_for_the_next_ones() -> None:
     assert device.data_to_send(now=1.6) == BEAT
     assert (device.stray_acks, device.unmatched_acks, device.in_flight) == (1, 0, 1)
     device.receive_data(bytes.fromhex("d8 00 00 00 00"), now=1.7)
-    assert isinstance(device.next_event(), Settled)
-    assert second > first
+    assert device.next_event() == Delivered([second], 1.7)
 
 
 def test_same_seed_gives_the_same_bytes() -> None:
@@ -223,7 +223,7 @@ def test_retries_run_out_and_the_next_message_follows() -> None:
     first, second = (pair.controller.send(command(n), now=pair.now, deadline=pair.now + 60) for n in (1, 2))
     pair.run()
     settled = pair.settled("controller")
-    assert (settled[first].outcome, settled[first].resends) == (Outcome.INDETERMINATE, 3)
+    assert (settled[first].outcome, first.resends) == (Outcome.INDETERMINATE, 3)
     assert settled[first].reason == "no answer after 3 resends"
     assert settled[second].outcome is Outcome.DELIVERED
 
@@ -249,7 +249,7 @@ def test_messages_in_flight_go_again_on_the_next_connection() -> None:
     pair.now += 2.6
     pair.connect().run()
     settled = pair.settled("controller")[number]
-    assert (settled.outcome, settled.resends) == (Outcome.DELIVERED, 1)
+    assert (settled.outcome, number.resends) == (Outcome.DELIVERED, 1)
     assert [data for data in pair.written["controller"] if data[0] == 0x73] == [command(1)] * 2
 
 
@@ -274,7 +274,7 @@ def test_cancel_settles_exactly_once() -> None:
     for number in (first, second, second):
         pair.controller.cancel(number, now=pair.now)
     pair.run()
-    assert [event.outcome for event in pair.events["controller"] if isinstance(event, Settled)] == [
+    assert [event.outcome for event in pair.settled("controller").values()] == [
         Outcome.INDETERMINATE,
         Outcome.NOT_DELIVERED,
     ]

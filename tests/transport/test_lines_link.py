@@ -70,14 +70,14 @@ def test_command_is_written_and_its_reply_observed() -> None:
     written = controller.write(b"set 2 off", now=2)
     data += controller.data_to_send(now=2)
     assert data == b"set 1 on\nset 2 off\n"
-    assert events_of(controller) == [Settled(sent, Outcome.WRITTEN, "", 0.5, 0)]
+    assert events_of(controller) == [Settled(sent, Outcome.WRITTEN, "", 0.5)]
     device.receive_data(data, now=2)
     received = [event for event in events_of(device) if isinstance(event, Received)]
-    assert [(event.payload, event.sequence) for event in received] == [(b"set 1 on", 1), (b"set 2 off", 2)]
+    assert [(event.payloads, event.sequence) for event in received] == [([b"set 1 on"], 1), ([b"set 2 off"], 2)]
     for event in reversed(received):
         device.acknowledge(event.token, now=2)
     controller.receive_data(device.data_to_send(now=2), now=2.25)
-    assert events_of(controller) == [Observed(written, 0.25), Observed(sent, 0.75)]
+    assert events_of(controller) == [Observed(written, 0.25), Observed(sent.sequence, 0.75)]
     assert (controller.unanswered, controller.observed_missing, controller.unmatched_acks) == (0, 0, 0)
 
 
@@ -121,14 +121,14 @@ def test_messages_wait_for_a_connection_until_their_deadline() -> None:
     controller.handle_timer(now=5)
     controller.cancel(cancelled, now=6)
     assert events_of(controller) == [
-        Settled(early, Outcome.NOT_DELIVERED, "its deadline passed", 5, 0),
-        Settled(cancelled, Outcome.NOT_DELIVERED, "cancelled", 6, 0),
+        Settled(early, Outcome.NOT_DELIVERED, "its deadline passed", 5),
+        Settled(cancelled, Outcome.NOT_DELIVERED, "cancelled", 6),
     ]
     controller.connection_made(now=7)
     assert controller.data_to_send(now=7) == b""
     controller.receive_data(b"hello lamp-7\n", now=8)
     assert controller.data_to_send(now=8) == b"set 2 on\n"
-    assert events_of(controller)[-1] == Settled(late, Outcome.WRITTEN, "", 8, 0)
+    assert events_of(controller)[-1] == Settled(late, Outcome.WRITTEN, "", 8)
 
 
 def test_withdraw_gives_back_what_was_not_written() -> None:

@@ -1,5 +1,6 @@
 """Two native links and the bytes between them: handshake, outcomes, resumption, fencing, and what peers do wrong."""
 
+import itertools
 import random
 from collections.abc import Callable
 
@@ -8,7 +9,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agt.transport import Dropped, Event, MessageTooLarge, Opened, Outcome, QueueFull, Received, Settled, UsageError
+from agt.transport import (
+    Delivered,
+    Dropped,
+    Event,
+    MessageTooLarge,
+    Opened,
+    Outcome,
+    Outgoing,
+    QueueFull,
+    Received,
+    Settled,
+    UsageError,
+)
 from agt.transport.wires.native import FrameType, NativeConfig, NativeLink, Role, encode_frame
 from agt.transport.wires.native._handshake import Hello, Welcome, decode_body, encode_body
 from agt.transport.wires.native._states import State
@@ -26,6 +39,24 @@ def frames_of(data: bytes) -> list[bytes]:
     return frames
 
 
+class Numbered(Outgoing, eq=False):
+    """A message that knows its place among all that its link was given."""
+
+    number: int = -1
+
+
+def numbered() -> Callable[..., Numbered]:
+    """Return a maker of messages that counts them."""
+    numbers = itertools.count()
+
+    def make(*fields: object) -> Numbered:
+        message = Numbered(*fields)  # type: ignore[arg-type]  # As the link gives them.
+        message.number = next(numbers)
+        return message
+
+    return make
+
+
 class Pair:
     """A dialling and an accepting link with a wire that a test can interfere with."""
 
@@ -36,6 +67,7 @@ class Pair:
         """Whether applications acknowledge at once."""
         self.device = NativeLink("device", rng=self.rng, config=config)
         self.gateway = NativeLink("gateway", rng=self.rng, config=config, role=Role.ACCEPTING)
+        self.device.make_outgoing, self.gateway.make_outgoing = numbered(), numbered()
         self.events: dict[str, list[Event]] = {"device": [], "gateway": []}
         self.fate: Callable[[str, bytes], list[bytes]] = lambda _to, frame: [frame]
 
@@ -70,7 +102,7 @@ class Pair:
             while (event := link.next_event()) is not None:
                 self.events[name].append(event)
                 if isinstance(event, Received) and self.answer:
-                    link.acknowledge(event.token, now=self.now)
+                    link.acknowledge(event.token, now=self.now, count=len(event.payloads))
 
     def tick(self, seconds: float) -> "Pair":
         """Let time pass, from timer to timer."""
@@ -85,16 +117,26 @@ class Pair:
 
     def send(self, *payloads: bytes, deadline_s: float = 30.0) -> None:
         """Send from the device."""
-        for payload in payloads:
-            self.device.send(payload, now=self.now, deadline=self.now + deadline_s)
+        self.sent = [self.device.send(payload, now=self.now, deadline=self.now + deadline_s) for payload in payloads]
 
     def got(self, name: str = "gateway") -> list[bytes]:
         """What an application received."""
-        return [event.payload for event in self.events[name] if isinstance(event, Received)]
+        return [payload for event in self.events[name] if isinstance(event, Received) for payload in event.payloads]
+
+    def tokens(self, name: str = "gateway") -> list[int]:
+        """The tokens of what an application received."""
+        runs = [event for event in self.events[name] if isinstance(event, Received)]
+        return [event.token + place for event in runs for place in range(len(event.payloads))]
 
     def ended(self, name: str = "device") -> list[tuple[int, Outcome]]:
         """How sends ended."""
-        return [(event.message, event.outcome) for event in self.events[name] if isinstance(event, Settled)]
+        ended: list[tuple[int, Outcome]] = []
+        for event in self.events[name]:
+            if isinstance(event, Delivered):
+                ended += [(getattr(message, "number", -1), Outcome.DELIVERED) for message in event.messages]
+            elif isinstance(event, Settled):
+                ended.append((getattr(event.message, "number", -1), event.outcome))
+        return ended
 
     def drops(self, name: str) -> list[Dropped]:
         """Why connections were dropped."""
@@ -124,7 +166,7 @@ def test_delivered_waits_for_the_application() -> None:
     pair = Pair(answer=False).connect()
     pair.send(b"a", b"b")
     pair.settle()
-    tokens = [event.token for event in pair.events["gateway"] if isinstance(event, Received)]
+    tokens = pair.tokens()
     assert pair.ended() == []
     pair.gateway.acknowledge(tokens[1], now=0.0)
     assert pair.settle().ended() == []
@@ -137,7 +179,7 @@ def test_a_refusal_is_told_and_never_overtaken_by_an_ack() -> None:
     pair = Pair(answer=False).connect()
     pair.send(b"a", b"b")
     pair.settle()
-    first, second = (event.token for event in pair.events["gateway"] if isinstance(event, Received))
+    first, second = pair.tokens()
     pair.fate = dropping(FrameType.ACK, "device")
     pair.gateway.refuse(first, "busy", now=0.0)
     pair.gateway.acknowledge(second, now=0.0)
@@ -156,13 +198,13 @@ def test_a_refusal_is_told_and_never_overtaken_by_an_ack() -> None:
 def test_a_lost_tail_is_sent_again_on_the_same_connection() -> None:
     """Nobody notices the gap behind the last message but the timer."""
     pair = Pair().connect()
-    pair.fate = dropping(FrameType.DATA)
+    pair.fate = dropping(FrameType.BATCH)
     pair.send(b"a", b"b")
     pair.settle()
     pair.fate = lambda _to, frame: [frame]
     pair.tick(2.0)
     assert pair.got() == [b"a", b"b"]
-    assert [event.resends for event in pair.events["device"] if isinstance(event, Settled)] == [1, 1]
+    assert [message.resends for message in pair.sent] == [1, 1]
     assert not pair.drops("device")
 
 
@@ -173,12 +215,14 @@ def test_a_gap_or_damage_drops_the_connection_and_the_next_one_resumes(fault: st
     strikes = iter([True])
 
     def strike(to: str, frame: bytes) -> list[bytes]:
-        if to == "gateway" and frame[8] == FrameType.DATA and next(strikes, False):
+        if to == "gateway" and frame[8] == FrameType.BATCH and next(strikes, False):
             return [] if fault == "gap" else [frame[:-1] + bytes((frame[-1] ^ 4,))]
         return [frame]
 
     pair.fate = strike
-    pair.send(b"a", b"b", b"c")
+    pair.send(b"a", b"b")
+    pair.settle()
+    pair.send(b"c")
     pair.settle()
     assert pair.got() == []
     assert [dropped.culprit for dropped in pair.drops("gateway")] == ["network"]
@@ -289,11 +333,11 @@ def test_out_of_retries_a_message_is_given_up_and_the_next_follows() -> None:
 def test_what_was_withdrawn_never_arrives_late() -> None:
     """After a withdrawal the receiver skips what was written; nothing settles, nothing is handed out."""
     pair = Pair(NativeConfig(in_flight_max=2)).connect()
-    pair.fate = dropping(FrameType.DATA)
+    pair.fate = dropping(FrameType.BATCH)
     pair.send(b"a", b"b", b"c")
     pair.settle()
     withdrawal = pair.device.withdraw(now=0.0)
-    assert (withdrawal.in_doubt, withdrawal.unsent) == ((0, 1), (2,))
+    assert (withdrawal.in_doubt, withdrawal.unsent) == (tuple(pair.sent[:2]), tuple(pair.sent[2:]))
     pair.fate = lambda _to, frame: [frame]
     pair.settle()
     pair.lose()
@@ -308,14 +352,14 @@ def test_cancelling_ends_a_message_once() -> None:
     """Queued at once; written, as soon as the receiver has answered."""
     pair = Pair()
     pair.send(b"a")
-    pair.device.cancel(0, now=0.0)
+    pair.device.cancel(pair.sent[0], now=0.0)
     assert pair.settle().ended() == [(0, Outcome.NOT_DELIVERED)]
     pair.connect()
     pair.fate = dropping(FrameType.DATA)
     pair.send(b"b")
     pair.settle()
-    pair.device.cancel(1, now=0.0)
-    pair.device.cancel(1, now=0.0)
+    pair.device.cancel(pair.sent[0], now=0.0)
+    pair.device.cancel(pair.sent[0], now=0.0)
     assert pair.settle().ended() == [(0, Outcome.NOT_DELIVERED), (1, Outcome.NOT_DELIVERED)]
 
 

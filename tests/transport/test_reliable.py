@@ -117,7 +117,7 @@ async def test_connections_cut_in_mid_flight_lose_and_double_nothing(cable):
         cable(listener.port) as wire,
         ReliableTransport(TCPConnection("127.0.0.1", wire.port), name="d", config=FAST) as transport,
     ):
-        wire.cut_after = 700
+        wire.cut_after = 300
         deliveries = [transport.send_nowait(b"%d" % number) for number in range(200)]
         for delivery in deliveries:
             assert await delivery, delivery

@@ -1,7 +1,8 @@
 """The handle of one message on its way: cheap to make, settled exactly once.
 
-A handle costs a few slots. An event is made only by those who wait for one message; callbacks serve everyone
-else, so that a million unawaited sends cost no million wakers.
+A handle is the very object that the link works on (`Outgoing`), with what waiting for it needs. An event is made only
+by those who wait for one message; callbacks serve everyone else, so that a million unawaited sends cost no million
+wakers.
 """
 
 from collections.abc import Callable, Generator
@@ -10,49 +11,45 @@ from typing import Any
 import anyio
 
 from agt.transport._outcome import Outcome
+from agt.transport._outgoing import Outgoing
 
 
-class Delivery:
+class Delivery(Outgoing, eq=False):
     """What became, or will become, of one message; awaitable, and true when it was delivered."""
 
-    __slots__ = ("_callbacks", "latency_s", "outcome", "reason", "resends", "runtime")
+    runtime: str = ""
+    """The runtime whose path made the last attempt, where a router chose it."""
+    _callbacks: "list[Callable[[Delivery], None]] | None" = None
 
-    def __init__(self) -> None:
-        self.outcome: Outcome | None = None
-        """None while on its way."""
-        self.reason = ""
-        """Why, when it was not delivered."""
-        self.latency_s = 0.0
-        """Seconds from send to settlement."""
-        self.resends = 0
-        """How often it was sent again."""
-        self.runtime = ""
-        """The runtime whose path made the last attempt, where a router chose it."""
-        self._callbacks: list[Callable[[Delivery], None]] = []
+    def settle(self, outcome: Outcome, *, reason: str = "", latency_s: float = 0.0, resends: int | None = None) -> None:
+        """End the message; called once by whoever carries it.
 
-    @property
-    def done(self) -> bool:
-        """Whether the message has ended."""
-        return self.outcome is not None
-
-    def settle(self, outcome: Outcome, *, reason: str = "", latency_s: float = 0.0, resends: int = 0) -> None:
-        """End the message; called once by whoever carries it."""
+        Args:
+            outcome: how it ended.
+            reason: why, when not delivered.
+            latency_s: seconds from send to its end.
+            resends: how often it was sent again, where that isn't counted here already.
+        """
         assert self.outcome is None, "a delivery settles once"
-        self.outcome, self.reason, self.latency_s, self.resends = outcome, reason, latency_s, resends
-        callbacks, self._callbacks = self._callbacks, []
-        for callback in callbacks:
+        self.outcome, self.reason, self.latency_s = outcome, reason, latency_s
+        if resends is not None:
+            self.resends = resends
+        callbacks, self._callbacks = self._callbacks, None
+        for callback in callbacks or ():
             callback(self)
 
     def add_done_callback(self, callback: "Callable[[Delivery], None]") -> None:
         """Call back when settled, at once if it already is; callbacks must not raise."""
-        if self.done:
+        if self.outcome is not None:
             callback(self)
+        elif self._callbacks is None:
+            self._callbacks = [callback]
         else:
             self._callbacks.append(callback)
 
     def remove_done_callback(self, callback: "Callable[[Delivery], None]") -> None:
         """Forget a callback; a no-op when it isn't there."""
-        if callback in self._callbacks:
+        if self._callbacks is not None and callback in self._callbacks:
             self._callbacks.remove(callback)
 
     async def wait(self) -> "Delivery":

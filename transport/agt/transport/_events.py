@@ -1,12 +1,16 @@
-"""What a link tells its driver: past participles, pulled one by one with `next_event`."""
+"""What a link tells its driver: past participles, pulled one by one with `next_event`.
 
-from dataclasses import dataclass
+What is frequent comes in runs, one event for many messages: a run of deliveries, a run of received messages. The
+classes are structs because an event a turn is still one of the dearer things in it.
+"""
+
+import msgspec
 
 from agt.transport._outcome import Outcome
+from agt.transport._outgoing import Outgoing
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(msgspec.Struct):
     """The peer has said hello and been answered: messages flow from now on."""
 
     peer: str
@@ -15,42 +19,49 @@ class Opened:
     """Whether both sides remember the same past; false on the first contact or after either forgot."""
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
-    """A message for the application; answer it with `acknowledge(token)` or `refuse(token, code)`."""
+class Received(msgspec.Struct):
+    """Messages for the application, in order; answer them with `acknowledge(token)` or `refuse(token, code)`."""
 
     token: int
-    """Names this message to the link that handed it out; never reused by that link."""
-    payload: bytes
-    sequence: int
-    """The sender's sequence where the wire carries one, else -1."""
+    """Names the first one to the link that handed it out, the next ones count on from it; never reused."""
+    payloads: list[bytes]
+    """The messages: at least one."""
+    sequence: int = -1
+    """The sender's sequence of the first one, which the next ones count on from; -1 where the wire carries none."""
+    channel: int = 0
+    """The ordered channel they came through."""
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """A message given to `send` has ended."""
+class Delivered(msgspec.Struct):
+    """Messages that the peer has processed, in the order of sending, answered in one go."""
 
-    message: int
+    messages: list[Outgoing]
+    """What `send` returned; at least one."""
+    now: float
+    """When the answer came."""
+
+
+class Settled(msgspec.Struct):
+    """A message given to `send` has ended otherwise than in a run of deliveries."""
+
+    message: Outgoing
     """What `send` returned."""
     outcome: Outcome
-    reason: str
+    reason: str = ""
     """Why, in words, when not delivered; empty otherwise."""
-    latency_s: float
+    latency_s: float = 0.0
     """From `send` to its end, in seconds."""
-    resends: int
-    """How often it was sent again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Observed:
+class Observed(msgspec.Struct):
     """The peer's own reply to a message that was only written (`write`), matched passively."""
 
     message: int
+    """What `write` returned."""
     latency_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Dropped:
+class Dropped(msgspec.Struct, frozen=True):
     """The link wants this connection closed; it holds on to what it knows and can be resumed."""
 
     reason: str
@@ -60,4 +71,4 @@ class Dropped:
     """Whether dialling again is pointless (refused in words, fenced by a newer process)."""
 
 
-Event = Opened | Received | Settled | Observed | Dropped
+Event = Opened | Received | Delivered | Settled | Observed | Dropped

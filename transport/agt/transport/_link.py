@@ -9,14 +9,19 @@ after each of which it drains `data_to_send` and `next_event` and arms `next_dea
 and deadlines pass.
 """
 
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from agt.transport._events import Event
+from agt.transport._outgoing import MakesOutgoing, Outgoing
 from agt.transport._wire import WireTraits
 
 
 class Link(Protocol):
     """Reliability over one wire towards one peer (see the module's essay for the calling order)."""
+
+    make_outgoing: MakesOutgoing
+    """Makes each message of `send`; a driver puts its own class here before the first one."""
 
     @property
     def traits(self) -> WireTraits:
@@ -46,33 +51,45 @@ class Link(Protocol):
         """Note that the connection is gone; nothing is settled by this alone."""
         ...
 
-    def send(self, payload: bytes, *, now: float, deadline: float) -> int:
-        """Accept a message and return its number; it will end as one `Settled` event by `deadline`.
+    def send(self, payload: bytes, *, now: float, deadline: float, channel: int = 0) -> Outgoing:
+        """Accept a message and return it; it will end once, in a `Delivered` or a `Settled` event, by `deadline`.
 
         Raises:
             QueueFull: when the send queue is at its limit.
             MessageTooLarge: when the wire can't carry it.
+            UsageError: when the wire has no such channel.
         """
         ...
 
-    def cancel(self, message: int, *, now: float) -> None:
-        """Give up on a message early; it still ends as exactly one `Settled` event."""
+    def cancel(self, message: Outgoing, *, now: float) -> None:
+        """Give up on a message early; it still ends exactly once. A no-op when it has ended."""
         ...
 
     def withdraw(self, *, now: float) -> "Withdrawal":
-        """Take back everything unsettled, without `Settled` events; used when a device changes paths."""
+        """Take back everything unsettled, without an event; used when a device changes paths."""
+        ...
+
+    def unsettled(self) -> Iterator[Outgoing]:
+        """Yield what has not ended: first what was written, then what was not, each oldest first."""
         ...
 
     def receive_data(self, data: bytes, *, now: float) -> None:
         """Take bytes from the peer, cut anywhere."""
         ...
 
-    def acknowledge(self, token: int, *, now: float) -> None:
-        """Say that the application has processed a received message."""
+    def acknowledge(self, token: int, *, now: float, count: int = 1) -> None:
+        """Say that the application has processed received messages: `count` of them, from this token on."""
         ...
 
-    def refuse(self, token: int, code: str, *, now: float) -> None:
-        """Say that the application will not process a received message, and why."""
+    def refuse(self, token: int, code: str, *, now: float, retry_after_s: float = 0.0) -> None:
+        """Say that the application will not process a received message, and why.
+
+        Args:
+            token: which message.
+            code: the reason in one word, as far as the wire has words.
+            now: the time.
+            retry_after_s: with `busy`: how long the sender should wait before it offers the message again.
+        """
         ...
 
     def data_to_send(self, *, now: float) -> bytes:
@@ -97,11 +114,11 @@ class Withdrawal:
 
     __slots__ = ("in_doubt", "unsent")
 
-    def __init__(self, unsent: tuple[int, ...], in_doubt: tuple[int, ...]) -> None:
-        self.unsent = unsent
-        """Numbers of messages that provably never left: they can take another path freely."""
-        self.in_doubt = in_doubt
-        """Numbers of messages that were written and not answered, oldest first."""
+    def __init__(self, unsent: Sequence[Outgoing], in_doubt: Sequence[Outgoing]) -> None:
+        self.unsent = tuple(unsent)
+        """Messages that provably never left: they can take another path freely."""
+        self.in_doubt = tuple(in_doubt)
+        """Messages that were written and not answered, oldest first."""
 
     def __repr__(self) -> str:
         return f"Withdrawal(unsent={self.unsent!r}, in_doubt={self.in_doubt!r})"

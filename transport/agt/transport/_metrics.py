@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Protocol
 from weakref import WeakSet
 
-from agt.transport._events import Settled
+from agt.transport._events import Delivered, Settled
 from agt.transport._outcome import Outcome
 
 LATENCY_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.8, 1.0, 1.5, 2.5, 5.0, 10.0)
@@ -129,12 +129,17 @@ class TransportMetrics:
         self.writing: WeakSet[Live] = WeakSet()
         """Sessions whose legacy writes count here."""
 
+    def delivered(self, event: Delivered) -> None:
+        """Count reliable messages that were delivered."""
+        count = len(event.messages)
+        self.outcomes[Outcome.DELIVERED] += count
+        self.acks_received += count
+        for message in event.messages:
+            self.observe_latency(event.now - message.accepted_at)
+
     def settled(self, event: Settled) -> None:
-        """Count a reliable message that has ended."""
+        """Count a reliable message that has ended otherwise."""
         self.outcomes[event.outcome] += 1
-        if event.outcome is Outcome.DELIVERED:
-            self.acks_received += 1
-            self.observe_latency(event.latency_s)
 
     def observe_latency(self, latency_s: float) -> None:
         """Put one latency, in seconds, into the histogram."""

@@ -4,34 +4,35 @@ The link holds the bytes and the limits; this holds the handles, and what happen
 """
 
 from collections.abc import Callable, Sequence
+from itertools import islice
+from typing import cast
 
 import anyio
 
 from agt.transport._config import Overflow
 from agt.transport._delivery import Delivery
 from agt.transport._errors import Closed, QueueFull
-from agt.transport._events import Settled
-from agt.transport._flights import Flights
+from agt.transport._events import Delivered, Settled
 from agt.transport._link import Link
 from agt.transport._metrics import TransportMetrics
 from agt.transport._outcome import Outcome
+from agt.transport._outgoing import Outgoing
 
 
 class Outbox:
     """Handles of the unsettled messages of one link, and the overflow policy."""
 
-    __slots__ = ("_clock", "_closed", "_link", "_metrics", "_overflow", "_room", "_room_turn", "flights")
+    __slots__ = ("_clock", "_closed", "_link", "_metrics", "_overflow", "_room", "_room_turn")
 
     def __init__(self, link: Link, metrics: TransportMetrics, overflow: Overflow, clock: Callable[[], float]) -> None:
         self._link = link
+        link.make_outgoing = Delivery
         self._metrics = metrics
         self._overflow = overflow
         self._clock = clock
         self._closed = ""
         self._room: anyio.Event | None = None
         self._room_turn = anyio.Lock()
-        self.flights = Flights()
-        """Everything unsettled, oldest first."""
 
     def send_nowait(self, payload: bytes, deadline_s: float) -> Delivery:
         """Accept a message, making room by dropping the oldest unwritten one if that is the policy.
@@ -82,22 +83,28 @@ class Outbox:
         self._end(delivery, Outcome.NOT_DELIVERED, "the send queue stayed full until the deadline")
         return delivery
 
+    def older_than(self, now: float, limits_s: Sequence[float]) -> list[int]:
+        """Count, for each limit in seconds (ascending), the messages that have been on their way longer."""
+        ages_s = [now - message.accepted_at for message in self._link.unsettled()]
+        return [sum(age_s > limit_s for age_s in ages_s) for limit_s in limits_s]
+
+    def delivered(self, event: Delivered) -> None:
+        """Settle the handles of messages that were delivered."""
+        self._metrics.delivered(event)
+        now = event.now
+        for message in handles(event.messages):
+            message.settle(Outcome.DELIVERED, latency_s=now - message.accepted_at)
+
     def settled(self, event: Settled) -> None:
-        """Settle the handle of a message that the link has seen to its end."""
+        """Settle the handle of a message that the link has seen to another end."""
         self._metrics.settled(event)
-        delivery = self.flights.take(event.message)
-        if delivery is not None:
-            delivery.settle(event.outcome, reason=event.reason, latency_s=event.latency_s, resends=event.resends)
+        (message,) = handles((event.message,))
+        message.settle(event.outcome, reason=event.reason, latency_s=event.latency_s)
 
     def tell_room(self) -> None:
         """Let the first blocked sender try again."""
         if self._room is not None:
             self._room.set()
-
-    def take(self, numbers: Sequence[int]) -> tuple[Delivery, ...]:
-        """Forget messages and return their handles, unsettled."""
-        found = (self.flights.take(number) for number in numbers)
-        return tuple(delivery for delivery in found if delivery is not None)
 
     def close(self, reason: str, *, unsent: Sequence[Delivery], in_doubt: Sequence[Delivery]) -> None:
         """Accept nothing more, and settle what was withdrawn from the link."""
@@ -111,11 +118,9 @@ class Outbox:
         if self._closed:
             raise Closed(f"nothing more can be sent: {self._closed}")
         now = self._clock()
-        number = self._link.send(payload, now=now, deadline=now + deadline_s)
-        delivery = Delivery()
-        self.flights.add(number, delivery, now)
+        message = self._link.send(payload, now=now, deadline=now + deadline_s)
         self._metrics.accepted += 1
-        return delivery
+        return cast("Delivery", message)
 
     async def _accept_when_room(self, payload: bytes, give_up_at: float) -> Delivery:
         while True:
@@ -130,11 +135,16 @@ class Outbox:
 
     def _drop_oldest(self) -> bool:
         queued = self._link.queued
-        number = self.flights.from_end(queued)
-        if number is not None:
-            self._link.cancel(number, now=self._clock())
+        oldest = next(islice(self._link.unsettled(), self._link.in_flight, None), None)
+        if oldest is not None:
+            self._link.cancel(oldest, now=self._clock())
         return self._link.queued < queued
 
     def _end(self, delivery: Delivery, outcome: Outcome, reason: str) -> None:
         self._metrics.outcomes[outcome] += 1
         delivery.settle(outcome, reason=reason)
+
+
+def handles(messages: Sequence[Outgoing]) -> Sequence[Delivery]:
+    """Return messages of our link as what they are: it makes them by our class."""
+    return cast("Sequence[Delivery]", messages)

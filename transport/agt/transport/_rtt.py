@@ -17,7 +17,7 @@ MAX_BACKOFFS = 16
 class RoundTrip:
     """A running estimate of the round trip to one peer, and the retransmission timeout that follows from it."""
 
-    __slots__ = ("_backoffs", "_deviation_s", "_initial_s", "_max_s", "_min_s", "_smoothed_s", "samples")
+    __slots__ = ("_backoffs", "_deviation_s", "_initial_s", "_max_s", "_min_s", "_smoothed_s", "samples", "timeout_s")
 
     def __init__(self, min_s: float = 0.2, max_s: float = 5.0, *, initial_s: float = 1.0) -> None:
         """Start without samples.
@@ -38,20 +38,14 @@ class RoundTrip:
         self._backoffs = 0
         self.samples = 0
         """How many round trips were taken in."""
+        self.timeout_s = 0.0
+        """How long to wait for an answer now, in seconds, between the bounds; read for each message, so kept ready."""
+        self._set_timeout()
 
     @property
     def smoothed_s(self) -> float | None:
         """The smoothed round trip in seconds; None before the first sample."""
         return self._smoothed_s
-
-    @property
-    def timeout_s(self) -> float:
-        """How long to wait for an answer now, in seconds, between the bounds."""
-        base = self._initial_s
-        if self._smoothed_s is not None:
-            base = self._smoothed_s + _DEVIATIONS * self._deviation_s
-        base = min(max(base, self._min_s), self._max_s)
-        return float(min(base * 2**self._backoffs, self._max_s))
 
     def sample(self, seconds: float) -> None:
         """Take in the round trip of an exchange that was sent exactly once; ends any backing off.
@@ -63,11 +57,20 @@ class RoundTrip:
         self._backoffs = 0
         if self._smoothed_s is None:
             self._smoothed_s, self._deviation_s = seconds, seconds / 2
-            return
-        # The deviation goes first: it is measured against the mean from before this sample.
-        self._deviation_s += _BETA * (abs(self._smoothed_s - seconds) - self._deviation_s)
-        self._smoothed_s += _ALPHA * (seconds - self._smoothed_s)
+        else:
+            # The deviation goes first: it is measured against the mean from before this sample.
+            self._deviation_s += _BETA * (abs(self._smoothed_s - seconds) - self._deviation_s)
+            self._smoothed_s += _ALPHA * (seconds - self._smoothed_s)
+        self._set_timeout()
 
     def backoff(self) -> None:
         """Double the timeout after an answer stayed out, up to the upper bound; the next sample ends it."""
         self._backoffs = min(self._backoffs + 1, MAX_BACKOFFS)
+        self._set_timeout()
+
+    def _set_timeout(self) -> None:
+        base = self._initial_s
+        if self._smoothed_s is not None:
+            base = self._smoothed_s + _DEVIATIONS * self._deviation_s
+        base = min(max(base, self._min_s), self._max_s)
+        self.timeout_s = float(min(base * 2**self._backoffs, self._max_s))

@@ -19,12 +19,11 @@ from agt.transport._alarms import Alarm
 from agt.transport._carrier import Carrier
 from agt.transport._config import Overflow
 from agt.transport._delivery import Delivery
-from agt.transport._events import Dropped, Observed, Opened, Received, Settled
+from agt.transport._events import Delivered, Dropped, Observed, Opened, Received, Settled
 from agt.transport._inbox import Inbox
 from agt.transport._link import Link
 from agt.transport._metrics import TransportMetrics
-from agt.transport._outbox import Outbox
-from agt.transport._outcome import Outcome
+from agt.transport._outbox import Outbox, handles
 from agt.transport._received import ReceivedMessage
 from agt.transport._timers import Timers, running_clock
 from agt.transport._writes import Writes
@@ -140,7 +139,7 @@ class Session:
 
     def slow_sent(self, limits_s: Sequence[float]) -> list[int]:
         """Count, per limit in seconds (ascending), unsettled messages older than it."""
-        return self._outbox.flights.older_than(self._clock(), limits_s)
+        return self._outbox.older_than(self._clock(), limits_s)
 
     def slow_written(self, limits_s: Sequence[float]) -> list[int]:
         """Count, per limit in seconds (ascending), written messages that have gone unanswered for longer."""
@@ -198,15 +197,14 @@ class Session:
 
     def cancel(self, delivery: Delivery) -> None:
         """Give up on a message early; its handle still settles, as what is then known. A no-op when it has."""
-        number = self._outbox.flights.number_of(delivery)
-        if number is not None:
-            self.link.cancel(number, now=self._clock())
+        if not delivery.done:
+            self.link.cancel(delivery, now=self._clock())
             self._after_call()
 
     def withdraw(self) -> SessionWithdrawal:
         """Take back everything unsettled; the handles stay open and are the caller's to settle."""
         taken = self.link.withdraw(now=self._clock())
-        withdrawal = SessionWithdrawal(self._outbox.take(taken.unsent), self._outbox.take(taken.in_doubt))
+        withdrawal = SessionWithdrawal(tuple(handles(taken.unsent)), tuple(handles(taken.in_doubt)))
         self._after_call()
         return withdrawal
 
@@ -326,11 +324,13 @@ class Session:
         self._turning = True
         try:
             while (event := self.link.next_event()) is not None:
-                if isinstance(event, Settled):
-                    self.progress += event.outcome is Outcome.DELIVERED
-                    self._outbox.settled(event)
+                if isinstance(event, Delivered):
+                    self.progress += len(event.messages)
+                    self._outbox.delivered(event)
                 elif isinstance(event, Received):
                     self._on_received(event)
+                elif isinstance(event, Settled):
+                    self._outbox.settled(event)
                 elif isinstance(event, Observed):
                     self._writes.observed(event)
                 elif isinstance(event, Opened):
@@ -370,9 +370,14 @@ class Session:
     def _on_received(self, event: Received) -> None:
         if self.closed:
             return  # Said in the same breath as what it was let go for.
-        self.metrics.received += 1
-        self.progress += 1
-        self._inbox.put(ReceivedMessage(self, event.token, event.payload, event.sequence))
+        count = len(event.payloads)
+        self.metrics.received += count
+        self.progress += count
+        token, sequence = event.token, event.sequence
+        for place, payload in enumerate(event.payloads):
+            self._inbox.put(
+                ReceivedMessage(self, token + place, payload, sequence if sequence < 0 else sequence + place)
+            )
 
     def _on_opened(self, event: Opened) -> None:
         self.peer = event.peer or self.peer

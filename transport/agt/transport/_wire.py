@@ -3,6 +3,8 @@
 import enum
 from dataclasses import dataclass
 
+from agt.transport._errors import UsageError
+
 
 class Barrier(enum.StrEnum):
     """How a wire can tell that a path has fallen silent."""
@@ -41,3 +43,13 @@ class WireTraits:
     """Whether a message that is sent again is handed to the application only once."""
     max_payload: int
     """Largest message in bytes."""
+
+
+def only_channel(channel: int, wire: str) -> None:
+    """Hold that a message goes through the one channel that a wire has.
+
+    Raises:
+        UsageError: when it is to go through another one.
+    """
+    if channel:
+        raise UsageError(f"the wire {wire!r} has one channel, 0, not {channel}")

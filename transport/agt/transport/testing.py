@@ -10,6 +10,7 @@ without a socket: it slices what it carries, has a bounded buffer, and can be cu
 import math
 import struct
 from collections import deque
+from collections.abc import Iterator
 from random import Random
 
 import anyio
@@ -17,22 +18,15 @@ from anyio.abc import ByteStream
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from agt.transport._errors import MessageTooLarge, PeerViolation, QueueFull
-from agt.transport._events import Dropped, Event, Observed, Opened, Received, Settled
+from agt.transport._events import Delivered, Dropped, Event, Observed, Opened, Received, Settled
 from agt.transport._link import Withdrawal
 from agt.transport._outcome import Outcome
-from agt.transport._wire import Barrier, MoveKind, WireTraits
+from agt.transport._outgoing import MakesOutgoing, Outgoing
+from agt.transport._wire import Barrier, MoveKind, WireTraits, only_channel
 
 _HEADER = struct.Struct("!BQI")
 _HELLO, _DATA, _ACK, _REFUSE, _WRITE, _REPLY = range(6)
 _MAX_PAYLOAD = 65536
-
-
-class _Message:
-    __slots__ = ("deadline", "number", "payload", "resends", "sent_at")
-
-    def __init__(self, number: int, payload: bytes, sent_at: float, deadline: float) -> None:
-        self.number, self.payload, self.sent_at, self.deadline = number, payload, sent_at, deadline
-        self.resends = 0
 
 
 class PlainLink:
@@ -40,12 +34,13 @@ class PlainLink:
 
     def __init__(self, name: str = "plain", *, send_queue_max: int = 100, window: int = 100) -> None:
         self.name = name
+        self.make_outgoing: MakesOutgoing = Outgoing
         self.traits = WireTraits("plain", Barrier.ACK, MoveKind.IN_PLACE, True, True, _MAX_PAYLOAD)  # noqa: FBT003 - in the order of the fields
         self.unanswered = 0
         self._send_queue_max, self._window = send_queue_max, window
         self._next_number = 1
-        self._waiting: deque[_Message] = deque()
-        self._flying: dict[int, _Message] = {}
+        self._waiting: deque[Outgoing] = deque()
+        self._flying: dict[int, Outgoing] = {}
         self._written_at: dict[int, float] = {}
         self._received_through = 0
         self._handed: set[int] = set()
@@ -68,7 +63,7 @@ class PlainLink:
     @property
     def oldest_in_flight_at(self) -> float:
         """When the oldest unsettled written message was sent; infinite when there is none."""
-        return min((message.sent_at for message in self._flying.values()), default=math.inf)
+        return min((message.accepted_at for message in self._flying.values()), default=math.inf)
 
     def connection_made(self, *, now: float) -> None:
         """Say hello; what is in flight follows once the peer has said its own."""
@@ -81,14 +76,17 @@ class PlainLink:
         self._connected = self._greeted = False
         self._out.clear()
 
-    def send(self, payload: bytes, *, now: float, deadline: float) -> int:
-        """Accept a message and return its number."""
+    def send(self, payload: bytes, *, now: float, deadline: float, channel: int = 0) -> Outgoing:
+        """Accept a message and return it."""
+        only_channel(channel, "plain")
         if len(payload) > _MAX_PAYLOAD:
             raise MessageTooLarge(len(payload), _MAX_PAYLOAD)
         if len(self._waiting) >= self._send_queue_max:
             raise QueueFull("send queue", self._send_queue_max)
-        self._waiting.append(_Message(self._number(), payload, now, deadline))
-        return self._waiting[-1].number
+        message = self.make_outgoing(payload, now, deadline)
+        message.sequence = self._number()
+        self._waiting.append(message)
+        return message
 
     def write(self, payload: bytes, *, now: float) -> int:
         """Write a message the legacy way."""
@@ -98,13 +96,17 @@ class PlainLink:
         self.unanswered += 1
         return number
 
-    def cancel(self, message: int, *, now: float) -> None:
+    def unsettled(self) -> Iterator[Outgoing]:
+        """Yield what has not ended, oldest first."""
+        return iter((*self._flying.values(), *self._waiting))
+
+    def cancel(self, message: Outgoing, *, now: float) -> None:
         """Give up on a message."""
         self._give_up([message], "cancelled", now)
 
     def withdraw(self, *, now: float) -> Withdrawal:
         """Take back everything unsettled."""
-        withdrawal = Withdrawal(tuple(message.number for message in self._waiting), tuple(self._flying))
+        withdrawal = Withdrawal(tuple(self._waiting), tuple(self._flying.values()))
         self._waiting.clear()
         self._flying.clear()
         return withdrawal
@@ -123,12 +125,13 @@ class PlainLink:
             del self._in[:end]
             self._on_frame(kind, number, body, now)
 
-    def acknowledge(self, token: int, *, now: float) -> None:
-        """Confirm a received message."""
-        if token > 0:
-            self._answer(token)
+    def acknowledge(self, token: int, *, now: float, count: int = 1) -> None:
+        """Confirm received messages."""
+        for each in range(token, token + count):
+            if each > 0:
+                self._answer(each)
 
-    def refuse(self, token: int, code: str, *, now: float) -> None:
+    def refuse(self, token: int, code: str, *, now: float, retry_after_s: float = 0.0) -> None:
         """Refuse a received message."""
         if token > 0:
             self._refused[token] = code
@@ -138,20 +141,19 @@ class PlainLink:
         """Return what should be written now."""
         while self._greeted and self._waiting and len(self._flying) < self._window:
             message = self._waiting.popleft()
-            self._flying[message.number] = message
-            self._out += self._frame(_DATA, message.number, message.payload)
+            self._flying[message.sequence] = message
+            self._out += self._frame(_DATA, message.sequence, message.payload)
         data = bytes(self._out)
         self._out.clear()
         return data
 
     def next_deadline(self) -> float:
         """Return the earliest deadline of any message."""
-        return min((message.deadline for message in (*self._flying.values(), *self._waiting)), default=math.inf)
+        return min((message.deadline for message in self.unsettled()), default=math.inf)
 
     def handle_timer(self, *, now: float) -> None:
         """Give up on what is due."""
-        everything = (*self._flying.values(), *self._waiting)
-        self._give_up([message.number for message in everything if message.deadline <= now], "deadline", now)
+        self._give_up([message for message in self.unsettled() if message.deadline <= now], "deadline", now)
 
     def next_event(self) -> Event | None:
         """Return the next event."""
@@ -169,19 +171,16 @@ class PlainLink:
     def _frame(kind: int, number: int, body: bytes = b"") -> bytes:
         return _HEADER.pack(kind, number, len(body)) + body
 
-    def _give_up(self, numbers: list[int], reason: str, now: float) -> None:
-        for number in numbers:
-            flying = self._flying.pop(number, None)
-            if flying is not None:
-                self._settle(flying, Outcome.INDETERMINATE, reason, now)
-                continue
-            for message in tuple(self._waiting):
-                if message.number == number:
-                    self._waiting.remove(message)
-                    self._settle(message, Outcome.NOT_DELIVERED, reason, now)
+    def _give_up(self, messages: list[Outgoing], reason: str, now: float) -> None:
+        for message in messages:
+            if self._flying.pop(message.sequence, None) is not None:
+                self._settle(message, Outcome.INDETERMINATE, reason, now)
+            elif message in self._waiting:
+                self._waiting.remove(message)
+                self._settle(message, Outcome.NOT_DELIVERED, reason, now)
 
-    def _settle(self, message: _Message, outcome: Outcome, reason: str, now: float) -> None:
-        self._events.append(Settled(message.number, outcome, reason, now - message.sent_at, message.resends))
+    def _settle(self, message: Outgoing, outcome: Outcome, reason: str, now: float) -> None:
+        self._events.append(Settled(message, outcome, reason, now - message.accepted_at))
 
     def _answer(self, token: int) -> None:
         self._handed.discard(token)
@@ -194,20 +193,21 @@ class PlainLink:
             self._events.append(Opened(body.decode(errors="replace"), resumed=self._received_through > 0))
             for message in self._flying.values():
                 message.resends += 1
-                self._out += self._frame(_DATA, message.number, message.payload)
+                self._out += self._frame(_DATA, message.sequence, message.payload)
         elif kind == _DATA and number > self._received_through:
             self._received_through = number
             self._handed.add(number)
-            self._events.append(Received(number, body, number))
+            self._events.append(Received(number, [body], number))
         elif kind == _DATA and number not in self._handed:
             self._answer(number)
         elif kind in {_ACK, _REFUSE}:
             settled = self._flying.pop(number, None)
-            if settled is not None:
-                outcome = Outcome.DELIVERED if kind == _ACK else Outcome.NOT_DELIVERED
-                self._settle(settled, outcome, body.decode(errors="replace"), now)
+            if settled is not None and kind == _ACK:
+                self._events.append(Delivered([settled], now))
+            elif settled is not None:
+                self._settle(settled, Outcome.NOT_DELIVERED, body.decode(errors="replace"), now)
         elif kind == _WRITE:
-            self._events.append(Received(-number, body, -1))  # Below zero: the reply below is all it ever gets.
+            self._events.append(Received(-number, [body]))  # Below zero: the reply below is all it ever gets.
             self._out += self._frame(_REPLY, number)
         elif kind == _REPLY and number in self._written_at:
             self.unanswered -= 1

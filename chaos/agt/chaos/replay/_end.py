@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import anyio
 from anyio.abc import ByteStream
 
-from agt.transport import Delivery, Dropped, Observed, Outcome, Received, Settled
+from agt.transport import Delivered, Delivery, Dropped, Observed, Outcome, Outgoing, Received, Settled
 from agt.transport.wires.cync import TYPES, CyncLink, Malformed, PacketParser
 
 _READ_BYTES = 65536
@@ -22,6 +22,7 @@ class End:
 
     def __init__(self, link: CyncLink, *, on_activity: Callable[[], None]) -> None:
         self.link = link
+        link.make_outgoing = Delivery
         self.received: list[bytes] = []
         """Messages handed to the application, in order."""
         self.answers: Counter[bytes] = Counter()
@@ -31,7 +32,6 @@ class End:
         self.dropped = ""
         """Why the link wanted the connection closed; empty when it didn't."""
         self._on_activity = on_activity
-        self._deliveries: dict[int, Delivery] = {}
         self._wake = anyio.Event()
         self._tap = PacketParser()
         self._hello = anyio.Event()
@@ -39,8 +39,8 @@ class End:
     def send(self, data: bytes, *, deadline_s: float) -> Delivery:
         """Send a message reliably; the handle settles within the deadline."""
         now = anyio.current_time()
-        delivery = Delivery()
-        self._deliveries[self.link.send(data, now=now, deadline=now + deadline_s)] = delivery
+        delivery = self.link.send(data, now=now, deadline=now + deadline_s)
+        assert isinstance(delivery, Delivery), "the link makes what we told it to"
         self._wake.set()
         return delivery
 
@@ -93,12 +93,13 @@ class End:
         while (event := self.link.next_event()) is not None:
             match event:
                 case Received():
-                    self.received.append(event.payload)
-                    self.link.acknowledge(event.token, now=anyio.current_time())
+                    self.received += event.payloads
+                    self.link.acknowledge(event.token, now=anyio.current_time(), count=len(event.payloads))
+                case Delivered():
+                    for message in event.messages:
+                        _settle(message, Outcome.DELIVERED, "", event.now - message.accepted_at)
                 case Settled():
-                    self._deliveries.pop(event.message).settle(
-                        event.outcome, reason=event.reason, latency_s=event.latency_s, resends=event.resends
-                    )
+                    _settle(event.message, event.outcome, event.reason, event.latency_s)
                 case Observed():
                     self.observed_latency_s.append(event.latency_s)
                 case Dropped():
@@ -114,6 +115,11 @@ def _closed_quietly() -> Iterator[None]:
         yield
     except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
         return
+
+
+def _settle(message: Outgoing, outcome: Outcome, reason: str, latency_s: float) -> None:
+    assert isinstance(message, Delivery), "the link makes what we told it to"
+    message.settle(outcome, reason=reason, latency_s=latency_s)
 
 
 def not_delivered(reason: str) -> Delivery:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from agt.chaos.sim._book import Entry
 from agt.chaos.sim._network import Connection
-from agt.transport import Dropped, Link, Opened, Outcome, QueueFull, Received, Settled
+from agt.transport import Delivered, Dropped, Link, Opened, Outcome, Outgoing, QueueFull, Received, Settled
 
 if TYPE_CHECKING:
     from agt.chaos.sim._world import World
@@ -41,7 +41,7 @@ class Port:
         self._connection: Connection | None = None
         self._pumping = False
         self._armed = math.inf
-        self._keys: dict[int, str] = {}
+        self._keys: dict[Outgoing, str] = {}
         self._sent = 0
         self.alive = True
         """False after a crash: whatever is still scheduled for it does nothing."""
@@ -94,10 +94,10 @@ class Port:
         now = self._world.clock.now
         key = f"{self.incarnation}>{self.peer}.{self._sent}"
         try:
-            number = self.link.send(key.encode() + b" " * (size + 1), now=now, deadline=now + deadline_s)
+            message = self.link.send(key.encode() + b" " * (size + 1), now=now, deadline=now + deadline_s)
         except QueueFull:
             return None
-        self._keys[number] = key
+        self._keys[message] = key
         self._world.book.sent(Entry(key, self.incarnation, self.peer, self._sent, now + deadline_s))
         self._sent += 1
         self.pump()
@@ -106,7 +106,7 @@ class Port:
     def cancel_newest(self) -> None:
         """Give up on the newest unsettled message, unless the world has healed meanwhile."""
         if self.alive and self._keys and self._world.faulty:
-            self.link.cancel(max(self._keys), now=self._world.clock.now)
+            self.link.cancel(next(reversed(self._keys)), now=self._world.clock.now)
             self.pump()
 
     def withdraw(self) -> None:
@@ -114,9 +114,9 @@ class Port:
         if not self.alive:
             return
         withdrawal = self.link.withdraw(now=self._world.clock.now)
-        for how, numbers in (("unsent", withdrawal.unsent), ("in doubt", withdrawal.in_doubt)):
-            for number in numbers:
-                key = self._keys.pop(number)
+        for how, messages in (("unsent", withdrawal.unsent), ("in doubt", withdrawal.in_doubt)):
+            for message in messages:
+                key = self._keys.pop(message)
                 self._world.trace(f"{self.incarnation} withdraws {key} {how}")
                 self._world.book.withdrawn(key, how)
         assert not self._keys, "a withdrawal takes everything"
@@ -165,32 +165,37 @@ class Port:
             self._on_free(self, event.final)
 
     def _on_event(self, event: object) -> None:
-        world, now = self._world, self._world.clock.now
         if isinstance(event, Received):
-            self._on_message(event)
+            for place, payload in enumerate(event.payloads):
+                self._on_message(event.token + place, payload)
+        elif isinstance(event, Delivered):
+            for message in event.messages:
+                self._settle(message, Outcome.DELIVERED, "")
+            self._world.delivered += len(event.messages)
         elif isinstance(event, Settled):
-            key = self._keys.pop(event.message)
-            world.trace(f"{self.incarnation} settles {key} {event.outcome} {event.reason}")
-            world.book.settled(key, event.outcome, event.reason, now)
-            if event.outcome is Outcome.DELIVERED:
-                world.delivered += 1
+            self._settle(event.message, event.outcome, event.reason)
         elif isinstance(event, Opened):
             self.opened += 1
-            world.trace(f"{self.incarnation} meets {event.peer}{' again' if event.resumed else ''}")
+            self._world.trace(f"{self.incarnation} meets {event.peer}{' again' if event.resumed else ''}")
+
+    def _settle(self, message: Outgoing, outcome: Outcome, reason: str) -> None:
+        key = self._keys.pop(message)
+        self._world.trace(f"{self.incarnation} settles {key} {outcome} {reason}")
+        self._world.book.settled(key, outcome, reason, self._world.clock.now)
 
     # The application
 
-    def _on_message(self, event: Received) -> None:
+    def _on_message(self, token: int, payload: bytes) -> None:
         world, rng = self._world, self._rng
-        key = event.payload.decode(errors="replace").rstrip(" ")
+        key = payload.decode(errors="replace").rstrip(" ")
         world.trace(f"{self.incarnation} gets {key}")
         world.book.handed(key, self.incarnation)
         refuse = world.faulty and rng.random() < world.profile.refuse
         think_s = rng.random() * 2 * world.profile.think_s if world.faulty else 0.0
         if think_s:
-            world.clock.after(think_s, lambda: self._finish(event.token, key, refuse=refuse))
+            world.clock.after(think_s, lambda: self._finish(token, key, refuse=refuse))
         else:
-            self._finish(event.token, key, refuse=refuse)
+            self._finish(token, key, refuse=refuse)
 
     def _finish(self, token: int, key: str, *, refuse: bool) -> None:
         if not self.alive:

@@ -10,25 +10,24 @@ import math
 from collections import deque
 from collections.abc import Iterator
 
+from agt.transport._outgoing import Outgoing
 from agt.transport._rtt import RoundTrip
 from agt.transport.wires.cync._config import CyncConfig
 from agt.transport.wires.cync._matcher import Key
 
 
-class Outgoing:
-    """One message and what has happened to it."""
+class Request:
+    """One packet that is to be answered, and what has happened to it."""
 
-    __slots__ = ("accepted_at", "attempts", "data", "deadline", "due", "internal", "key", "number", "written_at")
+    __slots__ = ("attempts", "data", "due", "key", "message", "number", "written_at")
 
-    def __init__(self, number: int, data: bytes, key: Key, *, now: float, deadline: float, internal: bool) -> None:
+    def __init__(self, number: int, data: bytes, key: Key, message: Outgoing | None) -> None:
         self.number = number
         self.data = data
         self.key = key
         """What its ack is matched by."""
-        self.accepted_at = now
-        self.deadline = deadline
-        self.internal = internal
-        """Whether the link itself sent it (its hello), so that nobody hears of its end."""
+        self.message = message
+        """Whom it is sent for; None for what the link itself sends (its hello), so that nobody hears of its end."""
         self.attempts = 0
         """How often it was written."""
         self.written_at = -math.inf
@@ -48,9 +47,9 @@ class Lane:
 
     def __init__(self, config: CyncConfig, *, window: int) -> None:
         self._window = window
-        self.queue: deque[Outgoing] = deque()
+        self.queue: deque[Request] = deque()
         """Not written yet, oldest first."""
-        self.outstanding: list[Outgoing] = []
+        self.outstanding: list[Request] = []
         """Written and unanswered, oldest first."""
         self.rtt = RoundTrip(config.min_ack_timeout_s, config.ack_timeout_s, initial_s=config.first_ack_timeout_s)
 
@@ -59,36 +58,36 @@ class Lane:
         """Whether another message may be outstanding."""
         return len(self.outstanding) < self._window
 
-    def due(self, now: float) -> Iterator[Outgoing]:
+    def due(self, now: float) -> Iterator[Request]:
         """Yield what is to be written again now."""
-        return (message for message in list(self.outstanding) if message.due <= now)
+        return (request for request in list(self.outstanding) if request.due <= now)
 
     def next_due(self) -> float:
         """Return when the next outstanding message is to be written again; `math.inf` when none is."""
-        return min((message.due for message in self.outstanding), default=math.inf)
+        return min((request.due for request in self.outstanding), default=math.inf)
 
-    def wrote(self, message: Outgoing, now: float) -> None:
+    def wrote(self, request: Request, now: float) -> None:
         """Note that a message has been written, the first time or again."""
-        if message.attempts == 0:
-            assert self.queue[0] is message, "messages leave in order"
+        if request.attempts == 0:
+            assert self.queue[0] is request, "messages leave in order"
             self.outstanding.append(self.queue.popleft())
-        elif math.isfinite(message.due):
+        elif math.isfinite(request.due):
             self.rtt.backoff()  # It was the timer that said so; after a reconnect there is nothing to learn.
-        message.attempts += 1
-        message.written_at = now
-        message.due = now + self.rtt.timeout_s
+        request.attempts += 1
+        request.written_at = now
+        request.due = now + self.rtt.timeout_s
 
-    def answered(self, message: Outgoing, now: float) -> None:
+    def answered(self, request: Request, now: float) -> None:
         """Take out a message whose ack has come; only one that was written once tells the round trip."""
-        if message.attempts == 1:
-            self.rtt.sample(now - message.written_at)
-        self.outstanding.remove(message)
+        if request.attempts == 1:
+            self.rtt.sample(now - request.written_at)
+        self.outstanding.remove(request)
 
-    def remove(self, message: Outgoing) -> None:
+    def remove(self, request: Request) -> None:
         """Take out a message that has ended otherwise."""
-        (self.outstanding if message.attempts else self.queue).remove(message)
+        (self.outstanding if request.attempts else self.queue).remove(request)
 
     def connection_lost(self) -> None:
         """Make everything outstanding due at once, for when the peer is back."""
-        for message in self.outstanding:
-            message.due = -math.inf
+        for request in self.outstanding:
+            request.due = -math.inf

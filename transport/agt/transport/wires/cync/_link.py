@@ -15,13 +15,14 @@ way of sending changes. The barrier is `ack`: all answered means silent. Hello, 
 protocol whichever way carries the messages.
 """
 
-import math
 from collections import deque
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
 from agt.transport._errors import ConnectionUnavailable, MessageTooLarge, QueueFull, UsageError
 from agt.transport._events import Dropped, Event, Opened
-from agt.transport._wire import Barrier, MoveKind, WireTraits
+from agt.transport._outgoing import MakesOutgoing, Outgoing
+from agt.transport._wire import Barrier, MoveKind, WireTraits, only_channel
 from agt.transport.wires.cync._build import answer
 from agt.transport.wires.cync._config import CyncConfig
 from agt.transport.wires.cync._packets import Malformed, Packet, PacketParser, one_packet
@@ -83,6 +84,15 @@ class CyncLink:
         """Controller role: the endpoint in hex, from the first hello on."""
         self.decode_errors = 0
         """Runs of bytes that were no packets, and packets that this end should never get."""
+
+    @property
+    def make_outgoing(self) -> MakesOutgoing:
+        """Makes each message of `send`; a driver puts its own class here before the first one."""
+        return self._sender.make_outgoing
+
+    @make_outgoing.setter
+    def make_outgoing(self, make: MakesOutgoing) -> None:
+        self._sender.make_outgoing = make
 
     # What can be known
 
@@ -158,7 +168,7 @@ class CyncLink:
 
     # The connection
 
-    def connection_made(self, *, now: float) -> None:
+    def connection_made(self, *, now: float) -> None:  # noqa: ARG002  # The link protocol gives the time.
         """Start on a fresh connection; a device begins with its hello where one is configured."""
         self._parser = PacketParser()
         self._malformed_bytes = 0
@@ -168,7 +178,7 @@ class CyncLink:
         self._sender.connection_made()
         self._receiver.connection_made()
         if self._hello is not None:
-            self._sender.accept(self._hello, now=now, deadline=math.inf, internal=True)
+            self._sender.request(self._hello)
 
     def connection_lost(self, *, now: float) -> None:  # noqa: ARG002  # The link protocol gives the time.
         """Note that the connection is gone; what is outstanding goes again on the next one."""
@@ -179,14 +189,15 @@ class CyncLink:
 
     # Sending
 
-    def send(self, payload: bytes, *, now: float, deadline: float) -> int:
-        """Accept one packet to deliver and return its number; it ends as one `Settled` event by `deadline`.
+    def send(self, payload: bytes, *, now: float, deadline: float, channel: int = 0) -> Outgoing:
+        """Accept one packet to deliver and return it; it ends once, in a `Delivered` or `Settled`, by `deadline`.
 
         Raises:
             QueueFull: when the send queue is at its limit.
             MessageTooLarge: when the packet is over 4,096 bytes.
-            UsageError: when the bytes are not exactly one packet that this end may send.
+            UsageError: when the bytes are not exactly one packet that this end may send, or for another channel.
         """
+        only_channel(channel, "cync")
         return self._sender.accept(self._own_packet(payload), now=now, deadline=deadline)
 
     def write(self, payload: bytes, *, now: float) -> int:
@@ -207,13 +218,17 @@ class CyncLink:
         self._queue_bytes(packet.data)
         return number
 
-    def cancel(self, message: int, *, now: float) -> None:
-        """Give up on a message early; it still ends as exactly one `Settled` event."""
+    def cancel(self, message: Outgoing, *, now: float) -> None:
+        """Give up on a message early; it still ends exactly once. A no-op when it has ended."""
         self._sender.cancel(message, now=now)
 
     def withdraw(self, *, now: float) -> "Withdrawal":
-        """Take back everything unsettled, without `Settled` events; used when a device changes paths."""
+        """Take back everything unsettled, without an event; used when a device changes paths."""
         return self._sender.withdraw(now=now)
+
+    def unsettled(self) -> Iterator[Outgoing]:
+        """Yield what has not ended: first what was written, then what was not, each oldest first."""
+        return self._sender.unsettled()
 
     # Receiving
 
@@ -230,11 +245,12 @@ class CyncLink:
         if self._malformed_bytes + self._parser.malformed_run > self._config.malformed_max_bytes:
             self._drop(f"over {self._config.malformed_max_bytes} bytes that are no cync packets")
 
-    def acknowledge(self, token: int, *, now: float) -> None:
-        """Answer a received message; a no-op when its connection is gone or it was answered at once."""
-        self._queue_answer(self._receiver.acknowledge(token, now=now))
+    def acknowledge(self, token: int, *, now: float, count: int = 1) -> None:
+        """Answer received messages; a no-op when their connection is gone or they were answered at once."""
+        for each in range(token, token + count):
+            self._queue_answer(self._receiver.acknowledge(each, now=now))
 
-    def refuse(self, token: int, code: str, *, now: float) -> None:  # noqa: ARG002  # This wire has no words for it.
+    def refuse(self, token: int, code: str, *, now: float, retry_after_s: float = 0.0) -> None:  # noqa: ARG002  # This wire has no words for it.
         """Leave a received message unanswered, which is all this wire can say; the peer sends it again."""
         self._receiver.refuse(token)
 

@@ -76,7 +76,7 @@ class Receiver:
     def _hand_on(self, packet: Packet) -> int:
         self._last_token += 1
         inner = inner_frame(packet) if packet.type == DATA else None
-        self._events.append(Received(self._last_token, packet.data, -1 if inner is None else inner.counter))
+        self._events.append(Received(self._last_token, [packet.data], -1 if inner is None else inner.counter))
         return self._last_token
 
     def _answer(self, packet: Packet, now: float) -> bytes:

@@ -8,14 +8,16 @@ reply is only observed, and counted as missing when it stays out.
 import heapq
 import math
 from collections import deque
+from collections.abc import Iterator
 
 from agt.transport._errors import QueueFull
-from agt.transport._events import Event, Observed, Settled
+from agt.transport._events import Delivered, Event, Observed, Settled
 from agt.transport._link import Withdrawal
 from agt.transport._outcome import Outcome
+from agt.transport._outgoing import MakesOutgoing, Outgoing
 from agt.transport.wires.cync._config import CyncConfig
 from agt.transport.wires.cync._guard import StrayGuard
-from agt.transport.wires.cync._lane import Lane, Outgoing
+from agt.transport.wires.cync._lane import Lane, Request
 from agt.transport.wires.cync._matcher import AckMatcher, Key
 from agt.transport.wires.cync._packets import Packet
 from agt.transport.wires.cync._types import HELLO, TYPES
@@ -28,7 +30,9 @@ class Sender:
         self._config = config
         self._events = events
         self._lanes: dict[int, Lane] = {}
-        self._messages: dict[int, Outgoing] = {}
+        self._requests: dict[int, Request] = {}
+        self.make_outgoing: MakesOutgoing = Outgoing
+        """Makes each message."""
         self._written: dict[int, tuple[Key, float]] = {}
         self._deadlines: list[tuple[float, int]] = []
         self._matcher = AckMatcher()
@@ -62,7 +66,13 @@ class Sender:
     @property
     def oldest_at(self) -> float:
         """When the oldest unsettled message was accepted; `math.inf` when there is none."""
-        return next((message.accepted_at for message in self._messages.values() if not message.internal), math.inf)
+        return next((message.accepted_at for message in self.unsettled()), math.inf)
+
+    def unsettled(self) -> Iterator[Outgoing]:
+        """Yield what has not ended, written first, each oldest first."""
+        unsettled = [(request.message, request.attempts) for request in self._requests.values()]
+        yield from (message for message, attempts in unsettled if message is not None and attempts)
+        yield from (message for message, attempts in unsettled if message is not None and not attempts)
 
     # The connection
 
@@ -76,9 +86,9 @@ class Sender:
         """Hold what is outstanding for the next connection; replies to what was only written are lost with this."""
         self._connected = self._opened = False
         self._matcher.clear()
-        for message in [message for message in self._messages.values() if message.internal]:
-            self._lanes[message.data[0]].remove(message)
-            del self._messages[message.number]
+        for request in [request for request in self._requests.values() if request.message is None]:
+            self._lanes[request.data[0]].remove(request)
+            del self._requests[request.number]
         for lane in self._lanes.values():
             lane.connection_lost()
         self.observed_missing += len(self._written)
@@ -90,21 +100,27 @@ class Sender:
 
     # Messages
 
-    def accept(self, packet: Packet, *, now: float, deadline: float, internal: bool = False) -> int:
-        """Take a message to deliver and return its number.
+    def accept(self, packet: Packet, *, now: float, deadline: float) -> Outgoing:
+        """Take a message to deliver.
 
         Raises:
             QueueFull: when too many messages wait to be written.
         """
-        if self.queued >= self._config.send_queue_max and not internal:
+        if self.queued >= self._config.send_queue_max:
             raise QueueFull("the send queue", self._config.send_queue_max)
+        message = self.make_outgoing(packet.data, now, deadline)
+        message.sequence = self.request(packet, message)
+        heapq.heappush(self._deadlines, (deadline, message.sequence))
+        return message
+
+    def request(self, packet: Packet, message: Outgoing | None = None) -> int:
+        """Queue a packet that is to be answered, for a message or for the link itself, and return its number."""
         key = packet.answer_key
         assert key is not None, "only requests are sent as messages"
-        message = Outgoing(self._number(), packet.data, key, now=now, deadline=deadline, internal=internal)
-        self._lane(packet.type).queue.append(message)
-        self._messages[message.number] = message
-        heapq.heappush(self._deadlines, (deadline, message.number))
-        return message.number
+        request = Request(self._number(), packet.data, key, message)
+        self._lane(packet.type).queue.append(request)
+        self._requests[request.number] = request
+        return request.number
 
     def wrote_unreliably(self, packet: Packet, *, now: float) -> int:
         """Number a message that is being written as today, and watch for its reply."""
@@ -116,21 +132,20 @@ class Sender:
             self._give_up_observing(next(iter(self._written)))
         return number
 
-    def cancel(self, number: int, *, now: float) -> None:
+    def cancel(self, message: Outgoing, *, now: float) -> None:
         """End a message early; a no-op when it has ended."""
-        message = self._messages.get(number)
-        if message is not None:
-            self._end(message, now, "cancelled" if message.attempts == 0 else "cancelled after it was written")
+        request = self._requests.get(message.sequence)
+        if request is not None and request.message is message:
+            self._end(request, now, "cancelled" if request.attempts == 0 else "cancelled after it was written")
 
     def withdraw(self, *, now: float) -> Withdrawal:
         """Give back every unsettled message without settling it."""
-        messages = [message for message in self._messages.values() if not message.internal]
-        for message in messages:
-            self._take_out(message, now)
-        return Withdrawal(
-            unsent=tuple(message.number for message in messages if not message.attempts),
-            in_doubt=tuple(message.number for message in messages if message.attempts),
-        )
+        requests = [request for request in self._requests.values() if request.message is not None]
+        unsettled = list(self.unsettled())
+        written = sum(bool(request.attempts) for request in requests)
+        for request in requests:
+            self._take_out(request, now)
+        return Withdrawal(unsent=unsettled[written:], in_doubt=unsettled[:written])
 
     def acked(self, key: Key, *, now: float) -> None:
         """Take an ack from the peer."""
@@ -145,16 +160,16 @@ class Sender:
         if written is not None:
             self._events.append(Observed(number, now - written[1]))
             return
-        self._delivered(self._messages[number], now)
+        self._delivered(self._requests[number], now)
 
     # Time
 
     def advance(self, now: float) -> list[bytes]:
         """Settle what is overdue and return what is to be written now, in order."""
         while self._deadlines and self._deadlines[0][0] <= now:
-            message = self._messages.get(heapq.heappop(self._deadlines)[1])
-            if message is not None:
-                self._end(message, now, "not answered by its deadline" if message.attempts else "its deadline passed")
+            request = self._requests.get(heapq.heappop(self._deadlines)[1])
+            if request is not None:
+                self._end(request, now, "not answered by its deadline" if request.attempts else "its deadline passed")
         while self._written and self._oldest_written_at() + self._config.reply_timeout_s <= now:
             self._give_up_observing(next(iter(self._written)))
         data: list[bytes] = []
@@ -165,7 +180,7 @@ class Sender:
 
     def next_deadline(self) -> float:
         """Return when `advance` has something to do next; `math.inf` when nothing is pending."""
-        while self._deadlines and self._deadlines[0][1] not in self._messages:
+        while self._deadlines and self._deadlines[0][1] not in self._requests:
             heapq.heappop(self._deadlines)
         nearest = self._deadlines[0][0] if self._deadlines else math.inf
         if self._written:
@@ -198,51 +213,51 @@ class Sender:
         return self._written[next(iter(self._written))][1]
 
     def _advance_lane(self, lane: Lane, now: float, data: list[bytes]) -> None:
-        for message in lane.due(now):
+        for request in lane.due(now):
             limit = self._config.max_retries
-            if math.isfinite(message.due):
+            if math.isfinite(request.due):
                 self.ack_timeouts += 1
-            if limit is not None and message.resends >= limit and not message.internal:
-                self._end(message, now, f"no answer after {limit} resends")
+            if limit is not None and request.resends >= limit and request.message is not None:
+                self._end(request, now, f"no answer after {limit} resends")
                 continue
-            if not math.isfinite(message.due):
-                self._matcher.expect(message.key, message.number)  # A new connection: the old wait went with the old.
+            if not math.isfinite(request.due):
+                self._matcher.expect(request.key, request.number)  # A new connection: the old wait went with the old.
             self.resends += 1
-            lane.wrote(message, now)
-            data.append(message.data)
+            lane.wrote(request, now)
+            data.append(request.data)
         while lane.queue and lane.has_room and self._guard.opens_at(lane.queue[0].key) <= now:
-            message = lane.queue[0]
-            self._matcher.expect(message.key, message.number)
-            lane.wrote(message, now)
-            data.append(message.data)
+            request = lane.queue[0]
+            self._matcher.expect(request.key, request.number)
+            lane.wrote(request, now)
+            data.append(request.data)
 
-    def _delivered(self, message: Outgoing, now: float) -> None:
-        self._lanes[message.data[0]].answered(message, now)
-        self._rest(message, now, sent_again=message.resends > 0)
-        del self._messages[message.number]
-        self._settled(message, Outcome.DELIVERED, "", now)
+    def _delivered(self, request: Request, now: float) -> None:
+        self._lanes[request.data[0]].answered(request, now)
+        self._rest(request, now, sent_again=request.resends > 0)
+        del self._requests[request.number]
+        if request.message is not None:
+            request.message.resends = request.resends
+            self._events.append(Delivered([request.message], now))
 
-    def _end(self, message: Outgoing, now: float, reason: str) -> None:
+    def _end(self, request: Request, now: float, reason: str) -> None:
         """End a message without its ack: what was never written has provably not arrived."""
-        self._take_out(message, now)
-        outcome = Outcome.INDETERMINATE if message.attempts else Outcome.NOT_DELIVERED
-        self._settled(message, outcome, reason, now)
+        self._take_out(request, now)
+        message = request.message
+        if message is not None:
+            outcome = Outcome.INDETERMINATE if request.attempts else Outcome.NOT_DELIVERED
+            message.resends = request.resends
+            self._events.append(Settled(message, outcome, reason, now - message.accepted_at))
 
-    def _settled(self, message: Outgoing, outcome: Outcome, reason: str, now: float) -> None:
-        if not message.internal:
-            latency_s = now - message.accepted_at
-            self._events.append(Settled(message.number, outcome, reason, latency_s, message.resends))
+    def _take_out(self, request: Request, now: float) -> None:
+        self._lanes[request.data[0]].remove(request)
+        del self._requests[request.number]
+        if request.attempts:
+            self._matcher.forget(request.key, request.number)
+            self._rest(request, now, sent_again=True)  # Its ack may still come.
 
-    def _take_out(self, message: Outgoing, now: float) -> None:
-        self._lanes[message.data[0]].remove(message)
-        del self._messages[message.number]
-        if message.attempts:
-            self._matcher.forget(message.key, message.number)
-            self._rest(message, now, sent_again=True)  # Its ack may still come.
-
-    def _rest(self, message: Outgoing, now: float, *, sent_again: bool) -> None:
+    def _rest(self, request: Request, now: float, *, sent_again: bool) -> None:
         pause = self._config.resend_window_s if sent_again else self._config.settle_pause_s
-        self._guard.rest(message.key, until=now + pause, now=now)
+        self._guard.rest(request.key, until=now + pause, now=now)
 
     def _give_up_observing(self, number: int) -> None:
         key, _ = self._written.pop(number)

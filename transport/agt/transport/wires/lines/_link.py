@@ -8,13 +8,15 @@ attachment under the same number: the barrier is then `sequence`, else `none`.
 
 import math
 from collections import deque
+from collections.abc import Iterator
 from typing import Literal
 
 from agt.transport._errors import ConnectionUnavailable, MessageTooLarge, QueueFull, UsageError
 from agt.transport._events import Dropped, Event, Opened, Received, Settled
 from agt.transport._link import Withdrawal
 from agt.transport._outcome import Outcome
-from agt.transport._wire import Barrier, MoveKind, WireTraits
+from agt.transport._outgoing import MakesOutgoing, Outgoing
+from agt.transport._wire import Barrier, MoveKind, WireTraits, only_channel
 from agt.transport.wires.lines._config import LinesConfig
 from agt.transport.wires.lines._observer import ReplyObserver
 from agt.transport.wires.lines._text import Greeting, LineReader, greeting_line, number_in, read_greeting
@@ -40,8 +42,10 @@ class LinesLink:
         self._observer = ReplyObserver(
             self._events, timeout_s=self._config.reply_timeout_s, limit=self._config.unanswered_max
         )
-        self._queue: dict[int, tuple[bytes, float, float]] = {}
-        """Message to (line, when accepted, deadline), oldest first."""
+        self._queue: dict[Outgoing, bytes] = {}
+        """Message to its line, oldest first."""
+        self.make_outgoing: MakesOutgoing = Outgoing
+        """Makes each message of `send`; a driver puts its own class here before the first one."""
         self._unprocessed: dict[int, int | None] = {}
         """Token to the number that its reply will carry."""
         self._reader = LineReader(self._config.line_max_bytes)
@@ -86,7 +90,7 @@ class LinesLink:
     @property
     def oldest_in_flight_at(self) -> float:
         """When the oldest unsettled message was given to `send`; `math.inf` when there is none."""
-        return next((accepted_at for _, accepted_at, _ in self._queue.values()), math.inf)
+        return next((message.accepted_at for message in self._queue), math.inf)
 
     @property
     def unanswered(self) -> int:
@@ -125,20 +129,23 @@ class LinesLink:
 
     # Sending
 
-    def send(self, payload: bytes, *, now: float, deadline: float) -> int:
-        """Accept one line and return its number; it ends as `written`, or `not_delivered` by `deadline`.
+    def send(self, payload: bytes, *, now: float, deadline: float, channel: int = 0) -> Outgoing:
+        """Accept one line and return its message; it ends as `written`, or `not_delivered` by `deadline`.
 
         Raises:
             QueueFull: when the send queue is at its limit.
             MessageTooLarge: when the line is over the limit.
-            UsageError: when it isn't one line.
+            UsageError: when it isn't one line, or for another channel.
         """
+        only_channel(channel, "lines")
         line = self._line(payload)
         if len(self._queue) >= self._config.send_queue_max:
             raise QueueFull("the send queue", self._config.send_queue_max)
         self._last_message += 1
-        self._queue[self._last_message] = (line, now, deadline)
-        return self._last_message
+        message = self.make_outgoing(payload, now, deadline)
+        message.sequence = self._last_message
+        self._queue[message] = line
+        return message
 
     def write(self, payload: bytes, *, now: float) -> int:
         """Write one line as today and return its number; the reply comes as `Observed`, if it comes.
@@ -167,7 +174,7 @@ class LinesLink:
             line = f"{kind} {' '.join(text.split())}".encode()[: self._config.line_max_bytes]
             self._queue_bytes(line.decode("utf-8", "ignore").encode() + b"\n")
 
-    def cancel(self, message: int, *, now: float) -> None:
+    def cancel(self, message: Outgoing, *, now: float) -> None:
         """Give up on a message that was not written yet; it ends as `not_delivered`."""
         self._end_unwritten(message, "cancelled", now)
 
@@ -176,6 +183,10 @@ class LinesLink:
         unsent = tuple(self._queue)
         self._queue.clear()
         return Withdrawal(unsent=unsent, in_doubt=())
+
+    def unsettled(self) -> Iterator[Outgoing]:
+        """Yield what has not ended, which is what was not written, oldest first."""
+        return iter(tuple(self._queue))
 
     # Receiving
 
@@ -190,13 +201,14 @@ class LinesLink:
         if overlong:
             self._drop(f"a line over {self._config.line_max_bytes} bytes")
 
-    def acknowledge(self, token: int, *, now: float) -> None:  # noqa: ARG002  # The link protocol gives the time.
-        """Reply `ok <number>` to a processed message; a no-op when its connection is gone or it has no number."""
-        number = self._unprocessed.pop(token, None)
-        if number is not None and self._connected:
-            self._queue_bytes(b"ok %d\n" % number)
+    def acknowledge(self, token: int, *, now: float, count: int = 1) -> None:  # noqa: ARG002  # The link protocol gives the time.
+        """Reply `ok <number>` to processed messages; a no-op where the connection is gone or there is no number."""
+        for each in range(token, token + count):
+            number = self._unprocessed.pop(each, None)
+            if number is not None and self._connected:
+                self._queue_bytes(b"ok %d\n" % number)
 
-    def refuse(self, token: int, code: str, *, now: float) -> None:  # noqa: ARG002  # This wire has no words for it.
+    def refuse(self, token: int, code: str, *, now: float, retry_after_s: float = 0.0) -> None:  # noqa: ARG002  # This wire has no words for it.
         """Leave a message without a reply, which is all this wire can say."""
         self._unprocessed.pop(token, None)
 
@@ -212,7 +224,7 @@ class LinesLink:
 
     def next_deadline(self) -> float:
         """When `handle_timer` should next be called; `math.inf` when nothing is pending."""
-        nearest = min((deadline for _, _, deadline in self._queue.values()), default=math.inf)
+        nearest = min((message.deadline for message in self._queue), default=math.inf)
         return min(nearest, self._observer.next_deadline(math.inf))
 
     def handle_timer(self, *, now: float) -> None:
@@ -234,18 +246,17 @@ class LinesLink:
 
     def _advance(self, now: float) -> None:
         self._observer.expire(now)
-        for message in [message for message, (_, _, deadline) in self._queue.items() if deadline <= now]:
+        for message in [message for message in self._queue if message.deadline <= now]:
             self._end_unwritten(message, "its deadline passed", now)
         if self._opened:
-            for message, (line, accepted_at, _) in self._queue.items():
-                self._put(message, line, now)
-                self._events.append(Settled(message, Outcome.WRITTEN, "", now - accepted_at, 0))
+            for message, line in self._queue.items():
+                self._put(message.sequence, line, now)
+                self._events.append(Settled(message, Outcome.WRITTEN, "", now - message.accepted_at))
             self._queue.clear()
 
-    def _end_unwritten(self, message: int, reason: str, now: float) -> None:
-        entry = self._queue.pop(message, None)
-        if entry is not None:
-            self._events.append(Settled(message, Outcome.NOT_DELIVERED, reason, now - entry[1], 0))
+    def _end_unwritten(self, message: Outgoing, reason: str, now: float) -> None:
+        if self._queue.pop(message, None) is not None:
+            self._events.append(Settled(message, Outcome.NOT_DELIVERED, reason, now - message.accepted_at))
 
     def _put(self, message: int, line: bytes, now: float) -> None:
         number = number_in(line)
@@ -287,7 +298,7 @@ class LinesLink:
         number = number_in(line)
         self._last_token += 1
         self._unprocessed[self._last_token] = number
-        self._events.append(Received(self._last_token, line, -1 if number is None else number))
+        self._events.append(Received(self._last_token, [line], -1 if number is None else number))
 
     def _open(self, peer: str) -> None:
         self._opened, self.peer = True, peer

@@ -6,17 +6,21 @@
 from agt.transport.wires.native._acceptor import Greeting, NativeAcceptor, Refused
 from agt.transport.wires.native._config import NativeConfig
 from agt.transport.wires.native._frames import FrameParser, FrameType, encode_frame
+from agt.transport.wires.native._handshake import AwayCode, Hello, go_away_frame
 from agt.transport.wires.native._link import NativeLink
 from agt.transport.wires.native._states import Role
 
 __all__ = (
+    "AwayCode",
     "FrameParser",
     "FrameType",
     "Greeting",
+    "Hello",
     "NativeAcceptor",
     "NativeConfig",
     "NativeLink",
     "Refused",
     "Role",
     "encode_frame",
+    "go_away_frame",
 )

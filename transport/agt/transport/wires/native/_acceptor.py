@@ -57,12 +57,20 @@ class Greeting:
         if self.hello is not None:
             return self.hello
         try:
-            for kind, _, _, payload in self._parser.feed(data):
+            for kind, _, _, _, payload in self._parser.feed(data):
                 self.hello = _read_hello(kind, payload)
                 break
         except (FrameDamaged, PeerViolation) as error:
             raise Refused(str(error), AwayCode.VIOLATION) from error
         return self.hello
+
+    def data_to_send(self) -> bytes:
+        """Return what has to be written before the caller says more: nothing here, a challenge where there are keys."""
+        return b""
+
+    def farewell(self, refused: Refused) -> bytes:
+        """Return the bytes that tell the caller why it is not admitted."""
+        return refused.reply
 
 
 def _read_hello(kind: int, payload: bytes) -> Hello:

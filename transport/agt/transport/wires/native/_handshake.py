@@ -86,6 +86,8 @@ class AwayCode(enum.IntEnum):
     VERSION = 4
     STALE_GENERATION = 5
     TOO_MANY_SENDERS = 6
+    UNAUTHORISED = 7
+    """No key or certificate for this name; not final, since keys and certificates are changed while peers dial."""
 
 
 FINAL_CODES: Final = frozenset({AwayCode.VERSION, AwayCode.STALE_GENERATION})
@@ -95,6 +97,7 @@ CULPRITS: Final[Mapping[int, str]] = {
     AwayCode.VIOLATION: "us",
     AwayCode.VERSION: "us",
     AwayCode.STALE_GENERATION: "us",
+    AwayCode.UNAUTHORISED: "us",
 }
 """Whose fault it is for the side that is told so; the peer's own doing where nothing is said."""
 

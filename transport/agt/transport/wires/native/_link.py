@@ -11,11 +11,13 @@ ACK goes out alone only when no data frame can carry it (see `Receiver.ack_anywh
 
 import math
 from collections import deque
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from agt.transport._errors import PeerViolation
+from agt.transport._errors import PeerViolation, UsageError
 from agt.transport._events import Dropped, Event, Opened
 from agt.transport._link import Withdrawal
+from agt.transport._outgoing import MakesOutgoing, Outgoing
 from agt.transport._rtt import RoundTrip
 from agt.transport._wire import Barrier, MoveKind, WireTraits
 from agt.transport.wires.native._claims import Claims
@@ -27,6 +29,7 @@ from agt.transport.wires.native._frames import (
     FrameDamaged,
     FrameParser,
     FrameType,
+    decode_batch,
     encode_frame,
 )
 from agt.transport.wires.native._handshake import (
@@ -53,6 +56,7 @@ if TYPE_CHECKING:
     from random import Random
 
 _DATA: Final = int(FrameType.DATA)
+_BATCH: Final = int(FrameType.BATCH)
 MIN_ACK_TIMEOUT_S: Final = 0.2
 
 
@@ -88,11 +92,11 @@ class NativeLink:
         """Plain integers for the metrics."""
         longest_s = self._config.ack_timeout_seconds
         self._round_trip = RoundTrip(min(MIN_ACK_TIMEOUT_S, longest_s), longest_s)
-        self._sender = Sender(self._config, self._round_trip, self.counters, self._events.append)
         self._receiver = Receiver(self._config.recv_window, rng, self.counters, self._events.append)
         self._claims = Claims(generation_floor)
         self.epoch = draw_token(rng)
         """The incarnation of this link's outbox."""
+        self._sender = Sender(self._config, self._round_trip, self.counters, self._events.append, epoch=self.epoch)
         self.peer = ""
         """The peer's name, once it has said it."""
         self._generation = 0
@@ -115,6 +119,15 @@ class NativeLink:
             recognises_resends=True,
             max_payload=self._config.max_frame_bytes - HEADER_SIZE,
         )
+
+    @property
+    def make_outgoing(self) -> MakesOutgoing:
+        """Makes each message of `send`; a driver puts its own class here before the first one."""
+        return self._sender.make_outgoing
+
+    @make_outgoing.setter
+    def make_outgoing(self, make: MakesOutgoing) -> None:
+        self._sender.make_outgoing = make
 
     # What can be known
 
@@ -156,32 +169,39 @@ class NativeLink:
 
     # The application's side
 
-    def send(self, payload: bytes, *, now: float, deadline: float) -> int:
-        """Accept a message and return its number; it will end as one `Settled` event by `deadline`.
+    def send(self, payload: bytes, *, now: float, deadline: float, channel: int = 0) -> Outgoing:
+        """Accept a message and return it; it will end once, in a `Delivered` or a `Settled` event, by `deadline`.
 
         Raises:
             QueueFull: when the send queue is at its limit.
             MessageTooLarge: when the wire can't carry it.
+            UsageError: when there is no such channel.
         """
-        return self._sender.send(payload, now=now, deadline=deadline)
+        if channel:
+            raise UsageError(f"there is no channel {channel}; there is 0")
+        return self._sender.send(payload, now, deadline)
 
-    def cancel(self, message: int, *, now: float) -> None:
-        """Give up on a message early; it still ends as exactly one `Settled` event."""
-        self._sender.cancel(message, now=now)
+    def cancel(self, message: Outgoing, *, now: float) -> None:
+        """Give up on a message early; it still ends exactly once. A no-op when it has ended."""
+        self._sender.cancel(message, now)
+
+    def unsettled(self) -> Iterator[Outgoing]:
+        """Yield what has not ended: first what was written, then what was not, each oldest first."""
+        return self._sender.unsettled()
 
     def withdraw(self, *, now: float) -> Withdrawal:  # noqa: ARG002  # The protocol passes the time to every call.
-        """Take back everything unsettled, without `Settled` events.
+        """Take back everything unsettled, without an event.
 
         What was written is skipped at the receiver: a late copy is never handed to its application, unless it was
         accepted before.
         """
         return self._sender.withdraw()
 
-    def acknowledge(self, token: int, *, now: float) -> None:  # noqa: ARG002  # As above.
-        """Say that the application has processed a received message."""
-        self._receiver.done(token)
+    def acknowledge(self, token: int, *, now: float, count: int = 1) -> None:  # noqa: ARG002  # As above.
+        """Say that the application has processed received messages: `count` of them, from this token on."""
+        self._receiver.done(token, count)
 
-    def refuse(self, token: int, code: str, *, now: float) -> None:  # noqa: ARG002  # As above.
+    def refuse(self, token: int, code: str, *, now: float, retry_after_s: float = 0.0) -> None:  # noqa: ARG002  # As above.
         """Say that the application will not process a received message, and why (a `RefusalCode` in lower case).
 
         Raises:
@@ -235,12 +255,13 @@ class NativeLink:
             return
         sender, receiver, keepalive = self._sender, self._receiver, self._keepalive
         try:
-            for kind, sequence, ack, payload in self._parser.feed(data):
+            for kind, channel, sequence, ack, payload in self._parser.feed(data):
                 # Whole frames are signs of life, bytes are not: behind a damaged length, all bytes look like payload.
                 keepalive.heard_at = now
-                if kind == _DATA and self._state is State.OPEN:
-                    sender.take_ack(ack, now=now)
-                    receiver.accept(sequence, payload)
+                _check_channel(channel)
+                if self._state is State.OPEN and kind in (_BATCH, _DATA):
+                    sender.take_ack(ack, now)
+                    receiver.accept(sequence, decode_batch(payload) if kind == _BATCH else [payload])
                     continue
                 if not self._take(FrameType(kind), sequence, ack, payload, now):
                     return
@@ -359,9 +380,11 @@ class NativeLink:
             received, exceptions = decode_ack(payload)
             self._sender.take_statement(ack, received, exceptions, now)
             return
-        self._sender.take_ack(ack, now=now)
+        self._sender.take_ack(ack, now)
         if kind is FrameType.DATA:
-            self._receiver.accept(sequence, payload)
+            self._receiver.accept(sequence, [payload])
+        elif kind is FrameType.BATCH:
+            self._receiver.accept(sequence, decode_batch(payload))
         elif kind is FrameType.SKIP:
             self._receiver.skip(sequence, decode_skip(sequence, payload))
         elif kind is FrameType.PING:
@@ -441,3 +464,8 @@ class NativeLink:
     def _take_go_away(self, farewell: GoAway, now: float) -> None:
         reason = f"the peer ended the connection: {farewell.text}"
         self._drop(reason, CULPRITS.get(farewell.code, "peer"), now, final=farewell.code in FINAL_CODES)
+
+
+def _check_channel(channel: int) -> None:
+    if channel:
+        raise PeerViolation(f"a frame on channel {channel}; there is 0")

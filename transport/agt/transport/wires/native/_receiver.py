@@ -1,10 +1,11 @@
 """The receiving half: what we remember of one sender, and what we tell it.
 
 The record is two watermarks and what lies between them: everything up to `accepted` has been handed to the
-application or skipped, everything up to `processed` is done with, and `pending` are the messages between that the
-application still holds. A sequence at or below `accepted` is never handed out again, whoever sends it: that is the
-whole of "at most once", and it needs no time window. `token` names this memory: a sender that meets another token than
-it knew has been forgotten and must not repeat what it had in flight.
+application or skipped, everything up to `processed` is done with. What lies between is held by the application, but
+for what is done with ahead of its turn: single answers (`_early`) and runs that were skipped (`_skipped`), both empty
+as long as everything is answered in order. A sequence at or below `accepted` is never handed out again, whoever sends
+it: that is the whole of "at most once", and it needs no time window. `token` names this memory: a sender that meets
+another token than it knew has been forgotten and must not repeat what it had in flight.
 
 Exceptions (refused, or skipped before they arrived) are repeated in every ACK until the sender can't need them any
 more: it never has more than `window` messages unanswered, so whoever wrote sequence `s` knows everything up to
@@ -37,7 +38,8 @@ class Receiver:
         self._rng = rng
         self._counters = counters
         self._emit = emit
-        self._pending: set[int] = set()
+        self._early: set[int] = set()
+        self._skipped: dict[int, int] = {}
         self._exceptions: dict[int, int] = {}
         self._processed = 0
         self._token_base = 0
@@ -54,7 +56,7 @@ class Receiver:
     @property
     def idle(self) -> bool:
         """Whether the application holds no message of this sender."""
-        return not self._pending
+        return self._processed == self.accepted
 
     @property
     def processed(self) -> int:
@@ -74,15 +76,16 @@ class Receiver:
             return True
         self.epoch = epoch
         self.accepted = self._processed = settled_through
-        self._pending.clear()
+        self._early.clear()
+        self._skipped.clear()
         self._exceptions.clear()
         self._token_base = self._token_last - settled_through
         if renew_token:
             self.token = draw_token(self._rng)
         return False
 
-    def accept(self, sequence: int, payload: bytes) -> None:
-        """Take in a message: hand it out if it is the next one, ignore it if it was handed out before.
+    def accept(self, sequence: int, payloads: list[bytes]) -> None:
+        """Take in a run of messages: hand out those that were not handed out before.
 
         Raises:
             Gap: when an earlier one is missing.
@@ -90,17 +93,22 @@ class Receiver:
         """
         self.ack_due = True
         accepted = self.accepted
-        if sequence <= accepted:
-            self._counters.duplicates_dropped += 1
-            return
+        last = sequence + len(payloads) - 1
         if sequence != accepted + 1:
-            raise Gap(f"sequence {sequence} after {accepted}")
-        if sequence > self._processed + self._window:
-            raise PeerViolation(f"sequence {sequence} is beyond the window of {self._window}")
-        self.accepted = sequence
-        self._pending.add(sequence)
-        token = self._token_last = self._token_base + sequence
-        self._emit(Received(token, payload, sequence))
+            if sequence > accepted:
+                raise Gap(f"sequence {sequence} after {accepted}")
+            known = min(accepted, last) - sequence + 1
+            self._counters.duplicates_dropped += known
+            if last <= accepted:
+                return
+            del payloads[:known]
+            sequence = accepted + 1
+        if last > self._processed + self._window:
+            raise PeerViolation(f"sequence {last} is beyond the window of {self._window}")
+        self.accepted = last
+        token = self._token_base + sequence
+        self._token_last = self._token_base + last
+        self._emit(Received(token, payloads, sequence))
         if self._exceptions:
             self._prune()
 
@@ -109,6 +117,7 @@ class Receiver:
 
         Raises:
             Gap: when an earlier one is missing.
+            PeerViolation: when it is beyond the window.
         """
         self.ack_due = True
         accepted = self.accepted
@@ -116,29 +125,32 @@ class Receiver:
             return
         if first > accepted + 1:
             raise Gap(f"skip from {first} after {accepted}")
-        for sequence in range(max(accepted + 1, through - self._window + 1), through + 1):
+        if through > self._processed + self._window:
+            raise PeerViolation(f"skip through {through} is beyond the window of {self._window}")
+        for sequence in range(accepted + 1, through + 1):
             self._exceptions[sequence] = RefusalCode.SKIPPED
         self._advance(through)
         self._prune()
 
-    def done(self, token: int) -> None:
-        """Note that the application has processed a message; of an older record, or twice, means nothing."""
-        sequence = token - self._token_base
-        pending = self._pending
-        if sequence not in pending:
+    def done(self, token: int, count: int = 1) -> None:
+        """Note that the application has processed messages; those of an older record, or twice, mean nothing."""
+        first = token - self._token_base
+        last = min(first + count - 1, self.accepted)
+        processed = self._processed
+        if last <= processed:
             return
-        pending.remove(sequence)
         self.ack_due = True
-        if sequence == self._processed + 1:
-            if not pending:
-                self._processed = self.accepted
-            else:
-                self._processed = sequence if sequence + 1 in pending else min(pending) - 1
+        if first <= processed + 1:
+            self._processed = last
+            if self._early or self._skipped:
+                self._catch_up()
+        else:
+            self._early.update(range(first, last + 1))
 
     def refuse(self, token: int, code: RefusalCode) -> None:
         """Note that the application will not process a message."""
         sequence = token - self._token_base
-        if sequence in self._pending:
+        if self._processed < sequence <= self.accepted and sequence not in self._early:
             self._exceptions[sequence] = code
             self.done(token)
 
@@ -158,9 +170,28 @@ class Receiver:
         return encode_ack(self._processed, self.accepted, self._exceptions)
 
     def _advance(self, through: int) -> None:
-        self.accepted = through
-        if not self._pending:
+        if self._processed == self.accepted:
             self._processed = through
+        else:
+            self._skipped[self.accepted + 1] = through
+        self.accepted = through
+
+    def _catch_up(self) -> None:
+        """Move `processed` over what was done with ahead of its turn."""
+        early, skipped, processed = self._early, self._skipped, self._processed
+        # An answer for a run may have covered some of both already.
+        early.difference_update([sequence for sequence in early if sequence <= processed])
+        for first in [first for first in skipped if first <= processed]:
+            processed = max(processed, skipped.pop(first))
+        while True:
+            if processed + 1 in early:
+                processed += 1
+                early.remove(processed)
+            elif processed + 1 in skipped:
+                processed = skipped.pop(processed + 1)
+            else:
+                break
+        self._processed = processed
 
     def _prune(self) -> None:
         known_through = self.accepted - self._window

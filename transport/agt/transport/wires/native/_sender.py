@@ -1,59 +1,80 @@
-"""The sending half: messages wait in a queue, get a sequence when first written, and stay until answered.
+"""The sending half of one channel: messages wait in a queue, get a sequence when first written, stay until answered.
 
 Theory of operation. The window holds the sequences `base + 1 .. last`: written at least once and not yet
 acknowledged. On each connection they are written in order from `next`, which a lost connection or an expired timer
 sets back to the first one that the receiver has not got. A sequence whose message was given up (expired, cancelled,
 withdrawn, out of retries) is written as SKIP instead of DATA: from then on the receiver will never hand that message
 to its application, and its answer says whether it already had. So the outcome of a message is known exactly whenever
-any answer arrives before its deadline; the deadline itself is asked for a little earlier, by `Outgoing.ask_at`.
+any answer arrives before its deadline; the deadline itself is asked for a little earlier, by `ask_at`.
 
 Three watermarks come back: `base`, through which everything is processed, refused or skipped; `received`, through
 which the receiver has everything; and exceptions, single sequences that were not processed. Only an ACK carries
 exceptions, and it carries all that we may not know yet, so no order of arrival can make us take a refusal for a
 delivery (the receiver keeps what it says elsewhere below its oldest exception).
 
-Nothing here knows frames beyond writing them, connections beyond `resume` and `connection_lost`, or the clock.
+What happens to every message happens to runs of them: one frame for what is written in a turn, one event for what an
+answer acknowledges. Looking at single messages is for when the counters say that the window holds some that were
+given up (`_ending`) or whose end has been told (`_told`), and for when a deadline may have come.
+
+Nothing here knows connections beyond `resume` and `connection_lost`, or the clock.
 """
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterable
-from itertools import groupby
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby, islice
 
 from agt.transport._errors import MessageTooLarge, PeerViolation, QueueFull
-from agt.transport._events import Settled
+from agt.transport._events import Delivered, Settled
 from agt.transport._link import Withdrawal
 from agt.transport._outcome import Outcome
+from agt.transport._outgoing import MakesOutgoing, Outgoing
 from agt.transport._rtt import RoundTrip
 from agt.transport.wires.native._config import NativeConfig
 from agt.transport.wires.native._counters import LinkCounters
-from agt.transport.wires.native._frames import HEADER_SIZE, FrameType, encode_frame
-from agt.transport.wires.native._outgoing import CANCELLED, EXPIRED, FORGOTTEN, UNANSWERED, Outgoing
+from agt.transport.wires.native._endings import CANCELLED, EXPIRED, FORGOTTEN, UNANSWERED, ask_at
+from agt.transport.wires.native._frames import (
+    BATCH_BYTES,
+    BATCH_COUNT,
+    BATCH_OVERHEAD,
+    HEADER_SIZE,
+    append_messages,
+)
 from agt.transport.wires.native._statement import RefusalCode, encode_skip
-
-_DATA: Final = int(FrameType.DATA)
 
 
 class Sender:
     """What one link has to say to its peer."""
 
     def __init__(
-        self, config: NativeConfig, round_trip: RoundTrip, counters: LinkCounters, emit: Callable[[Settled], None]
+        self,
+        config: NativeConfig,
+        round_trip: RoundTrip,
+        counters: LinkCounters,
+        emit: Callable[[Delivered | Settled], None],
+        *,
+        epoch: int,
+        channel: int = 0,
     ) -> None:
+        self.make_outgoing: MakesOutgoing = Outgoing
+        """Makes each message."""
         self._config = config
         self._round_trip = round_trip
         self._counters = counters
         self._emit = emit
+        self._epoch = epoch
+        self._channel = channel
+        self._queue_max = config.send_queue_max
         self._payload_max = config.max_frame_bytes - HEADER_SIZE
+        self._batch_bytes = min(BATCH_BYTES, self._payload_max)
         self._queue: deque[Outgoing] = deque()
-        self._window: dict[int, Outgoing] = {}
-        self._message = -1
+        self._window: deque[Outgoing] = deque()
         self._base = 0
         self._last = 0
         self._next = 1
         self._received = 0
-        self._unsettled = 0
+        self._told = 0
+        self._ending = 0
         self._limit = 0
         self._open = False
         self._timed = 0
@@ -67,7 +88,7 @@ class Sender:
     @property
     def in_flight(self) -> int:
         """Messages written and not settled."""
-        return self._unsettled
+        return len(self._window) - self._told
 
     @property
     def queued(self) -> int:
@@ -82,11 +103,13 @@ class Sender:
     @property
     def oldest_at(self) -> float:
         """When the oldest unsettled message was accepted; `math.inf` when there is none."""
-        if self._unsettled:
-            for entry in self._window.values():
-                if not entry.settled:
-                    return entry.accepted_at
-        return self._queue[0].accepted_at if self._queue else math.inf
+        oldest = next(self.unsettled(), None)
+        return math.inf if oldest is None else oldest.accepted_at
+
+    def unsettled(self) -> Iterator[Outgoing]:
+        """Yield what has not ended, written first, each oldest first."""
+        yield from (entry for entry in self._window if not entry.told)
+        yield from self._queue
 
     @property
     def has_more(self) -> bool:
@@ -101,45 +124,42 @@ class Sender:
 
     # The application's side
 
-    def send(self, payload: bytes, *, now: float, deadline: float) -> int:
-        """Queue a message and return its number."""
-        if len(self._queue) >= self._config.send_queue_max:
-            raise QueueFull("send queue", self._config.send_queue_max)
+    def send(self, payload: bytes, now: float, deadline: float) -> Outgoing:
+        """Queue a message."""
+        queue = self._queue
+        if len(queue) >= self._queue_max:
+            raise QueueFull("send queue", self._queue_max)
         if len(payload) > self._payload_max:
             raise MessageTooLarge(len(payload), self._payload_max)
-        self._message += 1
-        entry = Outgoing(self._message, payload, now, deadline)
-        self._queue.append(entry)
+        entry = self.make_outgoing(payload, now, deadline, self._channel, self._epoch)
+        timeout_s = self._round_trip.timeout_s
         # A bound from below is enough: when it comes, everything is looked through and the exact time is found.
-        earliest = entry.ask_at(self._round_trip.timeout_s)
-        self._expire_at = min(self._expire_at, earliest)
-        return self._message
+        if deadline - timeout_s < self._expire_at:
+            self._expire_at = min(self._expire_at, ask_at(entry, timeout_s))
+        queue.append(entry)
+        return entry
 
-    def cancel(self, message: int, *, now: float) -> None:
+    def cancel(self, message: Outgoing, now: float) -> None:
         """Give up on a message: at once when it was never written, else as soon as the receiver has answered."""
-        for entry in self._queue:
-            if entry.message == message:
-                self._queue.remove(entry)
-                self._settle(entry, Outcome.NOT_DELIVERED, CANCELLED, now)
-                return
-        for sequence, entry in self._window.items():
-            if entry.message == message and not entry.settled and not entry.ending:
-                self._give_up(sequence, entry, CANCELLED)
-                return
+        place = message.sequence - self._base - 1
+        if not message.sequence:
+            if message in self._queue:
+                self._queue.remove(message)
+                self._settle(message, Outcome.NOT_DELIVERED, CANCELLED, now)
+        elif 0 <= place < len(self._window) and self._window[place] is message and not message.ending:
+            self._give_up(message, CANCELLED)
 
     def withdraw(self) -> Withdrawal:
         """Give everything unsettled back; what was written is skipped, so that no late copy is handed over."""
-        unsent = tuple(entry.message for entry in self._queue)
+        unsent = tuple(self._queue)
         self._queue.clear()
-        in_doubt = []
-        for sequence, entry in self._window.items():
-            if not entry.settled:
-                in_doubt.append(entry.message)
-                entry.settled = True
-                self._give_up(sequence, entry, CANCELLED)
-        self._unsettled = 0
+        in_doubt = [entry for entry in self._window if not entry.told]
+        for entry in in_doubt:
+            self._give_up(entry, CANCELLED)
+            entry.told = True
+        self._told = len(self._window)
         self._expire_at = math.inf
-        return Withdrawal(unsent, tuple(in_doubt))
+        return Withdrawal(unsent, in_doubt)
 
     def end_all(self, reason: str, now: float) -> None:
         """Settle everything at once: no connection will ever carry it."""
@@ -179,31 +199,35 @@ class Sender:
         self._skips.clear()
         head = max(self._base, self._received) + 1
         if head < self._next:
-            self._fail(self._window[head])
+            self._fail(self._at(head))
 
-    def take_ack(self, processed: int, *, now: float) -> None:
+    def take_ack(self, processed: int, now: float) -> None:
         """Take in that everything up to `processed` was processed, but for exceptions already known.
 
         Raises:
             PeerViolation: when it was never written.
         """
-        if processed <= self._base:
+        count = processed - self._base
+        if count <= 0:
             return
         if processed > self._last:
             raise PeerViolation(f"acknowledged {processed}, only {self._last} were written")
-        self._sample(processed, now)
+        if self._timed:
+            self._sample(processed, now)
         window = self._window
-        for sequence in range(self._base + 1, processed + 1):
-            entry = window.pop(sequence)
-            if not entry.settled:
-                self._unsettled -= 1
-                entry.settled = True
-                self._emit(
-                    Settled(entry.message, Outcome.DELIVERED, "", max(0.0, now - entry.accepted_at), entry.resends)
-                )
+        if count == len(window):
+            messages = list(window)
+            window.clear()
+        else:
+            messages = [window.popleft() for _ in range(count)]
+        if self._ending:
+            messages = self._delivered_of(messages)
+        if messages:
+            self._emit(Delivered(messages, now))
         self._base = processed
         self._received = max(self._received, processed)
-        self._next = max(self._next, processed + 1)
+        if processed >= self._next:
+            self._next = processed + 1
         self._arm(now)
 
     def take_statement(self, processed: int, received: int, exceptions: Iterable[tuple[int, int]], now: float) -> None:
@@ -215,45 +239,38 @@ class Sender:
         if received > self._last:
             raise PeerViolation(f"received through {received}, only {self._last} were written")
         for sequence, code in exceptions:
-            entry = self._window.get(sequence)
-            if entry is not None and not entry.settled:
+            if self._base < sequence <= self._last and not (entry := self._at(sequence)).told:
                 reason = entry.ending or "skipped"
                 if code != RefusalCode.SKIPPED:
                     reason = f"refused by the peer: {RefusalCode.word(code)}"
-                self._unsettled -= 1
-                self._settle(entry, Outcome.NOT_DELIVERED, reason, now)
+                self._tell(entry, Outcome.NOT_DELIVERED, reason, now)
         if received > self._received:
             self._sample(received, now)
             self._received = received
             if self._next <= received:
                 self._next = received + 1
             self._arm(now)
-        self.take_ack(processed, now=now)
+        self.take_ack(processed, now)
 
-    def write(self, parts: list[bytes], ack: int, budget: int, now: float) -> None:
-        """Append the frames that may be written now, about `budget` bytes of them."""
+    def write(self, parts: list[bytes], ack: int, budget: int, now: float) -> int:
+        """Append the frames that may be written now, about `budget` bytes of them; return what is left of it."""
         if self._skips:
             self._write_skips(parts, ack)
         while self._next <= self._last and budget > 0:
             budget -= self._write_again(parts, ack)
-        queue, window, last = self._queue, self._window, self._last
-        until = self._base + self._limit
-        if not queue or last >= until or budget <= 0 or self._next <= last:
-            return
+        room = self._base + self._limit - self._last
+        if not self._queue or room <= 0 or budget <= 0 or self._next <= self._last:
+            return budget
         if not self._timed:
-            self._timed, self._timed_at = last + 1, now
+            self._timed, self._timed_at = self._last + 1, now
         if self._resend_at == math.inf:
             self._resend_at = now + self._round_trip.timeout_s
-        while queue and last < until and budget > 0:
-            entry = queue.popleft()
-            last += 1
-            window[last] = entry
-            payload = entry.payload
-            parts.append(encode_frame(_DATA, last, ack, payload))
-            budget -= HEADER_SIZE + len(payload)
-        self._unsettled += last - self._last
-        self._last = last
-        self._next = last + 1
+        while self._queue and room > 0 and budget > 0:
+            before = self._last
+            budget -= self._write_new(parts, ack, room)
+            room -= self._last - before
+        self._next = self._last + 1
+        return budget
 
     # Time
 
@@ -266,7 +283,7 @@ class Sender:
         head = max(self._base, self._received) + 1
         if head < self._next:
             self._counters.ack_timeouts += 1
-            self._fail(self._window[head])
+            self._fail(self._at(head))
             self._next = head
             self._timed = 0
             self._skips = [sequence for sequence in self._skips if sequence < head]
@@ -277,22 +294,48 @@ class Sender:
 
     # Within
 
+    def _at(self, sequence: int) -> Outgoing:
+        return self._window[sequence - self._base - 1]
+
     def _settle(self, entry: Outgoing, outcome: Outcome, reason: str, now: float) -> None:
-        entry.settled = True
         entry.give_up(reason)
-        self._emit(Settled(entry.message, outcome, reason, max(0.0, now - entry.accepted_at), entry.resends))
+        self._emit(Settled(entry, outcome, reason, max(0.0, now - entry.accepted_at)))
+
+    def _tell(self, entry: Outgoing, outcome: Outcome, reason: str, now: float) -> None:
+        """Settle a message whose sequence stays in the window."""
+        self._end(entry, reason)
+        entry.told = True
+        self._told += 1
+        self._settle(entry, outcome, reason, now)
 
     def _end_window(self, reason: str, now: float) -> None:
-        for sequence, entry in self._window.items():
-            if not entry.settled:
-                self._settle(entry, Outcome.INDETERMINATE, reason, now)
-                self._give_up(sequence, entry, reason)
-        self._unsettled = 0
+        for entry in self._window:
+            if not entry.told:
+                self._tell(entry, Outcome.INDETERMINATE, reason, now)
+                self._give_up(entry, reason)
 
-    def _give_up(self, sequence: int, entry: Outgoing, reason: str) -> None:
+    def _end(self, entry: Outgoing, reason: str) -> None:
+        """Have a message of the window skipped when its turn comes (again)."""
+        self._ending += not entry.ending
         entry.give_up(reason)
-        if self._open and sequence < self._next:
-            self._skips.append(sequence)
+
+    def _give_up(self, entry: Outgoing, reason: str) -> None:
+        """The same, and say so beside the stream if it may be out there already."""
+        self._end(entry, reason)
+        if self._open and entry.sequence < self._next:
+            self._skips.append(entry.sequence)
+
+    def _delivered_of(self, messages: list[Outgoing]) -> list[Outgoing]:
+        """Return those of the messages that left the window whose end has not been told."""
+        delivered = []
+        for entry in messages:
+            if entry.ending:
+                self._ending -= 1
+            if entry.told:
+                self._told -= 1
+            else:
+                delivered.append(entry)
+        return delivered
 
     def _fail(self, entry: Outgoing) -> None:
         """Count an attempt of the oldest unreceived message that came to nothing."""
@@ -300,7 +343,7 @@ class Sender:
         limit = self._config.max_retries
         if limit is not None and entry.failures > limit and not entry.ending:
             self._counters.abandoned += 1
-            entry.give_up(f"given up after {limit} retries")
+            self._end(entry, f"given up after {limit} retries")
 
     def _sample(self, through: int, now: float) -> None:
         if self._timed and through >= self._timed:
@@ -321,21 +364,20 @@ class Sender:
                 self._settle(entry, Outcome.NOT_DELIVERED, EXPIRED, now)
         earliest = math.inf
         for entry in self._queue:
-            ask_at = entry.ask_at(timeout_s)
-            earliest = min(earliest, ask_at if ask_at > now else entry.deadline)
-        for sequence, entry in self._window.items():
-            if entry.settled:
+            ask = ask_at(entry, timeout_s)
+            earliest = min(earliest, ask if ask > now else entry.deadline)
+        for entry in self._window:
+            if entry.told:
                 continue
             if entry.deadline <= now:
-                self._unsettled -= 1
-                self._settle(entry, Outcome.INDETERMINATE, UNANSWERED, now)
-                self._give_up(sequence, entry, EXPIRED)
+                self._tell(entry, Outcome.INDETERMINATE, UNANSWERED, now)
+                self._give_up(entry, EXPIRED)
                 continue
-            ask_at = entry.ask_at(timeout_s)
-            if self._open and not entry.ending and ask_at <= now:
-                self._give_up(sequence, entry, EXPIRED)
+            ask = ask_at(entry, timeout_s)
+            if self._open and not entry.ending and ask <= now:
+                self._give_up(entry, EXPIRED)
             asked = entry.ending or not self._open
-            earliest = min(earliest, entry.deadline if asked else ask_at)
+            earliest = min(earliest, entry.deadline if asked else ask)
         self._expire_at = earliest
 
     def _write_skips(self, parts: list[bytes], ack: int) -> None:
@@ -344,22 +386,51 @@ class Sender:
         self._skips.clear()
         for _, run in groupby(enumerate(pending), key=lambda pair: pair[1] - pair[0]):
             sequences = [sequence for _, sequence in run]
-            parts.append(encode_skip(sequences[0], sequences[-1], ack))
+            parts.append(encode_skip(sequences[0], sequences[-1], ack, self._channel))
+
+    def _write_new(self, parts: list[bytes], ack: int, room: int) -> int:
+        """Write one frame of messages from the queue, at most `room` of them; return its size."""
+        queue = self._queue
+        count = min(len(queue), room, self._fitting(queue[0], self._batch_bytes))
+        if count == len(queue):
+            entries = list(queue)
+            queue.clear()
+        else:
+            entries = [queue.popleft() for _ in range(count)]
+        payloads = [entry.payload for entry in entries]
+        fitting, size = append_messages(parts, self._last + 1, ack, payloads, self._channel, self._batch_bytes)
+        if fitting < count:
+            queue.extendleft(reversed(entries[fitting:]))
+            del entries[fitting:]
+        last = self._last
+        for entry in entries:
+            last += 1
+            entry.sequence = last
+        self._window += entries
+        self._last = last
+        return size
+
+    def _fitting(self, entry: Outgoing, limit: int) -> int:
+        """How many messages fit one frame if all are like this one; were the others larger, fewer will go."""
+        return min(BATCH_COUNT, 1 + limit // (len(entry.payload) + BATCH_OVERHEAD))
 
     def _write_again(self, parts: list[bytes], ack: int) -> int:
-        """Write one resend, or one SKIP over a run of given-up sequences, at `next`; return its size."""
+        """Write a frame of resends, or one SKIP over a run of given-up sequences, at `next`; return its size."""
         first = self._next
-        entry = self._window[first]
-        if entry.ending:
-            through = first
-            while through < self._last and self._window[through + 1].ending:
-                through += 1
-            frame = encode_skip(first, through, ack)
-            self._next = through + 1
-        else:
+        place = first - self._base - 1
+        # What did not get through goes again in smaller pieces: a network that breaks every few hundred bytes, or
+        # damages every few thousand, would never let a large batch pass.
+        limit = self._batch_bytes >> 3 * self._window[place].failures
+        coming = islice(self._window, place, place + self._fitting(self._window[place], limit))
+        skipping, run = next((bool(given_up), list(run)) for given_up, run in groupby(coming, lambda e: bool(e.ending)))
+        if skipping:
+            parts.append(encode_skip(first, first + len(run) - 1, ack, self._channel))
+            self._next = first + len(run)
+            return len(parts[-1])
+        payloads = [entry.payload for entry in run]
+        count, size = append_messages(parts, first, ack, payloads, self._channel, limit)
+        for entry in run[:count]:
             entry.resends += 1
-            self._counters.resends += 1
-            frame = encode_frame(_DATA, first, ack, entry.payload)
-            self._next = first + 1
-        parts.append(frame)
-        return len(frame)
+        self._counters.resends += count
+        self._next = first + count
+        return size

@@ -69,9 +69,9 @@ def decode_ack(payload: bytes) -> tuple[int, Iterator[tuple[int, int]]]:
     return _THROUGH.unpack_from(payload)[0], _EXCEPTION.iter_unpack(payload[_THROUGH.size :])
 
 
-def encode_skip(first: int, through: int, ack: int) -> bytes:
+def encode_skip(first: int, through: int, ack: int, channel: int = 0) -> bytes:
     """Return a SKIP frame: the sequences `first` to `through` will not be sent (again)."""
-    return encode_frame(FrameType.SKIP, first, ack, _THROUGH.pack(through))
+    return encode_frame(FrameType.SKIP, first, ack, _THROUGH.pack(through), channel=channel)
 
 
 def decode_skip(first: int, payload: bytes) -> int:

@@ -65,7 +65,15 @@ NEXT: Final[Mapping[tuple[State, Step], State]] = {
 }
 
 _TRAFFIC: Final = frozenset(
-    {FrameType.DATA, FrameType.ACK, FrameType.SKIP, FrameType.PING, FrameType.PONG, FrameType.GO_AWAY}
+    {
+        FrameType.DATA,
+        FrameType.BATCH,
+        FrameType.ACK,
+        FrameType.SKIP,
+        FrameType.PING,
+        FrameType.PONG,
+        FrameType.GO_AWAY,
+    }
 )
 
 ALLOWED_FRAMES: Final[Mapping[State, frozenset[FrameType]]] = {
@@ -81,5 +89,5 @@ ALLOWED_FRAMES: Final[Mapping[State, frozenset[FrameType]]] = {
 FLOWING: Final = frozenset({State.WELCOMED, State.OPEN})
 """Where messages may be sent."""
 
-NUMBERED: Final = frozenset({FrameType.DATA, FrameType.SKIP})
+NUMBERED: Final = frozenset({FrameType.DATA, FrameType.BATCH, FrameType.SKIP})
 """Frames that fill a place in the sequence: one that can't be taken leaves a gap."""
