@@ -44,7 +44,7 @@ LANES = (
         ),
     ),
     Lane("unit", 75, (_tests(2, "tests/test_tidy.py", "tests/transport", "tests/router", "tests/supervisor"),)),
-    Lane("simulation", 45, (_tests(2, "tests/simulation"),)),
+    Lane("simulation", 45, (_tests(2, "tests/simulation", "tests/fuzz"),)),
     Lane("processes", 60, (_tests(3, "tests/processes", "tests/chaos"),)),
     Lane("screen", 45, (_tests(2, "tests/tui", "tests/api"),)),
 )

@@ -16,6 +16,7 @@ _ALWAYS: Final = ("version", "at")
 _DECODERS: Final = {name: msgspec.json.Decoder(field.type) for name, field in _FIELDS.items()}
 _RAW: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _VIEW: Final = msgspec.json.Decoder(View)
+_TOO_DEEP: Final = "nested too deeply"
 
 
 def changed_sections(old: View, new: View) -> dict[str, Any]:
@@ -34,7 +35,10 @@ def merge_change(view: View, change: bytes | str) -> View:
     Raises:
         msgspec.DecodeError: When it is no JSON object, or a section has another shape (`ValidationError`).
     """
-    sections = {name: _DECODERS[name].decode(raw) for name, raw in _RAW.decode(change).items() if name in _FIELDS}
+    try:
+        sections = {name: _DECODERS[name].decode(raw) for name, raw in _RAW.decode(change).items() if name in _FIELDS}
+    except RecursionError as error:
+        raise msgspec.DecodeError(_TOO_DEEP) from error
     return msgspec.structs.replace(view, **sections)
 
 
@@ -44,4 +48,7 @@ def decode_view(snapshot: bytes | str) -> View:
     Raises:
         msgspec.DecodeError: When it is not a view.
     """
-    return _VIEW.decode(snapshot)
+    try:
+        return _VIEW.decode(snapshot)
+    except RecursionError as error:
+        raise msgspec.DecodeError(_TOO_DEEP) from error

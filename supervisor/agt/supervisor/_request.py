@@ -112,6 +112,6 @@ class Control:
             if status == http.client.OK:
                 return msgspec.json.decode(answer, type=kind)
             facts = msgspec.json.decode(answer, type=_Error).error
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise NoAnswer(self.path, f"what answers speaks another version: {error}") from error
         raise Refused(facts.code, facts.message, facts.hint)

@@ -63,7 +63,7 @@ class _Alerts(msgspec.Struct):
 def _refusal(status: int, body: bytes) -> Refused:
     try:
         facts = msgspec.json.decode(body, type=_Error).error
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         facts = _Facts(message=f"the supervisor answered {status} without saying why")
     return Refused(_CODES.get(facts.code, "unavailable"), facts.message, facts.hint)
 
@@ -155,7 +155,7 @@ class Client:
     def _decode(self, body: bytes, kind: type[_Body]) -> _Body:
         try:
             return msgspec.json.decode(body, type=kind)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise NoSupervisor(self.path, f"what answers speaks another version: {error}") from error
 
     @contextlib.contextmanager

@@ -74,7 +74,7 @@ def decode_records(lines: Iterable[bytes]) -> Iterator[Record]:
             raise ValueError(broken)
         try:
             yield _DECODER.decode(line)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             broken = f"line {number} is no record: {error}"
 
 

@@ -88,7 +88,7 @@ class DemoFiles:
         """Return where the gateway listens, None when it hasn't said so yet."""
         try:
             return msgspec.json.decode(self.ports.read_bytes(), type=Ports)
-        except (OSError, msgspec.DecodeError):
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
             return None
 
     def write_ports(self, ports: Ports) -> None:

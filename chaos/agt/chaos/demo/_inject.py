@@ -50,5 +50,5 @@ def component_pid(run: Path, name: str) -> int | None:
     """Return the process of a component by the supervisor's record, None when there is none."""
     try:
         return msgspec.json.decode((run / "components" / f"{name}.json").read_bytes(), type=_Record).pid
-    except (OSError, msgspec.DecodeError):
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return None

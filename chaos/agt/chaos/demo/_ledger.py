@@ -87,7 +87,7 @@ def read_book(path: Path) -> LedgerBook:
             for line in lines:
                 try:
                     decoded = msgspec.json.decode(line, type=dict[str, Any])
-                except msgspec.DecodeError:
+                except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                     continue
                 book.take(decoded)
     return book

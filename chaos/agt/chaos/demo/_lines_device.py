@@ -15,13 +15,15 @@ from agt.chaos.demo._replies import Replies, sending
 from agt.chaos.proxy import make_splitter
 from agt.transport import ReceivedMessage, ReliableTransport, TCPConnection
 
+MAX_DIGITS = 20
+"""Python refuses to read endless numbers; nobody counts further than this."""
+
 
 def parse_command(text: bytes) -> tuple[int, int] | None:
     """Read `set <number> <value>`; None when it is something else."""
     words = text.split()
-    if len(words) == 3 and words[0] == b"set" and words[1].isdigit() and words[2].isdigit():
-        return int(words[1]), int(words[2])
-    return None
+    numbers = [int(word) for word in words[1:] if word.isdigit() and len(word) <= MAX_DIGITS]
+    return (numbers[0], numbers[1]) if words[:1] == [b"set"] and len(words) == 3 and len(numbers) == 2 else None
 
 
 class LinesDevice:

@@ -39,7 +39,7 @@ class Lines:
             return msgspec.json.decode(line, type=dict[str, Any])
         except anyio.IncompleteRead as error:
             raise anyio.EndOfStream from error
-        except (anyio.DelimiterNotFound, msgspec.DecodeError) as error:
+        except (anyio.DelimiterNotFound, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise anyio.BrokenResourceError from error
 
     async def write(self, body: object) -> None:

@@ -117,7 +117,7 @@ def peer_in(wire: WireName, frame: bytes) -> str:
 def _native_peer(frame: bytes) -> str:
     try:
         fields = msgspec.msgpack.decode(frame[NATIVE_HEADER:])
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return ""
     if not isinstance(fields, list):
         return ""

@@ -106,11 +106,25 @@ def load_scenario(path: Path) -> Scenario:
         ScenarioInvalid: when it can't be read or says something wrong.
     """
     try:
-        scenario = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), Scenario)
-        for step in scenario.fault:
-            step.make()
+        return parse_scenario(path.read_text(encoding="utf-8"), str(path))
     except OSError as problem:
         raise ScenarioInvalid(f"{path}: can't be read: {problem.strerror}") from problem
+    except UnicodeDecodeError as problem:
+        raise ScenarioInvalid(f"{path}: is no UTF-8 text") from problem
+
+
+def parse_scenario(text: str, source: str) -> Scenario:
+    """Read a scenario from TOML; `source` is what messages call it.
+
+    Raises:
+        ScenarioInvalid: when it says something wrong.
+    """
+    try:
+        scenario = msgspec.convert(tomllib.loads(text), Scenario)
+        for step in scenario.fault:
+            step.make()
     except ValueError as problem:  # TOML, msgspec and faults all say what is wrong where.
-        raise ScenarioInvalid(f"{path}: {problem}") from problem
+        raise ScenarioInvalid(f"{source}: {problem}") from problem
+    except RecursionError as problem:
+        raise ScenarioInvalid(f"{source}: is nested too deeply") from problem
     return scenario

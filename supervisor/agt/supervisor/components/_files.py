@@ -75,7 +75,7 @@ class ComponentFiles:
         """Return the record, or None when there is none that can be read."""
         try:
             return msgspec.json.decode(self.record.read_bytes()[:RECORD_MAX_BYTES], type=Record)
-        except (OSError, msgspec.DecodeError):
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
             return None
 
     def write_record(self, record: Record) -> None:

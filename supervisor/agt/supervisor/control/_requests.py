@@ -34,7 +34,7 @@ async def read_action(request: Request) -> Action:
         return _ACTIONS.decode(bytes(body))
     except msgspec.ValidationError as error:
         raise Refused("invalid", str(error), "GET /v1/openapi.json shows what an action looks like") from error
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Refused("invalid", f"the body is not JSON: {error}", 'send {"action": "hold"}, say') from error
 
 

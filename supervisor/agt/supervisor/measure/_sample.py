@@ -4,12 +4,13 @@
 structs are stored as they are, so that windows survive a restart of the supervisor.
 """
 
+import math
 from collections.abc import Iterable
 from typing import Final
 
 import msgspec
 
-from agt.supervisor.measure._exposition import Sample
+from agt.supervisor.measure._exposition import ExpositionError, Sample
 
 _COUNTERS: Final = {
     "tcp_comm_packet_sent_total": "sent",
@@ -67,7 +68,11 @@ class RouterSample(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_sample(samples: Iterable[Sample], *, router: str, at: float) -> RouterSample:
-    """Pick what the engine knows from a page; counters of unknown runtimes are kept, unknown metrics are not."""
+    """Pick what the engine knows from a page; counters of unknown runtimes are kept, unknown metrics are not.
+
+    Raises:
+        ExpositionError: when a sample lacks the bound that it is about.
+    """
     counts: dict[str, dict[str, float]] = {}
     latency: dict[str, dict[float, float]] = {}
     gauges: dict[str, dict[str, float]] = {}
@@ -83,11 +88,11 @@ def read_sample(samples: Iterable[Sample], *, router: str, at: float) -> RouterS
             own[key] = own.get(key, 0.0) + sample.value
         elif sample.name == "tcp_comm_packet_latency_seconds_bucket":
             buckets = latency.setdefault(runtime, {})
-            bound = float(sample.labels["le"])
+            bound = _bound(sample, "le")
             buckets[bound] = buckets.get(bound, 0.0) + sample.value
         elif sample.name == "agt_in_flight_older_than":
             limits = older.setdefault(runtime, {})
-            limit = float(sample.labels["seconds"])
+            limit = _bound(sample, "seconds")
             limits[limit] = limits.get(limit, 0.0) + sample.value
         elif sample.name in ("agt_in_flight", "agt_devices"):
             gauges.setdefault(runtime, {})[sample.name] = sample.value
@@ -112,3 +117,14 @@ def read_sample(samples: Iterable[Sample], *, router: str, at: float) -> RouterS
         shadow_differences=single["agt_shadow_differences_total"],
         loop_lag_s=single["agt_loop_lag_seconds"],
     )
+
+
+def _bound(sample: Sample, label: str) -> float:
+    """Read the number in a label; NaN would be a bound like no other, not even like itself."""
+    try:
+        bound = float(sample.labels[label])
+    except (KeyError, ValueError):
+        bound = math.nan
+    if math.isnan(bound):
+        raise ExpositionError(f"{sample.name} has no number in its label {label!r}")
+    return bound

@@ -69,7 +69,7 @@ async def scrape(socket: Path, *, name: str, at: float, timeout_s: float) -> Rou
         status = msgspec.json.decode(answers["/status"].body, type=RouterStatus)
         page = parse_exposition(answers["/metrics"].body.decode())
         sample = _routed_only(read_sample(page, router=status.router, at=at), status)
-    except (msgspec.DecodeError, ExpositionError, UnicodeDecodeError, KeyError) as error:
+    except (msgspec.DecodeError, ExpositionError, UnicodeDecodeError, RecursionError) as error:
         return RouterSeen(socket=name, error=f"{name} answers what can't be read: {error}")
     return RouterSeen(socket=name, status=status, sample=sample)
 

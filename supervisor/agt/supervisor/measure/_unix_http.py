@@ -4,6 +4,7 @@ Routers are asked several times a second, and going back must not wait for a con
 this is a plain `Connection: close` exchange on anyio's streams, the same on asyncio and trio.
 """
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,6 +16,7 @@ from agt.transport import ConnectionUnavailable, UnixConnection
 
 RESPONSE_MAX_BYTES: Final = 8 << 20
 """A larger answer is refused."""
+_STATUS: Final = re.compile(r"[1-5][0-9]{2}")
 
 
 class RequestFailed(Exception):
@@ -79,12 +81,12 @@ def _parse(socket: Path, received: bytes) -> Response:
     head, separator, body = received.partition(b"\r\n\r\n")
     status_line, *header_lines = head.decode("latin-1").split("\r\n")
     words = status_line.split(" ", 2)
-    if not separator or not words[0].startswith("HTTP/1.") or len(words) < 2 or not words[1].isdigit():
+    if not separator or not words[0].startswith("HTTP/1.") or len(words) < 2 or not _STATUS.fullmatch(words[1]):
         raise RequestFailed(socket, "answers something that is no HTTP")
     headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in header_lines)}
     if headers.get("transfer-encoding", "").lower() == "chunked":
         body = _unchunked(socket, body)
-    elif int(headers.get("content-length", len(body))) != len(body):
+    elif headers.get("content-length", str(len(body))) != str(len(body)):
         raise RequestFailed(socket, "broke off in the middle of its answer")
     return Response(int(words[1]), body)
 

@@ -7,6 +7,9 @@ from typing import Final
 SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 """Seconds in each unit that a plan may use."""
 
+LONGEST_S: Final = 36_525 * SECONDS["d"]
+"""The longest duration that is taken: a century, so that every sum of a plan's stays a number."""
+
 _PART: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)")
 _CHECKS: Final = re.compile(r"(\d{1,6}) checks?")
 
@@ -21,7 +24,10 @@ def parse_duration(text: str) -> float:
     parts = _PART.findall(stripped)
     if not parts or _PART.sub("", stripped).strip():
         raise ValueError(f"{text!r} is no duration; write a number and a unit, such as '3d', '24h', '90s' or '500ms'")
-    return math.fsum(float(number) * SECONDS[unit] for number, unit in parts)
+    seconds = math.fsum(float(number) * SECONDS[unit] for number, unit in parts)
+    if seconds > LONGEST_S:
+        raise ValueError(f"{text[:40]!r} is too long; at most {format_duration(LONGEST_S)}")
+    return seconds
 
 
 def parse_checks(text: str, *, check_interval_s: float) -> int:

@@ -181,6 +181,8 @@ def parse_plan(text: str, source: str = "plan") -> Plan:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise PlanInvalid(source, [Problem("", f"is no TOML: {error}")]) from error
+    except RecursionError as error:
+        raise PlanInvalid(source, [Problem("", "is no TOML: nested too deeply")]) from error
     if problems := shape_problems(document, PlanFile):
         raise PlanInvalid(source, problems)
     file = msgspec.convert(document, PlanFile)

@@ -160,7 +160,7 @@ class Way:
                 raise RequestFailed(path, f"answers {answer.status} to a preview")
             try:
                 found = msgspec.json.decode(answer.body, type=_RoutePreview)
-            except msgspec.DecodeError as error:
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 raise RequestFailed(path, f"answers a preview that can't be read: {error}") from error
             moves, unconfirmed = moves + found.moves, unconfirmed + found.unconfirmed
         return moves, unconfirmed
@@ -210,7 +210,7 @@ class Way:
         try:
             answer = await request(path, "GET", "/status", timeout_s=TELL_TIMEOUT_S)
             statuses[name] = msgspec.json.decode(answer.body, type=RouterStatus)
-        except (RequestFailed, msgspec.DecodeError):
+        except (RequestFailed, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             statuses.pop(name, None)
 
     async def _each(self, job: Callable[[str, Path], Coroutine[Any, Any, None]]) -> None:
