@@ -22,8 +22,10 @@ from anyio.abc import ByteStream, SocketStream, TaskGroup, UNIXSocketStream
 from agt.transport._connections import listen_tcp, listen_unix
 from agt.transport._errors import UsageError
 from agt.transport._pacing import ConnectBudget, Pacer
+from agt.transport._peer import prepare_socket_directory
 from agt.transport._session import Session
 from agt.transport._timers import Timers, running_clock
+from agt.transport.trust import Caller, Door, Refusal
 
 logger = logging.getLogger("agt.transport")
 
@@ -48,6 +50,7 @@ class Listener(ABC):
         path: str | None = None,
         max_connections: int = 10_000,
         connect_budget: ConnectBudget | None = None,
+        door: Door | None = None,
     ) -> None:
         """Remember where to listen; `path` makes it a Unix socket that only our own user can use."""
         if max_connections < 1:
@@ -56,6 +59,8 @@ class Listener(ABC):
         self._max_connections = max_connections
         self.connect_budget = connect_budget or ConnectBudget()
         """How fast callers are taken in."""
+        self.door = door or Door()
+        """What is asked of callers before anything is remembered of them."""
         self._pacer: Pacer | None = None
         self._served_for: Listener | None = None
         self._socket: socket.socket | None = None
@@ -93,6 +98,7 @@ class Listener(ABC):
             ConnectionUnavailable: when the address is in use or can't be had.
         """
         if self._path is not None:
+            prepare_socket_directory(self._path)
             self._socket, self._port = listen_unix(self._path), 0
         else:
             self._socket = await listen_tcp(self._host, self._port)
@@ -129,8 +135,8 @@ class Listener(ABC):
         self.timers, self._pacer, self._served_for = host.timers, host.pacer, host
 
     @abstractmethod
-    async def serve(self, stream: ByteStream) -> None:
-        """Serve one connection to its end, whoever accepted it."""
+    async def serve(self, stream: ByteStream, caller: Caller) -> None:
+        """Serve one connection to its end, whoever accepted it; the caller is to be admitted when it is known."""
 
     @abstractmethod
     def live(self) -> Iterable[Session]:
@@ -159,34 +165,43 @@ class Listener(ABC):
                 elif error.errno not in _GONE_ALREADY:
                     raise
 
-    def _admit_or_close(self, caller: socket.socket, tasks: TaskGroup) -> None:
+    def _admit_or_close(self, sock: socket.socket, tasks: TaskGroup) -> None:
         if self.open_connections >= self._max_connections:
             self.turned_away += 1
-            caller.close()
+            self.door.refused[Refusal.TOO_MANY] += 1
+            sock.close()
+            return
+        caller = self.door.open(sock)
+        if caller is None:
+            sock.close()
             return
         self.open_connections += 1
-        tasks.start_soon(self._serve_counted, caller)
+        tasks.start_soon(self._serve_counted, sock, caller)
 
-    async def _serve_counted(self, caller: socket.socket) -> None:
+    async def _serve_counted(self, sock: socket.socket, caller: Caller) -> None:
         stream: ByteStream | None = None
         try:
-            caller.settimeout(0)
-            server = await self._server_for(caller)
-            if server is None:
-                return
-            if self._path is None:
-                caller.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                stream = await SocketStream.from_socket(caller)
-            else:
-                stream = await UNIXSocketStream.from_socket(caller)
-            await server.serve(stream)
+            with caller.scope:
+                sock.settimeout(0)
+                server = await self._server_for(sock)
+                if server is None:
+                    return
+                if self._path is None:
+                    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                    stream = await SocketStream.from_socket(sock)
+                else:
+                    stream = await UNIXSocketStream.from_socket(sock)
+                secured = await server.door.secure(stream, caller)
+                if secured is not None:
+                    await server.serve(secured, caller)
         except (OSError, ValueError):
             if stream is not None:
                 raise
             # It hung up before we had looked at it.
         finally:
             self.open_connections -= 1
+            self.door.closed(caller)
             if stream is not None:
                 await anyio.aclose_forcefully(stream)
             else:
-                caller.close()
+                sock.close()

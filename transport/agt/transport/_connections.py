@@ -14,6 +14,7 @@ import msgspec
 from anyio.abc import ByteStream, SocketAttribute, SocketStream
 
 from agt.transport._errors import ConnectionUnavailable
+from agt.transport._peer import is_our_user
 
 UNIX_PATH_MAX = 107
 """Bytes that the kernel has room for in the path of a Unix socket."""
@@ -84,13 +85,17 @@ class UnixConnection(msgspec.Struct, frozen=True):
         the moment when data comes upsets the event loop; a stream of the transport kind does neither.
 
         Raises:
-            ConnectionUnavailable: when nobody listens, too many wait to be accepted, or the path can't be one.
+            ConnectionUnavailable: when nobody listens, or another user does, too many wait to be accepted, or the path
+                can't be one.
         """
         check_unix_path(self.path)
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         sock.settimeout(0)
         try:
             sock.connect(self.path)  # Never waits: on a Unix socket the kernel answers at once.
+            if not is_our_user(sock):  # Otherwise anybody could have put a socket of their own there.
+                sock.close()
+                raise ConnectionUnavailable(self.path, "another user listens there; is it the right path?")
             with anyio.fail_after(timeout_s):
                 return await SocketStream.from_socket(sock)
         except TimeoutError as error:

@@ -32,6 +32,14 @@ class Closed(UsageError):
     """Raised when a transport is used after it was closed."""
 
 
+class BadCredential(UsageError):
+    """Raised when a certificate, a key or a key file can't be used; nothing secret is in the message."""
+
+    def __init__(self, what: str, why: str) -> None:
+        super().__init__(f"{what}: {why}")
+        self.what, self.why = what, why
+
+
 class PeerViolation(TransportError):
     """Raised when the peer sends what the protocol forbids; drop the connection, keep the process."""
 

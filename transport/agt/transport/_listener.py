@@ -5,7 +5,8 @@ remembered. The acceptor core decides whether the caller is admitted and which l
 link then moves to the new connection, and the older connection, if there is one, is let go at once.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+import ssl
+from collections.abc import Callable, Container, Iterable, Mapping
 from types import MappingProxyType
 
 import anyio
@@ -14,6 +15,7 @@ from anyio.abc import ByteStream
 from agt.transport._accepting import Listener
 from agt.transport._carrier import Carrier
 from agt.transport._config import ReliableConfig, checked
+from agt.transport._link import Link
 from agt.transport._metrics import TransportMetrics
 from agt.transport._native import native_acceptor
 from agt.transport._native_names import NativeNames
@@ -21,7 +23,16 @@ from agt.transport._pacing import ConnectBudget
 from agt.transport._received import ReceivedMessage
 from agt.transport._session import Session
 from agt.transport._timers import running_clock
-from agt.transport.wires.native import Greeting, NativeLink, Refused
+from agt.transport.trust import (
+    AdmissionLimits,
+    Caller,
+    CertificateNames,
+    Door,
+    KeyRing,
+    Refusal,
+    certificate_names,
+)
+from agt.transport.wires.native import AwayCode, Greeting, Refused
 
 GREETING_SIZE = 1024
 """Most bytes taken at once from somebody who has not said who they are."""
@@ -46,6 +57,11 @@ class ReliableListener(Listener):
         max_senders: int = 10_000,
         connect_budget: ConnectBudget | None = None,
         native_names: NativeNames | None = None,
+        tls: ssl.SSLContext | None = None,
+        claims: CertificateNames = certificate_names,
+        keys: KeyRing | None = None,
+        sources: Container[str] | None = None,
+        limits: AdmissionLimits | None = None,
     ) -> None:
         """Remember how to serve.
 
@@ -64,18 +80,30 @@ class ReliableListener(Listener):
             max_senders: senders remembered at once; the one quiet for longest makes room for another.
             connect_budget: how fast callers are taken in; the others are told when to come back.
             native_names: where the names of those who have spoken natively are kept, for the legacy listeners.
+            tls: settings of TLS, see `tls_server_context`; None for none.
+            claims: which names a client certificate may claim; by default those that it was issued for.
+            keys: the keys that callers must prove to have; None asks for none. Nobody is taken without one then.
+            sources: the names that are registered, others are refused; None admits any.
+            limits: how many connections may be on their way in.
 
         Raises:
             msgspec.ValidationError: naming the setting that is out of range.
         """
-        super().__init__(
-            host=host, port=port, path=path, max_connections=max_connections, connect_budget=connect_budget
-        )
         self.config = checked(config or ReliableConfig())
+        super().__init__(
+            host=host,
+            port=port,
+            path=path,
+            max_connections=max_connections,
+            connect_budget=connect_budget,
+            door=Door(
+                hello_timeout_s=self.config.hello_timeout_s, limits=limits, tls=tls, claims=claims, sources=sources
+            ),
+        )
         self.name = name
         self.metrics = metrics if metrics is not None else TransportMetrics()
         self._on_peer, self._on_gone, self._on_message = on_peer, on_gone, on_message
-        self._acceptor = native_acceptor(name, self.config, max_senders)
+        self._acceptor = native_acceptor(name, self.config, max_senders, keys)
         self._native_names = native_names
         self._sessions: dict[str, Session] = {}
         self._announced: set[str] = set()
@@ -85,41 +113,48 @@ class ReliableListener(Listener):
         """Every remembered peer's session by name, connected or not; a live view."""
         return MappingProxyType(self._sessions)
 
-    async def serve(self, stream: ByteStream) -> None:
+    async def serve(self, stream: ByteStream, caller: Caller) -> None:
         """Serve one connection to its end, whoever accepted it."""
-        admitted = await self._greet(stream)
+        admitted = await self._greet(stream, caller)
         if admitted is not None:
             session, carrier = admitted
             await session.carry(carrier)
 
-    async def _greet(self, stream: ByteStream) -> tuple[Session, Carrier] | None:
+    async def _greet(self, stream: ByteStream, caller: Caller) -> tuple[Session, Carrier] | None:
         """Find out who is calling; None when it stays unsaid, or the caller is not admitted."""
         clock = running_clock()
         greeting = self._acceptor.greeting(now=clock())
         try:
-            with anyio.fail_after(self.config.hello_timeout_s):
-                while greeting.receive_data(await stream.receive(GREETING_SIZE)) is None:
-                    pass
-            return self._admit(greeting, stream, clock())
+            # The time for this is up when the caller's scope says so.
+            while greeting.receive_data(await stream.receive(GREETING_SIZE)) is None:
+                if reply := greeting.data_to_send():
+                    await stream.send(reply)
+            return self._admit(greeting, stream, caller, clock())
         except Refused as refused:
             self.metrics.decode_errors += 1
+            self.door.refuse(_reason(refused, greeting), caller, str(refused))
             with anyio.move_on_after(1.0):
-                await stream.send(refused.reply)
-        except (TimeoutError, anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, OSError):
+                await stream.send(greeting.farewell(refused))
+        except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, OSError):
             pass  # It said nothing that could be answered.
         return None
 
-    def _admit(self, greeting: Greeting, stream: ByteStream, now: float) -> tuple[Session, Carrier]:
+    def _admit(
+        self, greeting: Greeting, stream: ByteStream, caller: Caller, now: float
+    ) -> tuple[Session, Carrier]:
         """Move the caller's session to this connection; synchronous, so that nothing comes in between."""
+        assert greeting.hello is not None, "only a complete greeting is admitted"
+        if why := self.door.forbids(caller, greeting.hello.name):
+            raise Refused(why, AwayCode.UNAUTHORISED)
         link = self._acceptor.admit(greeting)
-        assert greeting.hello is not None, "an admitted greeting is complete"
+        caller.admit()
         session = self._session_of(greeting.hello.name, link)
         carrier = session.attach(stream)
         link.receive_data(greeting.data, now=now)
         session.turn()
         return session, carrier
 
-    def _session_of(self, name: str, link: NativeLink) -> Session:
+    def _session_of(self, name: str, link: Link) -> Session:
         session = self._sessions.get(name)
         if session is not None and session.link is link and not session.closed:
             return session
@@ -168,3 +203,10 @@ class ReliableListener(Listener):
         """End every session: the listener closes."""
         for name, session in tuple(self._sessions.items()):
             self._end(name, session, "the listener was closed")
+
+
+def _reason(refused: Refused, greeting: Greeting) -> Refusal:
+    """Sort a refusal of the native wire under the reasons that all listeners count."""
+    if refused.code is AwayCode.UNAUTHORISED:
+        return Refusal.KEY if greeting.hello is None else Refusal.NAME
+    return Refusal.SENSELESS if refused.code is AwayCode.VIOLATION else Refusal.FENCED

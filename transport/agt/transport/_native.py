@@ -4,6 +4,7 @@ import random
 import time
 
 from agt.transport._config import ReliableConfig
+from agt.transport.trust import KeyedAcceptor, KeyRing
 from agt.transport.wires.native import NativeAcceptor, NativeConfig, NativeLink
 
 
@@ -25,15 +26,19 @@ def native_link(name: str, config: ReliableConfig) -> NativeLink:
     return NativeLink(name, rng=random.SystemRandom(), config=native_config(config))
 
 
-def native_acceptor(name: str, config: ReliableConfig, max_senders: int) -> NativeAcceptor:
-    """Make the accepting end for everyone who dials.
+def native_acceptor(
+    name: str, config: ReliableConfig, max_senders: int, keys: KeyRing | None = None
+) -> NativeAcceptor | KeyedAcceptor:
+    """Make the accepting end for everyone who dials; with keys, for everyone who proves to have one of them.
 
     Generations start at the wall clock's milliseconds: a restarted listener remembers none that it gave before, and
     must still tell an older process of a sender from a newer one.
     """
-    return NativeAcceptor(
+    rng = random.SystemRandom()
+    acceptor = NativeAcceptor(
         name,
-        rng=random.SystemRandom(),
+        rng=rng,
         config=native_config(config, max_senders=max_senders),
         generation_floor=time.time_ns() // 1_000_000,
     )
+    return acceptor if keys is None else KeyedAcceptor(acceptor, keys, name, rng=rng)

@@ -19,7 +19,7 @@ from agt.transport._carrier import CLOSED_BY_PEER
 from agt.transport._config import Overflow, ReliableConfig, checked
 from agt.transport._connections import Connection
 from agt.transport._delivery import Delivery
-from agt.transport._errors import Closed, ConnectionUnavailable
+from agt.transport._errors import BadCredential, Closed, ConnectionUnavailable
 from agt.transport._events import Dropped
 from agt.transport._link import Link
 from agt.transport._metrics import TransportMetrics
@@ -29,6 +29,7 @@ from agt.transport._received import ReceivedMessage
 from agt.transport._redial import Ending, Redial
 from agt.transport._session import DEADLINE_S, Session
 from agt.transport._timers import Timers, running_clock
+from agt.transport.trust import DiallingKey, KeySource
 
 
 class LinkMaker(Protocol):
@@ -62,6 +63,7 @@ class ReliableTransport:
         on_message: Callable[[ReceivedMessage], None] | None = None,
         metrics: TransportMetrics | None = None,
         make_link: LinkMaker | None = None,
+        key: KeySource | None = None,
     ) -> None:
         """Remember whom to dial and how hard to try.
 
@@ -80,6 +82,8 @@ class ReliableTransport:
             on_message: called with each received message instead of queueing it for `recv_reliable`.
             metrics: where everything counts; a private one when not given.
             make_link: makes another link than the native one (for tests and other wires).
+            key: what both sides know, for connections without TLS: a `PreSharedKey`, or a `KeyFile` that is read
+                anew for each connection. Without one, the peer is whoever answers.
 
         Raises:
             msgspec.ValidationError: naming the setting that is out of range.
@@ -103,6 +107,7 @@ class ReliableTransport:
         """Why there is no connection, or why the last one ended; for people."""
         self._on_message = on_message
         self._make_link = make_link or native_link
+        self._key = DiallingKey(key, self.name, rng=random.SystemRandom()) if key is not None else None
         self._timers = Timers()
         self._session: Session | None = None
         self._tasks: TaskGroup | None = None
@@ -115,8 +120,11 @@ class ReliableTransport:
         """Start dialling; returns at once, messages wait for the connection."""
         if self._session is not None:
             raise Closed("a transport is entered once; make a new one")
+        link = self._make_link(self.name, self.config)
+        if self._key is not None:
+            link = self._key.keyed(link, timeout_s=self.config.hello_timeout_s)
         self._session = Session(
-            self._make_link(self.name, self.config),
+            link,
             metrics=self.metrics,
             recv_queue_max=self.config.recv_queue_max,
             overflow=self.config.overflow,
@@ -259,8 +267,10 @@ class ReliableTransport:
     async def _connect_once(self, session: Session) -> Dropped | None:
         """Dial and carry; None when there was no connection, or nobody said hello on it."""
         try:
+            if self._key is not None:
+                self._key.renew()
             stream = await self.connection.connect(timeout_s=self.config.connect_timeout_s)
-        except ConnectionUnavailable as error:
+        except (BadCredential, ConnectionUnavailable) as error:
             self.last_error = str(error)
             return None
         greeted = self.metrics.connections

@@ -18,6 +18,7 @@ from agt.transport._errors import UsageError
 from agt.transport._pacing import ConnectBudget
 from agt.transport._session import Session
 from agt.transport._sniffing import RECOGNISERS, SNIFF_LIMIT, TLS_REFUSAL, Recogniser, Sniffer
+from agt.transport.trust import AdmissionLimits, Caller, Door
 
 logger = logging.getLogger("agt.transport")
 
@@ -42,6 +43,8 @@ class SniffingListener(Listener):
         path: str | None = None,
         max_connections: int = 10_000,
         connect_budget: ConnectBudget | None = None,
+        hello_timeout_s: float = 5.0,
+        limits: AdmissionLimits | None = None,
     ) -> None:
         """Remember who serves which wire.
 
@@ -56,12 +59,19 @@ class SniffingListener(Listener):
             path: a Unix socket instead of TCP, mode 0600.
             max_connections: connections at once, over all wires; one more is closed at once.
             connect_budget: how fast callers are taken in, over all wires.
+            hello_timeout_s: how long a connection may last without saying who it is, sniffing included.
+            limits: how many connections may be on their way in, over all wires.
 
         Raises:
             UsageError: when a wire can't be recognised, or the default is none of them.
         """
         super().__init__(
-            host=host, port=port, path=path, max_connections=max_connections, connect_budget=connect_budget
+            host=host,
+            port=port,
+            path=path,
+            max_connections=max_connections,
+            connect_budget=connect_budget,
+            door=Door(hello_timeout_s=hello_timeout_s, limits=limits),
         )
         known = {**RECOGNISERS, **(recognisers or {})}
         unknown = sorted(set(wires) - set(known))
@@ -121,7 +131,7 @@ class SniffingListener(Listener):
                 pause_s = min(2 * pause_s, LAST_LOOK_S)
         return "silent"
 
-    async def serve(self, stream: ByteStream) -> None:  # noqa: ARG002 - refused, whoever it is
+    async def serve(self, stream: ByteStream, caller: Caller) -> None:  # noqa: ARG002 - refused, whoever it is
         """Refuse: whom this listener serves is decided at the socket.
 
         Raises:

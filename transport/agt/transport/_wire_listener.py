@@ -4,8 +4,8 @@ Such peers remember nothing over connections, so a session lasts as long as its 
 router) is told when it comes and when it goes, in time to take back what was on its way.
 """
 
-import logging
-from collections.abc import Callable, Iterable, Mapping
+import ssl
+from collections.abc import Callable, Container, Iterable, Mapping
 from types import MappingProxyType
 
 import anyio
@@ -20,8 +20,7 @@ from agt.transport._pacing import ConnectBudget
 from agt.transport._received import ReceivedMessage
 from agt.transport._session import Session
 from agt.transport._timers import running_clock
-
-logger = logging.getLogger("agt.transport")
+from agt.transport.trust import AdmissionLimits, Caller, CertificateNames, Door, Refusal, certificate_names
 
 
 class WireListener(Listener):
@@ -46,6 +45,10 @@ class WireListener(Listener):
         max_connections: int = 10_000,
         connect_budget: ConnectBudget | None = None,
         native_names: NativeNames | None = None,
+        tls: ssl.SSLContext | None = None,
+        claims: CertificateNames = certificate_names,
+        sources: Container[str] | None = None,
+        limits: AdmissionLimits | None = None,
     ) -> None:
         """Remember how to serve.
 
@@ -66,16 +69,24 @@ class WireListener(Listener):
             max_connections: connections at once; one more is closed at once.
             connect_budget: how fast callers are taken in; the others are held for a moment, or closed.
             native_names: who may not come on this wire any more, because they have spoken natively.
+            tls: settings of TLS, see `tls_server_context`; None for none.
+            claims: which names a client certificate may claim; by default those that it was issued for.
+            sources: the names that are registered, others are let go; None admits any.
+            limits: how many connections may be on their way in.
         """
         super().__init__(
-            host=host, port=port, path=path, max_connections=max_connections, connect_budget=connect_budget
+            host=host,
+            port=port,
+            path=path,
+            max_connections=max_connections,
+            connect_budget=connect_budget,
+            door=Door(hello_timeout_s=hello_timeout_s, limits=limits, tls=tls, claims=claims, sources=sources),
         )
         self._make_link = make_link
         self._on_peer, self._on_gone, self._on_message = on_peer, on_gone, on_message
         self.metrics = metrics if metrics is not None else TransportMetrics()
         self.written_metrics = written_metrics if written_metrics is not None else self.metrics
         self._recv_queue_max, self._write_queue_max, self._overflow = recv_queue_max, write_queue_max, overflow
-        self._hello_timeout_s = hello_timeout_s
         self._native_names = native_names
         self._sessions: dict[str, Session] = {}
         self._announced: set[Session] = set()
@@ -85,12 +96,13 @@ class WireListener(Listener):
         """The connected peers by name; a live view."""
         return MappingProxyType(self._sessions)
 
-    async def serve(self, stream: ByteStream) -> None:
+    async def serve(self, stream: ByteStream, caller: Caller) -> None:
         """Serve one connection to its end, whoever accepted it."""
         wait_s = self.pacer.hold(running_clock()(), self.connect_budget.hold_max_s)
         if wait_s is None:
             return  # The wire has no word for "later"; such devices dial again by themselves.
         if wait_s:
+            caller.hold(wait_s)
             await anyio.sleep(wait_s)  # Unread meanwhile, so that it costs a descriptor and nothing else.
         session = Session(
             self._make_link(),
@@ -102,25 +114,25 @@ class WireListener(Listener):
             on_message=self._on_message,
             timers=self.timers,
         )
-        session.on_connection(self._announce)
-        alarm = self.timers.arm(running_clock()() + self._hello_timeout_s, lambda _: self._demand_hello(session))
-        reason = "the listener was closed"
+        session.on_connection(lambda session: self._announce(session, caller))
+        reason = ""
         try:
             reason = (await session.run(stream)).reason
         finally:
-            self.timers.cancel(alarm)
-            self._forget(session, reason)
+            silent = f"no hello within {self.door.hello_timeout_s:g} s"
+            self._forget(session, reason or ("the listener was closed" if caller.admitted else silent))
 
-    def _demand_hello(self, session: Session) -> None:
-        if not session.connected:
-            session.disconnect(f"no hello within {self._hello_timeout_s:g} s")
-
-    def _announce(self, session: Session) -> None:
+    def _announce(self, session: Session, caller: Caller) -> None:
         if not session.connected:
             return
-        if self._native_names is not None and self._native_names.refuses(session.peer):
-            self._refuse(session)
+        why = self.door.forbids(caller, session.peer)
+        if not why and self._native_names is not None and self._native_names.refuses(session.peer):
+            why = f"{session.peer} has spoken the native wire and is not taken on this one any more"
+        if why:
+            self.door.refuse(Refusal.NAME, caller, why)
+            self._refuse(session, why)
             return
+        caller.admit()
         self._announced.add(session)
         older = self._sessions.get(session.peer)
         self._sessions[session.peer] = session
@@ -129,9 +141,7 @@ class WireListener(Listener):
         if self._on_peer is not None:
             self._on_peer(session)
 
-    def _refuse(self, session: Session) -> None:
-        reason = f"{session.peer} has spoken the native wire and is not taken on this one any more"
-        logger.warning("refused a caller on %s: %s", self.address, reason)
+    def _refuse(self, session: Session, reason: str) -> None:
         say: Callable[[str, str], None] | None = getattr(session.link, "say", None)
         if say is not None:
             say("error", reason)
