@@ -12,7 +12,7 @@ ACK goes out alone only when no data frame can carry it (see `Receiver.ack_anywh
 import math
 from collections import deque
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from agt.transport._errors import PeerViolation, UsageError
 from agt.transport._events import Dropped, Event, Opened
@@ -63,6 +63,8 @@ MIN_ACK_TIMEOUT_S: Final = 0.2
 class NativeLink:
     """Reliable messages to and from one peer; a `Link`."""
 
+    sender_class: ClassVar[type[Sender]] = Sender
+
     def __init__(
         self,
         name: str,
@@ -71,6 +73,7 @@ class NativeLink:
         config: NativeConfig | None = None,
         role: Role = Role.DIALLING,
         generation_floor: int = 0,
+        epoch: int = 0,
     ) -> None:
         """Make a link that has no connection yet.
 
@@ -80,6 +83,7 @@ class NativeLink:
             config: limits and waits.
             role: which half of the handshake to play.
             generation_floor: accepting only: no lower than any generation given before (see `NativeAcceptor`).
+            epoch: the incarnation of an outbox that outlives the link; 0 to begin a new one.
 
         Raises:
             msgspec.ValidationError: when a number of the configuration is out of range.
@@ -94,9 +98,11 @@ class NativeLink:
         self._round_trip = RoundTrip(min(MIN_ACK_TIMEOUT_S, longest_s), longest_s)
         self._receiver = Receiver(self._config.recv_window, rng, self.counters, self._events.append)
         self._claims = Claims(generation_floor)
-        self.epoch = draw_token(rng)
+        self.epoch = epoch or draw_token(rng)
         """The incarnation of this link's outbox."""
-        self._sender = Sender(self._config, self._round_trip, self.counters, self._events.append, epoch=self.epoch)
+        self._sender = self.sender_class(
+            self._config, self._round_trip, self.counters, self._events.append, epoch=self.epoch
+        )
         self.peer = ""
         """The peer's name, once it has said it."""
         self._generation = 0
@@ -118,6 +124,7 @@ class NativeLink:
             acknowledges=True,
             recognises_resends=True,
             max_payload=self._config.max_frame_bytes - HEADER_SIZE,
+            turn_bytes=self._config.turn_bytes_max,
         )
 
     @property

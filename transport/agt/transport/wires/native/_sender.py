@@ -114,9 +114,7 @@ class Sender:
     @property
     def has_more(self) -> bool:
         """Whether `write` would write something now."""
-        return self._open and bool(
-            self._skips or self._next <= self._last or (self._queue and self._last < self._base + self._limit)
-        )
+        return self._open and bool(self._skips or self._next <= self._last or (self._queue and self._room() > 0))
 
     def next_deadline(self) -> float:
         """When `handle_timer` has something to do."""
@@ -258,7 +256,7 @@ class Sender:
             self._write_skips(parts, ack)
         while self._next <= self._last and budget > 0:
             budget -= self._write_again(parts, ack)
-        room = self._base + self._limit - self._last
+        room = self._room()
         if not self._queue or room <= 0 or budget <= 0 or self._next <= self._last:
             return budget
         if not self._timed:
@@ -293,6 +291,10 @@ class Sender:
         return head > self._last
 
     # Within
+
+    def _room(self) -> int:
+        """How many more messages may be written now."""
+        return self._base + self._limit - self._last
 
     def _at(self, sequence: int) -> Outgoing:
         return self._window[sequence - self._base - 1]
@@ -357,15 +359,7 @@ class Sender:
 
     def _expire(self, now: float) -> None:
         timeout_s = self._round_trip.timeout_s
-        late = [entry for entry in self._queue if entry.deadline <= now]
-        if late:
-            self._queue = deque(entry for entry in self._queue if entry.deadline > now)
-            for entry in late:
-                self._settle(entry, Outcome.NOT_DELIVERED, EXPIRED, now)
-        earliest = math.inf
-        for entry in self._queue:
-            ask = ask_at(entry, timeout_s)
-            earliest = min(earliest, ask if ask > now else entry.deadline)
+        earliest = self._expire_queued(now, timeout_s)
         for entry in self._window:
             if entry.told:
                 continue
@@ -379,6 +373,19 @@ class Sender:
             asked = entry.ending or not self._open
             earliest = min(earliest, entry.deadline if asked else ask)
         self._expire_at = earliest
+
+    def _expire_queued(self, now: float, timeout_s: float) -> float:
+        """End what is late in the queue, and return when to look again."""
+        late = [entry for entry in self._queue if entry.deadline <= now]
+        if late:
+            self._queue = deque(entry for entry in self._queue if entry.deadline > now)
+            for entry in late:
+                self._settle(entry, Outcome.NOT_DELIVERED, EXPIRED, now)
+        earliest = math.inf
+        for entry in self._queue:
+            ask = ask_at(entry, timeout_s)
+            earliest = min(earliest, ask if ask > now else entry.deadline)
+        return earliest
 
     def _write_skips(self, parts: list[bytes], ack: int) -> None:
         """Tell, beside the stream, what was given up after it had been written; runs go as one frame."""
