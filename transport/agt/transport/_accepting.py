@@ -17,9 +17,9 @@ from types import TracebackType
 from typing import Self
 
 import anyio
-from anyio.abc import ByteStream, SocketStream, TaskGroup, UNIXSocketStream
+from anyio.abc import ByteStream, TaskGroup
 
-from agt.transport._connections import listen_tcp, listen_unix
+from agt.transport._connections import listen_tcp, listen_unix, stream_of
 from agt.transport._errors import UsageError
 from agt.transport._pacing import ConnectBudget, Pacer
 from agt.transport._peer import prepare_socket_directory
@@ -188,9 +188,7 @@ class Listener(ABC):
                     return
                 if self._path is None:
                     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                    stream = await SocketStream.from_socket(sock)
-                else:
-                    stream = await UNIXSocketStream.from_socket(sock)
+                stream = await stream_of(sock)
                 secured = await server.door.secure(stream, caller)
                 if secured is not None:
                     await server.serve(secured, caller)

@@ -7,37 +7,17 @@ they are still `current` after every wait.
 """
 
 from collections.abc import Callable
-from typing import Protocol
 
 import anyio
 from anyio.abc import ByteStream
 
+from agt.transport._carrying import CLOSED_BY_PEER, FAREWELL_S, SUPERSEDED, Carried
 from agt.transport._errors import PeerViolation
 from agt.transport._events import Dropped
 from agt.transport._link import Link
 
 READ_SIZE = 65536
 """Most bytes taken from the socket at once."""
-FAREWELL_S = 1.0
-"""How long a connection that is to be dropped may take to flush its last words."""
-
-CLOSED_BY_PEER = Dropped("the connection was closed", "network", final=False)
-
-
-class Carried(Protocol):
-    """What a carrier needs of its session."""
-
-    def turn(self) -> None:
-        """Pull events, arm the timer, wake whoever waits: called after each exchange with the link."""
-        ...
-
-    def flushing(self) -> None:
-        """Note that the pump has taken everything that the link had to write."""
-        ...
-
-    async def wait_for_room(self) -> None:
-        """Wait while the application is too far behind to read on."""
-        ...
 
 
 class Carrier:
@@ -48,6 +28,7 @@ class Carrier:
         "_dirty",
         "_idle",
         "_link",
+        "_room",
         "_scope",
         "_session",
         "_sleeper",
@@ -64,6 +45,7 @@ class Carrier:
         self._scope: anyio.CancelScope | None = None
         self._sleeper: anyio.Event | None = None
         self._idle: anyio.Event | None = None
+        self._room: anyio.Event | None = None
         self._dirty = True
         self.current = True
         """False once a newer connection carries the link, or this one has ended."""
@@ -103,8 +85,14 @@ class Carrier:
     def supersede(self) -> None:
         """End at once and leave the link alone: a newer connection has it."""
         self.current = False
-        self.dropped = self.dropped or Dropped("a newer connection of the same peer took over", "us", final=False)
+        self.dropped = self.dropped or SUPERSEDED
         self._stop()
+
+    def more_room(self) -> None:
+        """Read on: the application has caught up."""
+        if self._room is not None:
+            self._room.set()
+            self._room = None
 
     async def flushed(self) -> None:
         """Wait until everything that the link wants written was handed to the socket, or the connection ended."""
@@ -134,14 +122,15 @@ class Carrier:
                 self.end(Dropped(str(violation), "peer", final=False))
             self._session.turn()
             self.wake()
-            await self._session.wait_for_room()
+            while self._session.behind:
+                self._room = anyio.Event()
+                await self._room.wait()
 
     async def _pump(self) -> None:
         while self.current:
             self._dirty = False
             data = self._link.data_to_send(now=self._clock())
             self._session.flushing()
-            self._session.turn()
             if data:
                 try:
                     await self._stream.send(data)

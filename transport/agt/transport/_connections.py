@@ -14,6 +14,7 @@ import msgspec
 from anyio.abc import ByteStream, SocketAttribute, SocketStream
 
 from agt.transport._errors import ConnectionUnavailable
+from agt.transport._fast_stream import fast_connect, fast_stream, on_asyncio
 from agt.transport._peer import is_our_user
 
 UNIX_PATH_MAX = 107
@@ -58,7 +59,7 @@ class TCPConnection(msgspec.Struct, frozen=True):
         """
         try:
             with anyio.fail_after(timeout_s):
-                stream = await anyio.connect_tcp(self.host, self.port)
+                stream = await (fast_connect if on_asyncio() else anyio.connect_tcp)(self.host, self.port)
         except TimeoutError as error:
             raise ConnectionUnavailable(self.address, f"no answer within {timeout_s:g} s") from error
         except OSError as error:
@@ -81,9 +82,6 @@ class UnixConnection(msgspec.Struct, frozen=True):
     async def connect(self, *, timeout_s: float = 5.0) -> ByteStream:
         """Dial and return the connection.
 
-        On asyncio, anyio's own Unix streams add and remove a reader for each receive, and one that is cancelled in
-        the moment when data comes upsets the event loop; a stream of the transport kind does neither.
-
         Raises:
             ConnectionUnavailable: when nobody listens, or another user does, too many wait to be accepted, or the path
                 can't be one.
@@ -97,13 +95,20 @@ class UnixConnection(msgspec.Struct, frozen=True):
                 sock.close()
                 raise ConnectionUnavailable(self.path, "another user listens there; is it the right path?")
             with anyio.fail_after(timeout_s):
-                return await SocketStream.from_socket(sock)
+                return await stream_of(sock)
         except TimeoutError as error:
             sock.close()
             raise ConnectionUnavailable(self.path, f"no answer within {timeout_s:g} s") from error
         except OSError as error:
             sock.close()
             raise ConnectionUnavailable(self.path, _why(error)) from error
+
+
+async def stream_of(connected: socket.socket) -> SocketStream:
+    """Make a stream of a connected non-blocking socket, TCP or Unix: the fast kind on asyncio, anyio's elsewhere."""
+    if on_asyncio():
+        return await fast_stream(connected)
+    return await SocketStream.from_socket(connected)
 
 
 async def listen_tcp(host: str, port: int) -> socket.socket:

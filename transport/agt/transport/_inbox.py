@@ -19,14 +19,13 @@ logger = logging.getLogger("agt.transport")
 class Inbox:
     """Received messages of one session, oldest first."""
 
-    __slots__ = ("_arrived", "_closed", "_limit", "_messages", "_on_message", "_taken")
+    __slots__ = ("_arrived", "_closed", "_limit", "_messages", "_on_message")
 
     def __init__(self, limit: int, on_message: Callable[[ReceivedMessage], None] | None) -> None:
         self._limit = limit
         self._on_message = on_message
         self._messages: deque[ReceivedMessage] = deque()
         self._arrived: anyio.Event | None = None
-        self._taken: anyio.Event | None = None
         self._closed = ""
 
     def __len__(self) -> int:
@@ -61,21 +60,15 @@ class Inbox:
             if self._arrived is None:
                 self._arrived = anyio.Event()
             await self._arrived.wait()
-        batch = [self._messages.popleft() for _ in range(min(limit, len(self._messages)))]
-        if self._taken is not None:
-            self._taken.set()
-        return batch
+        return [self._messages.popleft() for _ in range(min(limit, len(self._messages)))]
 
-    async def wait_for_room(self) -> None:
-        """Wait while more than the limit is waiting for the application."""
-        while len(self._messages) > self._limit and not self._closed:
-            self._taken = anyio.Event()
-            await self._taken.wait()
-        self._taken = None
+    @property
+    def behind(self) -> bool:
+        """Whether more than the limit is waiting for the application."""
+        return len(self._messages) > self._limit and not self._closed
 
     def close(self, reason: str) -> None:
         """Wake everyone who waits: nothing more will come."""
         self._closed = reason
-        for event in (self._arrived, self._taken):
-            if event is not None:
-                event.set()
+        if self._arrived is not None:
+            self._arrived.set()

@@ -13,7 +13,7 @@ import anyio
 from anyio.abc import ByteStream
 
 from agt.transport._accepting import Listener
-from agt.transport._carrier import Carrier
+from agt.transport._carrying import Carrying
 from agt.transport._config import ReliableConfig, checked
 from agt.transport._link import Link
 from agt.transport._metrics import TransportMetrics
@@ -120,7 +120,7 @@ class ReliableListener(Listener):
             session, carrier = admitted
             await session.carry(carrier)
 
-    async def _greet(self, stream: ByteStream, caller: Caller) -> tuple[Session, Carrier] | None:
+    async def _greet(self, stream: ByteStream, caller: Caller) -> tuple[Session, Carrying] | None:
         """Find out who is calling; None when it stays unsaid, or the caller is not admitted."""
         clock = running_clock()
         greeting = self._acceptor.greeting(now=clock())
@@ -139,9 +139,7 @@ class ReliableListener(Listener):
             pass  # It said nothing that could be answered.
         return None
 
-    def _admit(
-        self, greeting: Greeting, stream: ByteStream, caller: Caller, now: float
-    ) -> tuple[Session, Carrier]:
+    def _admit(self, greeting: Greeting, stream: ByteStream, caller: Caller, now: float) -> tuple[Session, Carrying]:
         """Move the caller's session to this connection; synchronous, so that nothing comes in between."""
         assert greeting.hello is not None, "only a complete greeting is admitted"
         if why := self.door.forbids(caller, greeting.hello.name):

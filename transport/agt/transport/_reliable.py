@@ -15,7 +15,7 @@ from typing import Protocol, Self
 import anyio
 from anyio.abc import TaskGroup
 
-from agt.transport._carrier import CLOSED_BY_PEER
+from agt.transport._carrying import CLOSED_BY_PEER
 from agt.transport._config import Overflow, ReliableConfig, checked
 from agt.transport._connections import Connection
 from agt.transport._delivery import Delivery

@@ -17,9 +17,12 @@ from anyio.abc import ByteStream
 
 from agt.transport._alarms import Alarm
 from agt.transport._carrier import Carrier
+from agt.transport._carrying import Carrying
 from agt.transport._config import Overflow
 from agt.transport._delivery import Delivery
 from agt.transport._events import Delivered, Dropped, Observed, Opened, Received, Settled
+from agt.transport._fast_carrier import FastCarrier
+from agt.transport._fast_stream import FastStream
 from agt.transport._inbox import Inbox
 from agt.transport._link import Link
 from agt.transport._metrics import TransportMetrics
@@ -95,7 +98,7 @@ class Session:
         self._outbox = Outbox(link, self.metrics, overflow, self._clock)
         self._writes = Writes(link, self.written_metrics, write_queue_max)
         self._inbox = Inbox(recv_queue_max, on_message)
-        self._carrier: Carrier | None = None
+        self._carrier: Carrying | None = None
         self._opened = False
         self._opened_count = 0
         self._turning = False
@@ -221,7 +224,7 @@ class Session:
         Raises:
             Closed: when the session has been closed and nothing is left.
         """
-        return (await self._inbox.take(1))[0]
+        return (await self.receive_batch(1))[0]
 
     async def receive_batch(self, limit: int = 100) -> list[ReceivedMessage]:
         """Return everything that has arrived, at most `limit` messages, waiting for the first.
@@ -229,7 +232,10 @@ class Session:
         Raises:
             Closed: when the session has been closed and nothing is left.
         """
-        return await self._inbox.take(limit)
+        batch = await self._inbox.take(limit)
+        if self._carrier is not None and not self._inbox.behind:
+            self._carrier.more_room()
+        return batch
 
     def acknowledge(self, token: int) -> None:
         """Tell the peer that a message was processed; `ReceivedMessage.ack` calls this."""
@@ -252,7 +258,7 @@ class Session:
         """Call back with this session whenever `connected` has changed."""
         self._connection_callbacks.append(callback)
 
-    def attach(self, stream: ByteStream, *, begin: bool = True) -> Carrier:
+    def attach(self, stream: ByteStream, *, begin: bool = True) -> Carrying:
         """Put the link on a fresh connection, at once; an older connection is let go.
 
         Args:
@@ -262,7 +268,12 @@ class Session:
         if self._carrier is not None:
             self._carrier.supersede()
             self._set_opened(opened=False)
-        carrier = self._carrier = Carrier(self, self.link, stream, self._clock)
+        carrier: Carrying
+        if isinstance(stream, FastStream):
+            carrier = FastCarrier(self, self.link, stream, self._clock)
+        else:
+            carrier = Carrier(self, self.link, stream, self._clock)
+        self._carrier = carrier
         if begin:
             self.link.connection_made(now=self._clock())
         return carrier
@@ -274,7 +285,7 @@ class Session:
         """
         return await self.carry(self.attach(stream))
 
-    async def carry(self, carrier: Carrier) -> Dropped:
+    async def carry(self, carrier: Carrying) -> Dropped:
         """Run what `attach` returned."""
         try:
             if not self._own_timers:
@@ -311,6 +322,8 @@ class Session:
         self.closed = reason
         self._outbox.close(reason, unsent=taken.unsent, in_doubt=taken.in_doubt)
         self._inbox.close(reason)
+        if self._carrier is not None:
+            self._carrier.more_room()
         self.disconnect(reason)
         if self._alarm is not None and self._timers is not None:
             self._timers.cancel(self._alarm)
@@ -346,12 +359,14 @@ class Session:
             self._tell_quiet()
 
     def flushing(self) -> None:
-        """Note that the pump has taken everything the link had to write."""
+        """The same, after the link has been asked for what it has to write."""
         self._writes.flushed()
+        self.turn()
 
-    async def wait_for_room(self) -> None:
-        """Wait while more than `recv_queue_max` messages wait for the application."""
-        await self._inbox.wait_for_room()
+    @property
+    def behind(self) -> bool:
+        """Whether more than `recv_queue_max` messages wait for the application."""
+        return self._inbox.behind
 
     # Within
 

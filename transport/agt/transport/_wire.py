@@ -43,6 +43,8 @@ class WireTraits:
     """Whether a message that is sent again is handed to the application only once."""
     max_payload: int
     """Largest message in bytes."""
+    turn_bytes: int = 1
+    """Whenever `data_to_send` returns fewer bytes than this, it has returned everything."""
 
 
 def only_channel(channel: int, wire: str) -> None:

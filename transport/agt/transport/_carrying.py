@@ -1,0 +1,61 @@
+"""What a session and the carrier of its connection are to each other, whichever driver moves the bytes."""
+
+from typing import Protocol
+
+from agt.transport._events import Dropped
+
+FAREWELL_S = 1.0
+"""How long a connection that is to be dropped may take to flush its last words."""
+
+CLOSED_BY_PEER = Dropped("the connection was closed", "network", final=False)
+SUPERSEDED = Dropped("a newer connection of the same peer took over", "us", final=False)
+
+
+class Carried(Protocol):
+    """What a carrier needs of its session."""
+
+    def turn(self) -> None:
+        """Pull events, arm the timer, wake whoever waits: called after each exchange with the link."""
+        ...
+
+    def flushing(self) -> None:
+        """The same, after the link has been asked for what it has to write."""
+        ...
+
+    @property
+    def behind(self) -> bool:
+        """Whether the application is too far behind to read on; the carrier is told when it has caught up."""
+        ...
+
+
+class Carrying(Protocol):
+    """What a session needs of a carrier: one connection, until it ends."""
+
+    @property
+    def dropped(self) -> Dropped | None:
+        """Why the connection ends; None while it lasts."""
+        ...
+
+    async def run(self) -> Dropped:
+        """Carry until the connection ends, close it, and say why it ended."""
+        ...
+
+    def wake(self) -> None:
+        """Have it look whether there is something to write; cheap, and safe from synchronous code."""
+        ...
+
+    def more_room(self) -> None:
+        """Read on: the application has caught up."""
+        ...
+
+    def end(self, dropped: Dropped) -> None:
+        """End the connection once the link's last words are flushed, or soon."""
+        ...
+
+    def supersede(self) -> None:
+        """End at once and leave the link alone: a newer connection has it."""
+        ...
+
+    async def flushed(self) -> None:
+        """Wait until everything that the link wants written was handed to the socket, or the connection ended."""
+        ...
