@@ -131,7 +131,7 @@ class ReliableListener(Listener):
                     await stream.send(reply)
             return self._admit(greeting, stream, caller, clock())
         except Refused as refused:
-            self.metrics.decode_errors += 1
+            self.metrics.decode_errors += refused.code is not AwayCode.BUSY
             self.door.refuse(_reason(refused, greeting), caller, str(refused))
             with anyio.move_on_after(1.0):
                 await stream.send(greeting.farewell(refused))
@@ -144,7 +144,11 @@ class ReliableListener(Listener):
         assert greeting.hello is not None, "only a complete greeting is admitted"
         if why := self.door.forbids(caller, greeting.hello.name):
             raise Refused(why, AwayCode.UNAUTHORISED)
+        if wait_s := self.pacer.admit(now):
+            text = f"busy: {self.connect_budget.connects_per_s:g} callers are taken in each second"
+            raise Refused(text, AwayCode.BUSY, retry_after_s=wait_s)
         link = self._acceptor.admit(greeting)
+        link.spread_s = self.pacer.drain_s(len(self._acceptor))
         caller.admit()
         session = self._session_of(greeting.hello.name, link)
         carrier = session.attach(stream)
@@ -207,4 +211,6 @@ def _reason(refused: Refused, greeting: Greeting) -> Refusal:
     """Sort a refusal of the native wire under the reasons that all listeners count."""
     if refused.code is AwayCode.UNAUTHORISED:
         return Refusal.KEY if greeting.hello is None else Refusal.NAME
+    if refused.code is AwayCode.BUSY:
+        return Refusal.BUSY
     return Refusal.SENSELESS if refused.code is AwayCode.VIOLATION else Refusal.FENCED
