@@ -11,7 +11,7 @@ from collections.abc import Callable
 import anyio
 from anyio.abc import ByteStream
 
-from agt.transport._carrying import CLOSED_BY_PEER, FAREWELL_S, SUPERSEDED, Carried
+from agt.transport._carrying import CLOSED_BY_PEER, FAREWELL_S, SUPERSEDED, Carried, in_words
 from agt.transport._errors import PeerViolation
 from agt.transport._events import Dropped
 from agt.transport._link import Link
@@ -109,9 +109,9 @@ class Carrier:
         while self.current and self.dropped is None:
             try:
                 data = await self._stream.receive(READ_SIZE)
-            except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, OSError):
+            except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, OSError) as error:
                 if self.dropped is None:
-                    self.dropped = CLOSED_BY_PEER
+                    self.dropped = in_words(error)
                 self._stop()
                 return
             if not self.current:

@@ -2,13 +2,21 @@
 
 from typing import Protocol
 
+import anyio
+
 from agt.transport._events import Dropped
 
 FAREWELL_S = 1.0
 """How long a connection that is to be dropped may take to flush its last words."""
 
-CLOSED_BY_PEER = Dropped("the connection was closed", "network", final=False)
+CLOSED_BY_PEER = Dropped("the connection was closed", "network", final=False, everyone=True)
 SUPERSEDED = Dropped("a newer connection of the same peer took over", "us", final=False)
+
+
+def in_words(error: BaseException) -> Dropped:
+    """Return why a connection broke: in the stream's own words where it has some (TLS), else that it was closed."""
+    words = str(error) if isinstance(error, anyio.BrokenResourceError) else ""
+    return Dropped(words, "network", final=False) if words else CLOSED_BY_PEER
 
 
 class Carried(Protocol):

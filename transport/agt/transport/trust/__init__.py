@@ -8,6 +8,7 @@ from agt.transport.trust._key_layer import AcceptingLayer, DiallingLayer, KeyLay
 from agt.transport.trust._keyed_acceptor import KeyedAcceptor
 from agt.transport.trust._keyed_link import KeyedLink
 from agt.transport.trust._keys import KeyFile, KeyRing, PreSharedKey, write_key_file
+from agt.transport.trust._parting import part
 from agt.transport.trust._records import RecordReader, RecordWriter, WrongTag
 from agt.transport.trust._refusal import Refusal
 from agt.transport.trust._tls_connection import TLSConnection
@@ -41,6 +42,7 @@ __all__ = (
     "TLSLayer",
     "WrongTag",
     "certificate_names",
+    "part",
     "tls_client_context",
     "tls_server_context",
     "write_key_file",

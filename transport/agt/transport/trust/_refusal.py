@@ -22,5 +22,7 @@ class Refusal(enum.StrEnum):
     """It offered no key, an unknown one, or did not prove that it has it."""
     NAME = "name"
     """It claimed a name that its certificate or key does not allow, or that is not registered."""
+    BUSY = "busy"
+    """It came over the connect budget and was told when to come back."""
     FENCED = "fenced"
     """A newer process has its name, it speaks no version of ours, or there is no room for another sender."""

@@ -97,7 +97,11 @@ def _load_own(context: ssl.SSLContext, certificate: FilePath, key: FilePath | No
     if key is not None:
         _check_readable(key, "private key")
 
+    asked = False
+
     def ask() -> str:
+        nonlocal asked
+        asked = True
         if password is None:  # OpenSSL would ask at the terminal, and a daemon would wait there for ever.
             _complain(key or certificate, "the private key is encrypted; give its `password`")
         return password
@@ -108,7 +112,7 @@ def _load_own(context: ssl.SSLContext, certificate: FilePath, key: FilePath | No
         reason = error.reason or ""
         if "MISMATCH" in reason:
             raise BadCredential(str(key or certificate), f"is not the private key of {certificate}") from error
-        if "BAD_DECRYPT" in reason or "PASSWORD" in reason:
+        if asked:
             raise BadCredential(str(key or certificate), "the password does not open the private key") from error
         raise BadCredential(
             str(key or certificate), f"no usable pair of certificate and private key in PEM form with {certificate}"
@@ -145,4 +149,4 @@ def _check_own(certificate: FilePath, key: FilePath | None, password: str | None
             for taker, giver in (ends, ends[::-1]):
                 taker.receive_data(giver.data_to_send())
     except TLSFailure as error:
-        raise BadCredential(str(certificate), str(error)) from error
+        raise BadCredential(str(certificate), str(error).removeprefix("its certificate ")) from error

@@ -12,12 +12,15 @@ import anyio
 from anyio.abc import ByteStream
 
 from agt.transport.trust._certificates import PeerCertificate
+from agt.transport.trust._parting import part
 from agt.transport.trust._tls_layer import TLSFailure, TLSLayer
 
 READ_SIZE = 65536
 """Most bytes taken from the stream below at once."""
-ALERT_S = 1.0
-"""How long telling a peer why its handshake failed may take."""
+
+
+class SaidByTLS(anyio.BrokenResourceError):
+    """Raised when TLS itself ended the connection; says why in words."""
 
 
 class TLSByteStream(ByteStream):
@@ -52,8 +55,7 @@ class TLSByteStream(ByteStream):
             try:
                 self._plain += self._layer.receive_data(data)
             except TLSFailure:
-                with anyio.move_on_after(ALERT_S):
-                    await self._flush()
+                await part(self._stream, self._layer.data_to_send())
                 raise
             await self._flush()
 
@@ -67,7 +69,7 @@ class TLSByteStream(ByteStream):
                 # What TLS itself has to answer goes out with whatever is sent next, as RFC 8446 (4.6.3) lets it.
                 self._plain = self._layer.receive_data(data)
             except TLSFailure as error:
-                raise anyio.BrokenResourceError(str(error)) from error
+                raise SaidByTLS(str(error)) from error
         data, self._plain = self._plain[:max_bytes], self._plain[max_bytes:]
         return data
 
@@ -80,8 +82,8 @@ class TLSByteStream(ByteStream):
         await self._flush()
 
     async def send_eof(self) -> None:
-        """Refuse: no wire here needs a half-closed TLS connection."""
-        raise NotImplementedError("a TLS connection is closed as a whole")
+        """Say that no more bytes will be written, to the stream below: that nothing follows is no secret."""
+        await self._stream.send_eof()
 
     async def aclose(self) -> None:
         """Close the stream below; every wire says goodbye in its own words, so TLS needs none."""
