@@ -7,6 +7,7 @@ from agt.transport._config import Overflow, ReliableConfig, TransportConfig, loa
 from agt.transport._connections import Connection, TCPConnection, UnixConnection
 from agt.transport._delivery import Delivery
 from agt.transport._errors import (
+    BadCredential,
     Closed,
     ConnectionUnavailable,
     MessageTooLarge,
@@ -15,13 +16,14 @@ from agt.transport._errors import (
     TransportError,
     UsageError,
 )
-from agt.transport._events import Dropped, Event, Observed, Opened, Received, Settled
+from agt.transport._events import Delivered, Dropped, Event, Observed, Opened, Received, Settled
 from agt.transport._legacy import LegacyTransport
 from agt.transport._link import Link, Withdrawal
 from agt.transport._listener import ReliableListener
 from agt.transport._metrics import TransportMetrics
 from agt.transport._native_names import NativeNames
 from agt.transport._outcome import Outcome
+from agt.transport._outgoing import Outgoing
 from agt.transport._pacing import ConnectBudget
 from agt.transport._received import ReceivedMessage
 from agt.transport._reliable import ReliableTransport
@@ -33,17 +35,33 @@ from agt.transport._toml import ConfigInvalid
 from agt.transport._version import __version__
 from agt.transport._wire import Barrier, MoveKind, WireTraits
 from agt.transport._wire_listener import WireListener
+from agt.transport.trust import (
+    AdmissionLimits,
+    KeyFile,
+    KeyRing,
+    PreSharedKey,
+    Refusal,
+    TLSConnection,
+    tls_client_context,
+    tls_server_context,
+    write_key_file,
+)
 
 __all__ = (
+    "AdmissionLimits",
+    "BadCredential",
     "Barrier",
     "Closed",
     "ConfigInvalid",
     "ConnectBudget",
     "Connection",
     "ConnectionUnavailable",
+    "Delivered",
     "Delivery",
     "Dropped",
     "Event",
+    "KeyFile",
+    "KeyRing",
     "LegacyTransport",
     "Link",
     "MessageTooLarge",
@@ -52,12 +70,15 @@ __all__ = (
     "Observed",
     "Opened",
     "Outcome",
+    "Outgoing",
     "Overflow",
     "PeerViolation",
+    "PreSharedKey",
     "QueueFull",
     "Received",
     "ReceivedMessage",
     "Recogniser",
+    "Refusal",
     "ReliableConfig",
     "ReliableListener",
     "ReliableTransport",
@@ -66,6 +87,7 @@ __all__ = (
     "Settled",
     "SniffingListener",
     "TCPConnection",
+    "TLSConnection",
     "Timers",
     "TransportConfig",
     "TransportError",
@@ -78,4 +100,7 @@ __all__ = (
     "__version__",
     "begins_with",
     "load_config",
+    "tls_client_context",
+    "tls_server_context",
+    "write_key_file",
 )
