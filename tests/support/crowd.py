@@ -40,7 +40,7 @@ class Crowd:
         dials = []
         for device, redial in enumerate(redials):
             heard_at = rng.uniform(0, 0.05)
-            pause_s = redial.next_pause_s(Ending.SILENT, spread_s=self._spread_s(device, pacer))
+            pause_s = redial.next_pause_s(Ending.SHARED, spread_s=self._spread_s(device, pacer))
             dials.append((heard_at + pause_s, 1, device))
         heapq.heapify(dials)
         while dials:

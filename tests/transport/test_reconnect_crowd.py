@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agt.transport import Dropped
 from agt.transport._pacing import SLOTS_AHEAD_S, ConnectBudget, Pacer
 from agt.transport._redial import RETRY_AFTER_MAX_S, Ending, Redial
 from support.crowd import Crowd
@@ -107,16 +108,16 @@ def redial(seed: int = 1) -> Redial:
 
 def test_a_connection_that_did_its_work_is_dialled_again_at_once() -> None:
     """On a lossy network every connection is short and still worth it."""
-    assert redial().next_pause_s(Ending.WORDED, spread_s=9) == 0.0
-    assert redial().next_pause_s(Ending.SILENT, spread_s=0) == 0.0
+    assert redial().next_pause_s(Ending.OWN, spread_s=9) == 0.0
+    assert redial().next_pause_s(Ending.SHARED, spread_s=0) == 0.0
 
 
 def test_a_peer_that_closed_without_a_word_is_dialled_spread_as_it_said() -> None:
     """Everybody else has lost it too; but no further than our own limit."""
-    pauses = [redial(seed).next_pause_s(Ending.SILENT, spread_s=4.0) for seed in range(400)]
+    pauses = [redial(seed).next_pause_s(Ending.SHARED, spread_s=4.0) for seed in range(400)]
     assert 0 <= min(pauses) < 0.2
     assert 3.8 < max(pauses) <= 4.0
-    assert max(redial(seed).next_pause_s(Ending.SILENT, spread_s=1e9) for seed in range(400)) <= 10.0
+    assert max(redial(seed).next_pause_s(Ending.SHARED, spread_s=1e9) for seed in range(400)) <= 10.0
 
 
 def test_a_peer_that_says_when_is_dialled_then() -> None:
@@ -134,5 +135,25 @@ def test_failures_grow_the_pause_and_health_starts_over() -> None:
     one = redial()
     for step_s in (0.25, 0.5, 1.0, 2.0, 4.0, 5.0, 5.0):
         assert step_s <= one.next_pause_s(Ending.FAILED) <= 1.5 * step_s
-    one.next_pause_s(Ending.WORDED)
+    one.next_pause_s(Ending.OWN)
     assert one.failures == 0
+
+
+@pytest.mark.parametrize(
+    ("dropped", "useful", "pause_s"),
+    [
+        (None, False, (0.25, 0.375)),
+        (Dropped("a gap", "network", final=False), True, (0.0, 0.0)),
+        (Dropped("a gap", "network", final=False), False, (0.25, 0.375)),
+        (Dropped("shutdown", "peer", final=False, everyone=True), True, (0.0, 4.0)),
+        (Dropped("busy", "peer", final=False, retry_after_s=3.0), False, (3.0, 3.0)),
+    ],
+)
+def test_what_a_driver_saw_is_turned_into_a_pause(
+    dropped: Dropped | None, useful: bool, pause_s: tuple[float, float]
+) -> None:
+    """Drivers hold no policy: they say what happened, and wait."""
+    pauses = [redial(seed).pause_after(dropped, useful=useful, spread_s=4.0) for seed in range(50)]
+    assert pause_s[0] <= min(pauses)
+    assert max(pauses) <= pause_s[1]
+    assert (len(set(pauses)) == 1) is (pause_s[0] == pause_s[1])

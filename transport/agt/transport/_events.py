@@ -69,6 +69,10 @@ class Dropped(msgspec.Struct, frozen=True):
     """`peer` (it broke the protocol), `network` (a gap, damage, silence) or `us` (go-away, a newer claim)."""
     final: bool
     """Whether dialling again is pointless (refused in words, fenced by a newer process)."""
+    everyone: bool = False
+    """Whether it ends for everybody who is connected to that peer: it has died, or shuts down."""
+    retry_after_s: float = 0.0
+    """When the peer asked to be dialled again, in seconds from now; 0.0 when it didn't."""
 
 
 Event = Opened | Received | Delivered | Settled | Observed | Dropped

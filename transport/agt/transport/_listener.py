@@ -103,7 +103,9 @@ class ReliableListener(Listener):
         self.name = name
         self.metrics = metrics if metrics is not None else TransportMetrics()
         self._on_peer, self._on_gone, self._on_message = on_peer, on_gone, on_message
-        self._acceptor = native_acceptor(name, self.config, max_senders, keys)
+        self._acceptor = native_acceptor(
+            name, self.config, max_senders, keys, connects_per_s=self.connect_budget.connects_per_s
+        )
         self._native_names = native_names
         self._sessions: dict[str, Session] = {}
         self._announced: set[str] = set()
@@ -148,7 +150,6 @@ class ReliableListener(Listener):
             text = f"busy: {self.connect_budget.connects_per_s:g} callers are taken in each second"
             raise Refused(text, AwayCode.BUSY, retry_after_s=wait_s)
         link = self._acceptor.admit(greeting)
-        link.spread_s = self.pacer.drain_s(len(self._acceptor))
         caller.admit()
         session = self._session_of(greeting.hello.name, link)
         carrier = session.attach(stream)

@@ -1,5 +1,6 @@
 """The native wire as the drivers use it: our settings in its words, and generators that no one can guess."""
 
+import math
 import random
 import time
 
@@ -27,7 +28,12 @@ def native_link(name: str, config: ReliableConfig) -> NativeLink:
 
 
 def native_acceptor(
-    name: str, config: ReliableConfig, max_senders: int, keys: KeyRing | None = None
+    name: str,
+    config: ReliableConfig,
+    max_senders: int,
+    keys: KeyRing | None = None,
+    *,
+    connects_per_s: float = math.inf,
 ) -> NativeAcceptor | KeyedAcceptor:
     """Make the accepting end for everyone who dials; with keys, for everyone who proves to have one of them.
 
@@ -40,5 +46,6 @@ def native_acceptor(
         rng=rng,
         config=native_config(config, max_senders=max_senders),
         generation_floor=time.time_ns() // 1_000_000,
+        connects_per_s=connects_per_s,
     )
     return acceptor if keys is None else KeyedAcceptor(acceptor, keys, name, rng=rng)

@@ -2,10 +2,10 @@
 
 Four ways to be without a connection, four answers:
 
-- *It was healthy and ended in words, or through damage* (a gap, a resend that came to nothing, a newer claim): dial at
-  once. On a lossy network every connection is short and still worth it.
-- *It was healthy and closed without a word*: the peer has died, or is being started again, and everybody else is
-  dialling too. So the first dial is spread over as many seconds as the peer said it needs for all of us.
+- *It was healthy, and ended for a reason of its own* (a gap, damage, a newer claim, silence): dial at once. On a lossy
+  network every connection is short and still worth it.
+- *It was healthy, and ended for everybody* (closed without a word, or the peer said that it shuts down): all the others
+  are dialling too. So the first dial is spread over as many seconds as the peer said it needs for all of us.
 - *The peer said when*: then. A slot of its own is what keeps the crowd apart, so nothing is added.
 - *Nothing came of it*: pauses that double up to a maximum, with jitter.
 
@@ -16,6 +16,7 @@ import enum
 from typing import TYPE_CHECKING
 
 from agt.transport._backoff import Backoff
+from agt.transport._events import Dropped
 
 if TYPE_CHECKING:
     from random import Random
@@ -29,10 +30,10 @@ class Ending(enum.Enum):
 
     FAILED = enum.auto()
     """There was no connection, or nobody said hello on it, or it broke before it did any good."""
-    WORDED = enum.auto()
+    OWN = enum.auto()
     """It did its work, and ended for a reason that concerns this connection only."""
-    SILENT = enum.auto()
-    """It did its work, and was closed without a word."""
+    SHARED = enum.auto()
+    """It did its work, and ended for everybody else too: the peer has died, or shuts down."""
 
 
 class Redial:
@@ -75,7 +76,22 @@ class Redial:
             return self._told(retry_after_s)
         if ending is Ending.FAILED:
             return self._backoff.next_pause_s()
-        return self._rng.uniform(0, min(spread_s, self._spread_max_s)) if ending is Ending.SILENT else 0.0
+        return self._rng.uniform(0, min(spread_s, self._spread_max_s)) if ending is Ending.SHARED else 0.0
+
+    def pause_after(self, dropped: Dropped | None, *, useful: bool, spread_s: float = 0.0) -> float:
+        """Return how long to wait before dialling again, in seconds, after what a driver has seen.
+
+        Args:
+            dropped: why the connection ended; None when there was none.
+            useful: whether it did its work: the peer said hello, and it lasted or got a message through.
+            spread_s: as the peer said it on its latest connection.
+        """
+        ending = Ending.FAILED
+        if dropped is not None and useful:
+            ending = Ending.SHARED if dropped.everyone else Ending.OWN
+        return self.next_pause_s(
+            ending, retry_after_s=dropped.retry_after_s if dropped is not None else 0.0, spread_s=spread_s
+        )
 
     def _told(self, retry_after_s: float) -> float:
         if retry_after_s <= RETRY_AFTER_MAX_S:

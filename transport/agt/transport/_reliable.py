@@ -15,7 +15,6 @@ from typing import Protocol, Self
 import anyio
 from anyio.abc import TaskGroup
 
-from agt.transport._carrying import CLOSED_BY_PEER
 from agt.transport._config import Overflow, ReliableConfig, checked
 from agt.transport._connections import Connection
 from agt.transport._delivery import Delivery
@@ -26,7 +25,7 @@ from agt.transport._metrics import TransportMetrics
 from agt.transport._native import native_link
 from agt.transport._outcome import Outcome
 from agt.transport._received import ReceivedMessage
-from agt.transport._redial import Ending, Redial
+from agt.transport._redial import Redial
 from agt.transport._session import DEADLINE_S, Session
 from agt.transport._timers import Timers, running_clock
 from agt.transport.trust import DiallingKey, KeySource
@@ -250,22 +249,19 @@ class ReliableTransport:
         )
         clock = running_clock()
         while True:
-            started, progress = clock(), session.progress
+            started, progress, greeted = clock(), session.progress, self.metrics.connections
             dropped = await self._connect_once(session)
             if dropped is not None and dropped.final:
                 session.close(dropped.reason)
                 self._tell_connected(session)
                 return
             lasted = clock() - started >= self.config.healthy_after_s
-            ending = Ending.FAILED
-            if dropped is not None and (lasted or session.progress > progress):
-                ending = Ending.SILENT if dropped is CLOSED_BY_PEER else Ending.WORDED
-            pause_s = redial.next_pause_s(ending)
-            if pause_s:
-                await anyio.sleep(pause_s)
+            useful = self.metrics.connections > greeted and (lasted or session.progress > progress)
+            spread_s: float = getattr(session.link, "spread_s", 0.0)
+            await anyio.sleep(redial.pause_after(dropped, useful=useful, spread_s=spread_s))
 
     async def _connect_once(self, session: Session) -> Dropped | None:
-        """Dial and carry; None when there was no connection, or nobody said hello on it."""
+        """Dial and carry; None when there was no connection."""
         try:
             if self._key is not None:
                 self._key.renew()
@@ -280,7 +276,7 @@ class ReliableTransport:
         finally:
             self._timers.cancel(alarm)
         self.last_error = dropped.reason
-        return dropped if dropped.final or self.metrics.connections > greeted else None
+        return dropped
 
     def _demand_hello(self, _now: float) -> None:
         session = self.session

@@ -5,6 +5,7 @@ that is not fenced gets a link; the link then reads the same bytes again and doe
 is one implementation of it.
 """
 
+import math
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
@@ -22,10 +23,10 @@ if TYPE_CHECKING:
 class Refused(TransportError):
     """Raised when a caller is not admitted; `reply` are the bytes that tell it why."""
 
-    def __init__(self, text: str, code: AwayCode) -> None:
+    def __init__(self, text: str, code: AwayCode, *, retry_after_s: float = 0.0) -> None:
         super().__init__(text)
         self.code = code
-        self.reply = go_away_frame(code, text)
+        self.reply = go_away_frame(code, text, retry_after_s)
 
 
 class Greeting:
@@ -83,7 +84,13 @@ class NativeAcceptor:
     """The links of everyone who dials us, by the name they give; bounded."""
 
     def __init__(
-        self, name: str, *, rng: "Random", config: NativeConfig | None = None, generation_floor: int = 0
+        self,
+        name: str,
+        *,
+        rng: "Random",
+        config: NativeConfig | None = None,
+        generation_floor: int = 0,
+        connects_per_s: float = math.inf,
     ) -> None:
         """Make an acceptor that remembers nobody yet.
 
@@ -93,6 +100,7 @@ class NativeAcceptor:
             config: limits and waits, for each link too.
             generation_floor: a number no lower than any generation that an earlier acceptor of this name gave, so
                 that generations rise over restarts; the seconds since 1970, say.
+            connects_per_s: how many callers can be taken in each second; each is told how long all of them take.
 
         Raises:
             msgspec.ValidationError: when a number of the configuration is out of range.
@@ -101,6 +109,7 @@ class NativeAcceptor:
         self._rng = rng
         self._config = checked(config if config is not None else NativeConfig())
         self._generation_floor = generation_floor
+        self._connects_per_s = connects_per_s
         self._links: OrderedDict[str, NativeLink] = OrderedDict()
 
     def __len__(self) -> int:
@@ -140,6 +149,7 @@ class NativeAcceptor:
             raise Refused(refusal.text, AwayCode(refusal.code))
         self._links[hello.name] = link
         self._links.move_to_end(hello.name)
+        link.spread_s = len(self._links) / self._connects_per_s
         return link
 
     def forget(self, name: str) -> None:

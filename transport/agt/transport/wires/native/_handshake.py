@@ -6,6 +6,7 @@ remember as a receiver (the token of that memory, whose messages it is about, an
 """
 
 import enum
+import math
 from collections.abc import Mapping
 from typing import Annotated, Final, TypeVar
 
@@ -74,6 +75,8 @@ class Welcome(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
     """Up to where it has the dialling side's messages."""
     window: Positive
     """How many messages it takes unprocessed."""
+    spread_ms: Number = 0
+    """Over how long those who are connected to it should spread their dials, should they all lose it at once."""
 
 
 class AwayCode(enum.IntEnum):
@@ -88,6 +91,8 @@ class AwayCode(enum.IntEnum):
     TOO_MANY_SENDERS = 6
     UNAUTHORISED = 7
     """No key or certificate for this name; not final, since keys and certificates are changed while peers dial."""
+    BUSY = 8
+    """More callers than can be taken in: come back at the time that is said."""
 
 
 FINAL_CODES: Final = frozenset({AwayCode.VERSION, AwayCode.STALE_GENERATION})
@@ -109,6 +114,8 @@ class GoAway(msgspec.Struct, array_like=True, frozen=True):
     """An `AwayCode`; unknown ones are read as a shutdown."""
     text: Text
     """Why, for people."""
+    retry_after_ms: Number = 0
+    """When to dial again, from now; 0 when that is the other side's to decide."""
 
 
 _Body = TypeVar("_Body", Hello, Welcome, GoAway)
@@ -131,9 +138,10 @@ def decode_body(payload: bytes, form: type[_Body]) -> _Body:
         raise PeerViolation(f"unreadable {form.__name__.lower()}: {error}", payload) from error
 
 
-def go_away_frame(code: AwayCode, text: str) -> bytes:
-    """Return a whole frame that says why the connection ends."""
-    return encode_frame(FrameType.GO_AWAY, payload=encode_body(GoAway(code, text[:256])))
+def go_away_frame(code: AwayCode, text: str, retry_after_s: float = 0.0) -> bytes:
+    """Return a whole frame that says why the connection ends, and when to come back."""
+    farewell = GoAway(code, text[:256], math.ceil(retry_after_s * 1000))
+    return encode_frame(FrameType.GO_AWAY, payload=encode_body(farewell))
 
 
 def common_version(hello: Hello) -> int | None:

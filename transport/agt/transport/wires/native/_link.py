@@ -105,6 +105,9 @@ class NativeLink:
         )
         self.peer = ""
         """The peer's name, once it has said it."""
+        self.spread_s = 0.0
+        """Over how many seconds all who dial one acceptor should spread, should they lose it together; the accepting
+        side says it in its welcome."""
         self._generation = 0
         self._peer_memory = 0
         self._peer_epoch = 0
@@ -338,15 +341,17 @@ class NativeLink:
         if self._state is not State.GREETING:
             self._hello_again_at = math.inf
 
-    def _drop(
-        self, reason: str, culprit: str, now: float, *, code: AwayCode | None = None, final: bool = False
-    ) -> None:
+    def _drop(self, reason: str, culprit: str, now: float, *, code: AwayCode | None = None) -> None:
+        self._end(Dropped(reason, culprit, final=False), now)
+        self._control = [go_away_frame(code, reason)] if code is not None else []
+
+    def _end(self, dropped: Dropped, now: float) -> None:
         self._to(Step.DROPPED)
         self._sender.connection_lost()
-        self._control = [go_away_frame(code, reason)] if code is not None else []
-        if final:
-            self._sender.end_all(reason, now)
-        self._events.append(Dropped(reason, culprit, final))
+        self._control = []
+        if dropped.final:
+            self._sender.end_all(dropped.reason, now)
+        self._events.append(dropped)
 
     def _say_hello(self, now: float) -> None:
         """Say hello, again and the same while no answer comes: a frame may be lost and the connection live."""
@@ -433,6 +438,7 @@ class NativeLink:
             memory=self._receiver.token,
             received_through=self._receiver.accepted,
             window=self._config.recv_window,
+            spread_ms=math.ceil(self.spread_s * 1000),
         )
         self._own_half = encode_frame(FrameType.WELCOME, payload=encode_body(welcome))
         self._control += (self._own_half, self._receiver.statement())
@@ -449,7 +455,7 @@ class NativeLink:
             raise PeerViolation(f"welcomed in version {welcome.version}, which we did not offer")
         if self._hellos == 1:
             self._round_trip.sample(now - self._began_at)
-        self.peer = welcome.name
+        self.peer, self.spread_s = welcome.name, welcome.spread_ms / 1000
         self._peer_half = payload
         self._generation = welcome.generation
         first = self._peer_memory == 0
@@ -470,7 +476,9 @@ class NativeLink:
 
     def _take_go_away(self, farewell: GoAway, now: float) -> None:
         reason = f"the peer ended the connection: {farewell.text}"
-        self._drop(reason, CULPRITS.get(farewell.code, "peer"), now, final=farewell.code in FINAL_CODES)
+        culprit, final = CULPRITS.get(farewell.code, "peer"), farewell.code in FINAL_CODES
+        everyone = farewell.code == AwayCode.SHUTDOWN
+        self._end(Dropped(reason, culprit, final, everyone, farewell.retry_after_ms / 1000), now)
 
 
 def _check_channel(channel: int) -> None:
