@@ -114,7 +114,10 @@ class Sender:
     @property
     def has_more(self) -> bool:
         """Whether `write` would write something now."""
-        return self._open and bool(self._skips or self._next <= self._last or (self._queue and self._room() > 0))
+        if not self._open:
+            return False
+        again = self._next <= self._last and self._next <= self._base + self._limit
+        return bool(again or self._skips or (self._queue and self._next > self._last and self._room() > 0))
 
     def next_deadline(self) -> float:
         """When `handle_timer` has something to do."""
@@ -173,8 +176,9 @@ class Sender:
         Raises:
             PeerViolation: when that can't be.
         """
-        if not self._base <= received_through <= self._last:
-            raise PeerViolation(f"resume at {received_through}, outside {self._base} to {self._last}")
+        if received_through > self._last:
+            raise PeerViolation(f"resume at {received_through}, only {self._last} were written")
+        received_through = max(received_through, self._base)  # What has ended never comes, as we told it.
         self._received = received_through
         self._next = received_through + 1
         self._limit = min(window, self._config.in_flight_max)
@@ -254,7 +258,7 @@ class Sender:
         """Append the frames that may be written now, about `budget` bytes of them; return what is left of it."""
         if self._skips:
             self._write_skips(parts, ack)
-        while self._next <= self._last and budget > 0:
+        while self._next <= self._last and self._next <= self._base + self._limit and budget > 0:
             budget -= self._write_again(parts, ack)
         room = self._room()
         if not self._queue or room <= 0 or budget <= 0 or self._next <= self._last:
