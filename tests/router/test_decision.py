@@ -6,8 +6,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agt.router import Override, Route, Runtimes, Selector, decide, explain, position
+from agt.router import (
+    Override,
+    Route,
+    Runtimes,
+    Selector,
+    decide,
+    explain,
+    format_selector,
+    moves_at,
+    parse_selector,
+    position,
+)
 from agt.router._decision import RULES, VETOES, Situation, Subject, choose, decide_in
+from agt.router._explain import explain_in
+from agt.router._position import order
 
 NAMES = Runtimes(control="v4", candidate="v5")
 NOON = datetime.datetime(2026, 12, 1, 12, tzinfo=datetime.UTC)
@@ -51,6 +64,11 @@ def override(device: str, runtime: str, expires: datetime.datetime | None = None
         (selector(pin_live_sessions=True), IN, {}, "v5", "percentage", "position 20.22 is below 25 %"),
         (selector(0.0, pin_live_sessions=True), IN, {"live_on": "v5"}, "v4", "control",
          "position 20.22 is not below 0 %"),
+        (selector(None, up_to=IN), IN, {}, "v5", "percentage", f"position 20.22 is not after {IN}, the last device"),
+        (selector(None, up_to=IN), OUT, {}, "v4", "control", f"position 30.82 is after {IN}, the last device"),
+        (selector(20.0, up_to=OUT), IN, {}, "v4", "control", "position 20.22 is not below 20 %"),
+        (selector(None, up_to=OUT), IN, {"environment": {"CANARY_PERCENTAGE": "20"}}, "v4", "control",
+         "position 20.22 is not below 20 % (CANARY_PERCENTAGE=20)"),
         (selector(None, default="v5"), OUT, {}, "v5", "default", "v5 is the default"),
         (selector(components={"codec": False}), IN, {"component": "codec"}, "v4", "component",
          "component codec is off"),
@@ -78,6 +96,7 @@ routes = st.builds(
     enabled=st.booleans(),
     cohort=st.lists(st.sampled_from(["a", "b", "s"]), max_size=2).map(tuple),
     percentage=st.none() | st.integers(0, 10_000).map(lambda hundredths: hundredths / 100),
+    up_to=st.sampled_from(["", "", "a", "c"]),
     salt=st.sampled_from(["", "x"]),
     pin_live_sessions=st.booleans(),
     kill_switch=st.booleans(),
@@ -141,6 +160,57 @@ def test_raising_the_percentage_moves_nobody_back(
     at_low = choose(Situation(chosen.with_route(percentage=low, default="")), subject)
     at_high = choose(Situation(chosen.with_route(percentage=high, default="")), subject)
     assert (at_low, at_high) != ("v5", "v4")
+
+
+fleets = st.lists(st.text(min_size=1, max_size=12), min_size=1, max_size=60, unique=True)
+salts = st.sampled_from(["", "autumn"])
+
+
+def on_candidate(chosen: Selector, fleet: list[str]) -> set[str]:
+    """Who of a fleet is on the candidate."""
+    situation = Situation(chosen)
+    return {device for device in fleet if choose(situation, Subject(device)) == "v5"}
+
+
+@given(fleets, salts, st.integers(0, 10_000), st.integers(0, 10_000))
+def test_lowering_takes_the_last_in_out_first(fleet: list[str], salt: str, first: int, second: int) -> None:
+    """Step by step downwards, whoever leaves had come after everyone who stays."""
+    low, high = sorted((first / 100, second / 100))
+    before, after = on_candidate(selector(high, salt=salt), fleet), on_candidate(selector(low, salt=salt), fleet)
+    assert after <= before
+    came_in_at = {device: moves_at(device, salt) for device in fleet}
+    left = before - after
+    assert all(came_in_at[stays] < came_in_at[leaves] for stays in after for leaves in left)
+
+
+@given(fleets, salts, st.data())
+def test_a_share_can_end_at_any_single_device(fleet: list[str], salt: str, data: st.DataObject) -> None:
+    """Exactly n of a fleet, whatever their hashes; one more is the same and one more, one fewer the last one less."""
+    ranked = sorted(fleet, key=lambda device: order(device, salt))
+    count = data.draw(st.integers(1, len(fleet)))
+    carried = on_candidate(selector(None, up_to=ranked[count - 1], salt=salt), fleet)
+    assert carried == set(ranked[:count])
+    share = selector(None, up_to=ranked[count - 1], salt=salt).percentage
+    assert carried <= on_candidate(selector(share, salt=salt), fleet)
+
+
+@given(fleets, selectors())
+def test_restart_changes_nobody(fleet: list[str], chosen: Selector | None) -> None:
+    """The selector's text, read by a new process, decides the same for every device."""
+    if chosen is None:
+        return
+    again = parse_selector(format_selector(chosen))
+    assert on_candidate(again, fleet) == on_candidate(chosen, fleet)
+
+
+@given(selectors(), subjects)
+def test_explanation_knows_whether_the_percentage_decides(chosen: Selector | None, subject: Subject) -> None:
+    """When nothing holds it, the device moves exactly at its own percentage; when something does, at none."""
+    situation = Situation(chosen, runtimes=NAMES)
+    told = explain_in(situation, subject)
+    below, at = (choose(situation.at_share(share), subject) for share in (told.moves_at - 0.01, told.moves_at))
+    assert (below, at) == ("v4", "v5") if not told.held_by else below == at
+    assert bool(told.held_by) == bool(told.held_because)
 
 
 @given(subjects, selectors())

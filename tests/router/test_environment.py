@@ -84,6 +84,45 @@ def test_value_that_cannot_be_read_is_careful_and_named(name: str, value: str) -
     assert [problem.key for problem in overlaid.problems] == [name]
 
 
+@pytest.mark.parametrize(
+    ("environment", "says"),
+    [
+        ({"CANARY_PERCENTAGE": "5"}, "percentage 25 -> 5 (CANARY_PERCENTAGE=5)"),
+        ({"CANARY_PERCENTAGE": "50"}, "CANARY_PERCENTAGE=50 changes nothing: percentage is 25"),
+        ({"V2_ENABLED": "false"}, "kill_switch false -> true (V2_ENABLED=false)"),
+        ({"DARK_LAUNCH": "true"}, "shadow off -> candidate (DARK_LAUNCH=true)"),
+        ({"CANARY_COHORT": "a,b"}, "cohort nobody, and 25 % -> a, b (CANARY_COHORT=a,b)"),
+        ({"UNKNOWN": "0", "CANARY_COHORT": " "}, ""),
+    ],
+)
+def test_each_switch_says_what_it_overrides(environment: dict[str, str], says: str) -> None:
+    """What `agt status` shows; what isn't known or empty isn't a switch."""
+    switches = overlay(selector(), environment).switches
+    assert [switch.says for switch in switches] == ([says] if says else [])
+    assert all(switch.overrides == ("->" in says) for switch in switches)
+
+
+@pytest.mark.parametrize(
+    ("candidate", "environment", "percentage"),
+    [
+        ("v2", {"V2_ENABLED": "false"}, 0.0),
+        ("v2", {"V2_ENABLED": "true"}, 25.0),
+        ("v5", {"V2_ENABLED": "false"}, 25.0),
+        ("new-path", {"NEW_PATH_ENABLED": "off"}, 0.0),
+        ("v3", {"TESTOPS_V3_ENABLE": "0.1"}, 10.0),
+        ("v3", {"TESTOPS_V3_ENABLE": "0"}, 0.0),
+    ],
+)
+def test_switches_of_the_documents_need_not_be_named(
+    candidate: str, environment: dict[str, str], percentage: float
+) -> None:
+    """Documents 000 and 003 as they stand; 003's carries the candidate's name."""
+    plain = Selector(
+        runtimes=Runtimes(control="old", candidate=candidate), runtime=Route(enabled=True, percentage=25.0)
+    )
+    assert overlay(plain, environment).selector.percentage == percentage
+
+
 @given(st.dictionaries(st.sampled_from(["CANARY_PERCENTAGE", "TESTOPS_V3_ENABLE", "V2_ENABLED", "PANIC"]), st.text()))
 def test_no_environment_makes_a_route_bolder(environment: dict[str, str]) -> None:
     """Whatever stands in the variables, the file's percentage is the most there is."""

@@ -114,7 +114,11 @@ def test_document_001_has_no_names_and_is_read_with_those_given() -> None:
         ("transport = true", "transport = 1", "components.transport: expected `bool`, got `int`"),
         ("generation = 7", "generation = -1", "generation: expected `int` >= 0"),
         ('shadow = "candidate"', 'shadow = "on"', "runtime.shadow: invalid enum value 'on'"),
-        ("v5_enabled = true", "v5_enabled = true\ncandidate_enabled = true", "runtime.v5_enabled: is given twice"),
+        (
+            "v5_enabled = true",
+            "v5_enabled = true\ncandidate_enabled = true",
+            "runtime.candidate_enabled: is given twice, also as runtime.v5_enabled",
+        ),
         ("[runtimes]", "[runtimes", "is not TOML"),
     ],
 )
@@ -123,6 +127,74 @@ def test_each_mistake_is_named_where_it_is(old: str, new: str, says: str) -> Non
     assert old in FULL
     with pytest.raises(SelectorInvalid) as raised:
         parse_selector(FULL.replace(old, new, 1))
+    assert any(says in str(problem) for problem in raised.value.problems), raised.value
+
+
+V1_TO_V3 = '[runtimes]\ncontrol = "v1"\ncandidate = "v3"\n'
+DOCUMENT_002 = """
+[flags]
+EnableV3Transport = true
+EnableV3Compression = true
+EnableV3Prediction = false
+EnableV3StateSync = true
+EnableV3Consensus = false
+EnableV3Placement = false
+V3RolloutPercentage = 50
+ForceV1Mode = false
+"""
+
+
+def test_document_002s_flags_are_read_as_they_stand_there() -> None:
+    """The whole struct; its percentage alone enables the candidate, since the document has no other switch."""
+    selector = parse_selector(V1_TO_V3 + DOCUMENT_002)
+    assert (selector.percentage, selector.runtime.enabled, selector.runtime.kill_switch) == (50.0, True, False)
+    on = {name for name, flag in selector.components.items() if flag}
+    assert on == {"transport", "compression", "state_sync"}
+    assert len(selector.components) == 6
+    assert (
+        parse_selector((V1_TO_V3 + DOCUMENT_002).replace("ForceV1Mode = false", "ForceV1Mode = true")).percentage == 0
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "key", "value"),
+    [
+        ("force_v1_mode = true", "kill_switch", True),
+        ("ForceLegacyMode = true", "kill_switch", True),
+        ("v3_rollout_percentage = 25", "percentage", 25.0),
+        ("ReliableRolloutPercentage = 25", "percentage", 25.0),
+        ("enable_v3_state_sync = true", "components", {"state_sync": True}),
+        ("enable_reliable_state_sync = true", "components", {"state_sync": True}),
+        ("EnableReliableTransport = true", "components", {"transport": True}),
+        ("reliable_enabled = true", "enabled", True),
+        ('reliable_canary_sessions = ["a"]', "cohort", ("a",)),
+    ],
+)
+def test_keys_have_their_documents_names(line: str, key: str, value: object) -> None:
+    """As the documents spell them, with their own version numbers or with the names of the runtimes."""
+    selector = parse_selector(f'[runtimes]\ncontrol = "legacy"\ncandidate = "reliable"\n[runtime]\n{line}\n')
+    found = getattr(selector, key) if key == "components" else getattr(selector.runtime, key)
+    assert found == value
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[flags]\nV3RolloutPercentag = 10",
+         "flags.V3RolloutPercentag: unknown flag; did you mean V3RolloutPercentage?"),
+        ("[flags]\nV3RolloutPercentage = 1000", "flags.V3RolloutPercentage: expected `float` <= 100.0"),
+        ("[flags]\nEnableV3Transport = 3", "flags.EnableV3Transport: expected `bool`, got `int`"),
+        ("[runtime]\nforce_v1_mode = true\nkill_switch = false",
+         "runtime.kill_switch: is given twice, also as runtime.force_v1_mode"),
+        ("[components]\ntransport = true\n[flags]\nEnableV3Transport = true",
+         "flags.EnableV3Transport: is given twice, also as components.transport"),
+        ("[[flags]]\nForceV1Mode = true", "flags: must be a table"),
+    ],
+)  # fmt: skip
+def test_mistakes_are_named_as_they_are_written(text: str, says: str) -> None:
+    """By the name and the table that the author used."""
+    with pytest.raises(SelectorInvalid) as raised:
+        parse_selector(f"{V1_TO_V3}{text}\n")
     assert any(says in str(problem) for problem in raised.value.problems), raised.value
 
 

@@ -7,7 +7,7 @@ socket), `agt.router.watching` (files) and `agt.router.metrics` (Prometheus).
 from agt.router._batch import MoveBatch, MoveReceipt
 from agt.router._canary import CanaryRouter
 from agt.router._decision import ChainLink, Decision, decide
-from agt.router._environment import Overlaid, overlay, parse_env_file
+from agt.router._environment import Overlaid, Switch, overlay, parse_env_file
 from agt.router._errors import (
     GenerationConflict,
     MoveRefused,
@@ -75,6 +75,7 @@ __all__ = (
     "SelectorUnwritable",
     "Shadow",
     "SocketUnusable",
+    "Switch",
     "Twin",
     "Withdrawn",
     "check_selector",

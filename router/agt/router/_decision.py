@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from agt.router._environment import Overlaid, overlay
-from agt.router._position import percentage_hundredths, position, position_hundredths
+from agt.router._position import order, percentage_hundredths, position, position_hundredths
 from agt.router._selector import Runtimes, Selector
 
 NO_ATTACHMENT: Final = "no candidate attachment"
@@ -66,7 +66,7 @@ class Subject:
 class Situation:
     """What holds for all devices: the selector as the environment leaves it, and the kill latch."""
 
-    __slots__ = ("cohort", "killed", "overlaid", "overrides", "runtimes", "selector", "threshold")
+    __slots__ = ("cohort", "killed", "last", "overlaid", "overrides", "runtimes", "selector", "threshold")
 
     def __init__(
         self,
@@ -85,8 +85,18 @@ class Situation:
         route = self.selector.runtime if self.selector else None
         self.cohort = frozenset(route.cohort) if route else frozenset()
         self.overrides = {item.device: item for item in self.selector.overrides} if self.selector else {}
-        self.threshold = percentage_hundredths(route.percentage or 0.0) if route else 0
+        self.last = order(route.up_to, route.salt) if route and route.up_to else None
+        """The last device of the share, where one is named: those after it are out."""
+        share = (100.0 if self.last else 0.0) if route is None or route.percentage is None else route.percentage
+        self.threshold = percentage_hundredths(share)
         """The percentage in hundredths: a device whose position is below it is in."""
+
+    def at_share(self, percentage: float) -> "Situation":
+        """Return the same situation with another percentage, and no last device; the environment stays laid over."""
+        selector = self.selector
+        if selector is not None:
+            selector = selector.with_route(percentage=percentage, up_to="", default=self.runtimes.control)
+        return Situation(selector, runtimes=self.runtimes, killed=self.killed)
 
     def because(self, field: str) -> str:
         """Return which variable set a field of the route, in brackets, or nothing."""
@@ -222,25 +232,16 @@ def _default(situation: Situation, _: Subject) -> _Answer:
 
 def _percentage(situation: Situation, subject: Subject) -> _Answer:
     assert situation.selector is not None, "the first rule answers when there is no selector"
-    salt = situation.selector.runtime.salt
-    inside = position_hundredths(subject.device, salt) < situation.threshold
-    says = _Compared(position(subject.device, salt), situation.threshold / 100, situation.because("percentage"))
-    return (situation.runtimes.candidate if inside else None), says.inside() if inside else says.outside()
-
-
-@dataclass(frozen=True, slots=True)
-class _Compared:
-    """A position beside a percentage, in words."""
-
-    position: float
-    percentage: float
-    source: str
-
-    def inside(self) -> str:
-        return f"position {self.position:.2f} is below {self.percentage:g} %{self.source}"
-
-    def outside(self) -> str:
-        return f"position {self.position:.2f} is not below {self.percentage:g} %{self.source}"
+    route = situation.selector.runtime
+    candidate = situation.runtimes.candidate
+    inside = position_hundredths(subject.device, route.salt) < situation.threshold
+    where = f"position {position(subject.device, route.salt):.2f}"
+    if inside and situation.last is not None:
+        inside = order(subject.device, route.salt) <= situation.last
+        says = f"{where} is {'not after' if inside else 'after'} {route.up_to}, the last device"
+        return (candidate if inside else None), says
+    share = f"below {situation.threshold / 100:g} %{situation.because('percentage')}"
+    return (candidate, f"{where} is {share}") if inside else (None, f"{where} is not {share}")
 
 
 def _control(situation: Situation, subject: Subject) -> _Answer:

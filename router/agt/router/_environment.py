@@ -9,6 +9,9 @@ its variable). A value that can't be read counts as its most careful meaning, an
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
+
+import msgspec
 
 from agt.router._problem import Problem
 from agt.router._selector import Meaning, Selector
@@ -16,8 +19,32 @@ from agt.router._selector import Meaning, Selector
 ENV_FILE_MAX_BYTES = 1 << 16
 """Largest `agt.env` that is read."""
 
+_KEYS: Final = {
+    Meaning.FRACTION: "percentage",
+    Meaning.PERCENTAGE: "percentage",
+    Meaning.KILL_SWITCH: "kill_switch",
+    Meaning.KILL_SWITCH_WHEN_FALSE: "kill_switch",
+    Meaning.SHADOW: "shadow",
+    Meaning.COHORT: "cohort",
+}
+"""What of `[runtime]` each meaning speaks about."""
+_COHORT_SHOWN: Final = 5
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
+
+
+class Switch(msgspec.Struct, frozen=True, kw_only=True):
+    """One variable that is set, and what it does to the selector."""
+
+    variable: str
+    value: str
+    """As it is set, its first 80 characters."""
+    key: str
+    """The key of `[runtime]` that it speaks about."""
+    overrides: bool
+    """Whether it changes what the selector says; false when the selector, or another variable, is as careful."""
+    says: str
+    """`percentage 25 -> 5 (CANARY_PERCENTAGE=5)`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +56,8 @@ class Overlaid:
     """Field of `[runtime]` to the variable that set it, `percentage` to `CANARY_PERCENTAGE=5`."""
     problems: tuple[Problem, ...]
     """Values that could not be read."""
+    switches: tuple[Switch, ...] = ()
+    """Every variable that is set, with its effect, by name."""
 
     def because(self, field: str) -> str:
         """Return ` (CANARY_PERCENTAGE=5)` when a variable set this field, else nothing."""
@@ -38,6 +67,7 @@ class Overlaid:
 
 def overlay(selector: Selector, environment: Mapping[str, str]) -> Overlaid:
     """Lay the variables that the selector knows over its route."""
+    present: dict[str, tuple[Meaning, str]] = {}
     caps: list[tuple[float, str]] = []
     changes: dict[str, object] = {}
     sources: dict[str, str] = {}
@@ -47,6 +77,7 @@ def overlay(selector: Selector, environment: Mapping[str, str]) -> Overlaid:
         if not text:
             continue
         shown = f"{name}={text[:80]}"
+        present[name] = meaning, text[:80]
         if meaning in (Meaning.FRACTION, Meaning.PERCENTAGE):
             caps.append((_percentage(name, text, meaning, problems), shown))
         elif meaning is Meaning.COHORT:
@@ -66,7 +97,8 @@ def overlay(selector: Selector, environment: Mapping[str, str]) -> Overlaid:
             sources["kill_switch"] = shown
     _cap(selector, caps, changes, sources)
     changed = selector.with_route(**changes) if changes else selector
-    return Overlaid(changed, sources, tuple(problems))
+    switches = tuple(_switch(name, *how, selector, changed, sources) for name, how in present.items())
+    return Overlaid(changed, sources, tuple(problems), switches)
 
 
 def parse_env_file(text: str) -> dict[str, str]:
@@ -89,6 +121,30 @@ def parse_env_file(text: str) -> dict[str, str]:
     return variables
 
 
+def _switch(
+    name: str, meaning: Meaning, value: str, before: Selector, after: Selector, sources: Mapping[str, str]
+) -> Switch:
+    """Say what one variable does."""
+    key, shown = _KEYS[meaning], f"{name}={value}"
+    written, effective = _shown(before, key), _shown(after, key)
+    # A cohort of variables also ends the percentage; both are said where the names are.
+    overrides = sources.get(key) == shown and written != effective
+    changed, idle = f"{key} {written} -> {effective} ({shown})", f"{shown} changes nothing: {key} is {effective}"
+    says = changed if overrides else idle
+    return Switch(variable=name, value=value, key=key, overrides=overrides, says=says)
+
+
+def _shown(selector: Selector, key: str) -> str:
+    route = selector.runtime
+    if key == "percentage":
+        return f"{100.0 if selector.default_is_candidate else selector.written_share:g}"
+    if key == "cohort":
+        share = f", and {selector.written_share:g} %" if selector.written_share else ""
+        names = ", ".join(route.cohort[:_COHORT_SHOWN]) + ", ..." * (len(route.cohort) > _COHORT_SHOWN)
+        return f"{names or 'nobody'}{share}"
+    return str(getattr(route, key)).lower()
+
+
 def _cap(
     selector: Selector, caps: list[tuple[float, str]], changes: dict[str, object], sources: dict[str, str]
 ) -> None:
@@ -97,7 +153,9 @@ def _cap(
         return
     cap, shown = min(caps)
     # The kill switch and `enabled` have rules of their own; here only the share that the file intends counts.
-    written = 100.0 if selector.default_is_candidate else selector.runtime.percentage
+    route = selector.runtime
+    share = selector.written_share if route.up_to or route.percentage is not None else None
+    written = 100.0 if selector.default_is_candidate else share
     if written is not None and written <= cap:
         return
     changes["percentage"] = cap

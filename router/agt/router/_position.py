@@ -4,6 +4,9 @@ The position is `h % 100 + (h // 100 % 100) / 100`: for whole percentages exactl
 (`h % 100 < percentage`), with steps of 0.01 between. It is kept in hundredths, as an integer, so that no
 comparison ever depends on how a float was rounded. It depends on id and salt alone: the same in every process,
 after every restart.
+
+What is left of the hash orders the devices within one step, and the id itself those of one hash: `order` is total,
+so that a share can end at any single device ("exactly 7", docs/adr/0007-exact-counts.md).
 """
 
 from functools import lru_cache
@@ -17,9 +20,13 @@ POSITION_MEMO: Final = 200_000
 """How many positions are remembered; hashing an id costs about 20 times the look-up."""
 
 
+_REST: Final = (1 << 32) // 10_000 + 1
+"""How many values `h // 10_000` can have: the places within one step."""
+
+
 @lru_cache(maxsize=POSITION_MEMO)
-def position_hundredths(device: str, salt: str = "") -> int:
-    """Return the position in hundredths of a percent, 0 to 9999.
+def place(device: str, salt: str = "") -> int:
+    """Return where a device stands, as one number: its position first, then what is left of its hash.
 
     With a salt the salt goes first and the hash is mixed, so that two rollouts pick different devices.
     """
@@ -27,7 +34,17 @@ def position_hundredths(device: str, salt: str = "") -> int:
     value = fnv1a_32((salt + device).encode("utf-8", "surrogatepass"))
     if salt:
         value = fmix32(value)
-    return value % 100 * 100 + value // 100 % 100
+    return (value % 100 * 100 + value // 100 % 100) * _REST + value // 10_000
+
+
+def order(device: str, salt: str = "") -> tuple[int, str]:
+    """Return what devices are sorted by: place, then id. The lower goes to the candidate first, and back last."""
+    return place(device, salt), device
+
+
+def position_hundredths(device: str, salt: str = "") -> int:
+    """Return the position in hundredths of a percent, 0 to 9999."""
+    return place(device, salt) // _REST
 
 
 def position(device: str, salt: str = "") -> float:

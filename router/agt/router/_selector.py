@@ -6,10 +6,13 @@ It is the meaning of `selector.toml`. Reading the text is `_selector_text`'s wor
 
 import datetime
 import enum
+import re
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
+
+from agt.router._position import moves_at
 
 Percent = Annotated[float, Meta(ge=0, le=100)]
 Name = Annotated[str, Meta(min_length=1, max_length=64)]
@@ -23,25 +26,27 @@ class Meaning(enum.StrEnum):
     """What an environment variable stands for."""
 
     FRACTION = "fraction"
-    """The percentage as a fraction, 0 to 1."""
+    """0 to 1: caps the share of devices, `0.1` at 10 %."""
     PERCENTAGE = "percentage"
-    """The percentage, 0 to 100."""
+    """0 to 100: caps the share of devices."""
     KILL_SWITCH = "kill_switch"
-    """True sends everything to control."""
+    """True or false: true sends everything to control."""
     KILL_SWITCH_WHEN_FALSE = "kill_switch_when_false"
-    """False sends everything to control."""
+    """True or false: false sends everything to control."""
     SHADOW = "shadow"
-    """True mirrors to the candidate, false mirrors nothing."""
+    """True or false: true is `shadow = "candidate"`, false is `off`."""
     COHORT = "cohort"
-    """Comma-separated ids that alone go to the candidate; the percentage no longer counts."""
+    """Ids with commas between: these alone go to the candidate, the percentage no longer counts."""
 
 
 DEFAULT_ENVIRONMENT: dict[str, Meaning] = {
     "CANARY_COHORT": Meaning.COHORT,
     "CANARY_PERCENTAGE": Meaning.PERCENTAGE,
     "DARK_LAUNCH": Meaning.SHADOW,
+    "TESTOPS_V3_ENABLE": Meaning.FRACTION,
 }
-"""Variables that count without being named in `[environment]`."""
+"""Variables that count without being named in `[environment]`: those of documents 000 and 004. Document 003's
+`V2_ENABLED` counts too where the candidate is called v2, as `<CANDIDATE>_ENABLED` does for any name."""
 
 
 class Runtimes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -57,34 +62,40 @@ class Route(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """What goes where, `[runtime]`."""
 
     default: str = msgspec.field(default="", name="default_daemon")
-    """Runtime of whatever nothing else decides; empty means control."""
+    """Runtime of whatever nothing else decides; empty means control. The candidate here together with `percentage`
+    or `up_to` is refused."""
     enabled: bool = msgspec.field(default=False, name="candidate_enabled")
-    """Whether the candidate may carry anything; in the file `<candidate>_enabled`."""
+    """Whether the candidate may carry anything; also written `<candidate>_enabled` (`v5_enabled`)."""
     cohort: tuple[str, ...] = msgspec.field(default=(), name="candidate_canary_sessions")
-    """Devices or sessions on the candidate by name; in the file `<candidate>_canary_sessions`."""
+    """Devices or sessions on the candidate by name; also written `<candidate>_canary_sessions`."""
     percentage: Percent | None = None
-    """Share of devices on the candidate, 0 to 100 in steps of 0.01; absent means 0."""
+    """Share of devices on the candidate, 0 to 100 in steps of 0.01; absent means 0, or whatever `up_to` says."""
+    up_to: str = ""
+    """The last device on the candidate in the order of positions: a share that ends at exactly one device. `agt set
+    devices 7` finds it and writes it. Beside `percentage` the smaller share counts."""
     salt: Annotated[str, Meta(max_length=64)] = ""
-    """Mixed into positions, so that another rollout picks other devices."""
+    """At most 64 characters, mixed into positions, so that another rollout picks other devices."""
     shadow: ShadowMode = "off"
-    """Which runtime gets a mirrored copy: `candidate` is a dark launch, `control` keeps the way back warm."""
+    """Which runtime gets a mirrored copy: `candidate` (a dark launch, works while it isn't enabled too), `control`
+    (keeps the way back warm after the cut-over) or `off`."""
     shadow_percent: Percent = 100.0
     """Share of devices that are mirrored."""
     pin_live_sessions: bool = False
-    """Whether sessions that live on control stay there until they restart; never holds one on the candidate."""
+    """Whether sessions that live on control stay there until they restart. Never holds one on the candidate. When
+    the gateway restarts, every session does."""
     kill_switch: bool = False
-    """True sends everything to control, whatever else is written (document 002's `force_v1_mode`)."""
+    """True sends everything to control, whatever else is written; document 002's `ForceV1Mode`."""
     legacy_listener: ListenerMode = "serve"
-    """What the legacy listener does: `serve`, `warn` who still uses it, or `refuse` in words."""
+    """What the legacy listener does: `serve`, `warn` (serve, and name who still uses it), or `refuse` in words."""
 
 
 class Override(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One device forced to one runtime, `[[overrides]]`."""
 
     device: Annotated[str, Meta(min_length=1)]
-    """Whom."""
+    """Whom; one override a device."""
     runtime: str
-    """Where."""
+    """Where: one of the two names in `[runtimes]`."""
     owner: Annotated[str, Meta(min_length=1)]
     """Who answers for it."""
     reason: str = ""
@@ -97,19 +108,22 @@ class Selector(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """The whole state that decides; compare-and-swap goes by `generation`."""
 
     runtimes: Runtimes
-    """The names that every other key uses."""
+    """The two systems' names, which every other key uses; a table, see below."""
     generation: Annotated[int, Meta(ge=0)] = 0
-    """Grows by one with each write; 0 means written by hand, without a number."""
+    """Grows with each write. 0 or absent means written by hand: it counts as the next one. A lower number than the
+    applied one is refused, unless the file was gone in between."""
     runtime: Route = Route()
-    """What goes where."""
+    """What goes where; a table, see below."""
     components: dict[str, bool] = {}
-    """Flags by component; where a component is asked about, an unknown or false one stays on control."""
+    """Flags by component, any names. A device that is attached for a component, or asked about for one (`agt explain
+    DEVICE --component C`), stays on control while that is false or unknown."""
     modes: dict[str, bool] = {}
-    """Whether the candidate may be used in a network mode; absent means yes."""
+    """`datacenter`, `hybrid`, `internet`: false keeps devices on control while the network is in that mode; absent
+    means true."""
     overrides: tuple[Override, ...] = ()
-    """Devices forced by name."""
+    """Devices forced by name; an array of tables, see below."""
     environment: dict[str, Meaning] = {}
-    """Variables and what they mean, beside the built-in `DEFAULT_ENVIRONMENT`."""
+    """Variables by name and what they mean, beside those that are known already, see below."""
 
     @property
     def default_runtime(self) -> str:
@@ -127,12 +141,21 @@ class Selector(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         route = self.runtime
         if route.kill_switch or not route.enabled:
             return 0.0
-        return 100.0 if self.default_is_candidate else (route.percentage or 0.0)
+        return 100.0 if self.default_is_candidate else self.written_share
+
+    @property
+    def written_share(self) -> float:
+        """The share that `percentage` and `up_to` give, whatever else stands in its way, 0 to 100."""
+        route = self.runtime
+        if not route.up_to:
+            return route.percentage or 0.0
+        return min(moves_at(route.up_to, route.salt), 100.0 if route.percentage is None else route.percentage)
 
     @property
     def variables(self) -> dict[str, Meaning]:
         """Every variable that counts, built-in ones included."""
-        return {**DEFAULT_ENVIRONMENT, **self.environment}
+        enabled = f"{re.sub(r'[^A-Z0-9]', '_', self.runtimes.candidate.upper())}_ENABLED"
+        return {**DEFAULT_ENVIRONMENT, enabled: Meaning.KILL_SWITCH_WHEN_FALSE, **self.environment}
 
     def with_route(self, **changes: Any) -> "Selector":
         """Return a selector with some fields of `[runtime]` changed; the generation stays."""

@@ -1,8 +1,7 @@
 """From TOML text to a `Selector` and back, reporting every problem at once.
 
 Two passes: shape (unknown keys, wrong types), then meaning (names that don't exist, choices that contradict each
-other). `<candidate>_enabled` and `<candidate>_canary_sessions` carry the candidate's name, so they are
-translated to fixed names before the shape is checked.
+other). Keys with other names (`v5_enabled`, document 002's flags) get their fixed ones first, see `_selector_names`.
 """
 
 import datetime
@@ -16,11 +15,11 @@ import tomli_w
 from agt.router._errors import SelectorInvalid
 from agt.router._problem import Problem, nearest
 from agt.router._selector import MODES, Meaning, Override, Route, Runtimes, Selector
+from agt.router._selector_names import fixed_names, runtime_name
 
 SELECTOR_MAX_BYTES = 1 << 20
 """Largest selector that is read; ten thousand names in a cohort are a fifth of it."""
 
-_NAMED_AFTER_CANDIDATE = ("_enabled", "_canary_sessions")
 _FLAGS = ("components", "modes")
 _TABLES: dict[str, type[msgspec.Struct]] = {"runtimes": Runtimes, "runtime": Route}
 
@@ -39,10 +38,11 @@ def parse_selector(text: str | bytes, *, origin: str = "selector", runtimes: Run
     data = _decode(text, origin)
     if runtimes is not None and "runtimes" not in data:
         data["runtimes"] = {"control": runtimes.control, "candidate": runtimes.candidate}
-    problems = list(_shape(data))
-    if problems:
-        raise SelectorInvalid(tuple(problems), origin)
-    selector = msgspec.convert(_translated(data), Selector)
+    named = fixed_names(data)
+    shape = [Problem(named.written.get(one.key, one.key), one.says) for one in _shape(named.data)]
+    if named.problems or shape:
+        raise SelectorInvalid((*named.problems, *shape), origin)
+    selector = msgspec.convert(named.data, Selector)
     check_selector(selector, origin=origin)
     return selector
 
@@ -87,28 +87,10 @@ def _decode(text: str | bytes, origin: str) -> dict[str, Any]:
     raise SelectorInvalid((Problem("", says),), origin)
 
 
-def _candidate(data: dict[str, Any]) -> str:
-    table = data.get("runtimes")
-    name = table.get("candidate") if isinstance(table, dict) else None
-    return name if isinstance(name, str) and name else "candidate"
-
-
-def _translated(data: dict[str, Any]) -> dict[str, Any]:
-    """Give the keys that carry the candidate's name their fixed names."""
-    route = data.get("runtime")
-    if not isinstance(route, dict):
-        return data
-    own = {f"{_candidate(data)}{end}": f"candidate{end}" for end in _NAMED_AFTER_CANDIDATE}
-    return {**data, "runtime": {own.get(key, key): value for key, value in route.items()}}
-
-
 def _shape(data: dict[str, Any]) -> Iterator[Problem]:
     if "runtimes" not in data:
         yield Problem("runtimes", 'is missing: write [runtimes] with control = "NAME" and candidate = "NAME"')
-    candidate = _candidate(data)
-    for key in _twice(data, candidate):
-        yield Problem(f"runtime.{key}", f"is given twice, also as candidate{key.removeprefix(candidate)}; keep one")
-    data = _translated(data)
+    candidate = runtime_name(data, "candidate")
     yield from _unknown("", data, _names(Selector))
     for field in msgspec.structs.fields(Selector):
         if field.encode_name not in data:
@@ -127,15 +109,6 @@ def _shape(data: dict[str, Any]) -> Iterator[Problem]:
             yield from _convert(field.encode_name, value, field.type)
 
 
-def _twice(data: dict[str, Any], candidate: str) -> list[str]:
-    route = data.get("runtime")
-    if candidate == "candidate" or not isinstance(route, dict):
-        return []
-    return [
-        f"{candidate}{end}" for end in _NAMED_AFTER_CANDIDATE if {f"{candidate}{end}", f"candidate{end}"} <= set(route)
-    ]
-
-
 def _table(name: str, value: object, kind: type[msgspec.Struct], candidate: str) -> Iterator[Problem]:
     if not isinstance(value, dict):
         yield Problem(name, f"must be a table: [{name}]")
@@ -146,11 +119,10 @@ def _table(name: str, value: object, kind: type[msgspec.Struct], candidate: str)
         if key not in _names(kind):
             yield Problem(f"{name}.{key}", f"unknown key; {nearest(key, valid)}")
     for field in msgspec.structs.fields(kind):
-        key = shown.get(field.encode_name, field.encode_name)
         if field.encode_name in value:
-            yield from _convert(f"{name}.{key}", value[field.encode_name], field.type)
+            yield from _convert(f"{name}.{field.encode_name}", value[field.encode_name], field.type)
         elif field.required:
-            yield Problem(f"{name}.{key}", "is missing")
+            yield Problem(f"{name}.{field.encode_name}", "is missing")
 
 
 def _overrides(value: object) -> Iterator[Problem]:
@@ -201,11 +173,13 @@ def _default_exists(selector: Selector) -> Iterator[Problem]:
 
 
 def _default_or_percentage(selector: Selector) -> Iterator[Problem]:
-    if selector.default_is_candidate and selector.runtime.percentage is not None:
-        yield Problem(
-            "runtime.percentage",
-            "contradicts default_daemon, which already sends everything to the candidate; remove one of the two",
-        )
+    route = selector.runtime
+    for key, given in (("percentage", route.percentage is not None), ("up_to", bool(route.up_to))):
+        if selector.default_is_candidate and given:
+            yield Problem(
+                f"runtime.{key}",
+                "contradicts default_daemon, which already sends everything to the candidate; remove one of the two",
+            )
 
 
 def _numbers_are_exact(selector: Selector) -> Iterator[Problem]:

@@ -2,6 +2,8 @@
 
 import msgspec
 
+from agt.router._environment import Switch
+
 LEGACY_USERS_MAX = 1000
 """Names listed in `legacy_users`; `runtimes` has the whole count."""
 
@@ -70,6 +72,8 @@ class RouterStatus(msgspec.Struct, frozen=True, kw_only=True):
     """What is wrong with selector or environment; the last good ones are in force."""
     environment: dict[str, str] = {}
     """Field of `[runtime]` to the variable that set it."""
+    switches: tuple[Switch, ...] = ()
+    """Every variable that is set and known, and what it overrides."""
     legacy_listener: str = "serve"
     runtimes: dict[str, RuntimeStatus] = {}
     ledger: dict[str, LedgerStatus] = {}

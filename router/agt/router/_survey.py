@@ -46,6 +46,7 @@ def survey(state: RouterState, *, now: float) -> RouterStatus:
         selector=state.selector_state.value,
         problems=tuple(str(problem) for problem in problems),
         environment=dict(overlaid.sources) if overlaid else {},
+        switches=overlaid.switches if overlaid else (),
         legacy_listener=selector.runtime.legacy_listener if selector else "serve",
         runtimes=_runtimes(state),
         ledger={name: _ledger(counts) for name, counts in sorted(state.ledger.totals.items())},
