@@ -30,6 +30,8 @@ class Received(msgspec.Struct):
     """The sender's sequence of the first one, which the next ones count on from; -1 where the wire carries none."""
     channel: int = 0
     """The ordered channel they came through."""
+    epoch: int = 0
+    """The incarnation of the sender's outbox, where the wire has such: what its sequences and ids belong to."""
 
 
 class Delivered(msgspec.Struct):
@@ -51,6 +53,8 @@ class Settled(msgspec.Struct):
     """Why, in words, when not delivered; empty otherwise."""
     latency_s: float = 0.0
     """From `send` to its end, in seconds."""
+    code: str = ""
+    """The word with which the peer's application refused it for good; empty otherwise. Its payload is kept then."""
 
 
 class Observed(msgspec.Struct):

@@ -9,6 +9,7 @@ from typing import Protocol
 
 import msgspec
 
+from agt.transport._message_id import message_id
 from agt.transport._outcome import Outcome
 
 
@@ -31,6 +32,8 @@ class Outgoing(msgspec.Struct, eq=False):
     """How often it was written again."""
     failures: int = 0
     """How often it was the oldest unreceived message when a timer ran out or a connection was lost."""
+    refusals: int = 0
+    """How often the peer's application was too busy for it."""
     ending: str = ""
     """Why its sequence is to be skipped from now on; empty while it is to be delivered."""
     told: bool = False
@@ -46,6 +49,11 @@ class Outgoing(msgspec.Struct, eq=False):
         """Have the sequence skipped from now on; what became of the message is the receiver's to say."""
         self.ending = self.ending or reason
         self.payload = b""
+
+    @property
+    def id(self) -> str:
+        """What logs call it on both sides; empty before the wire has given it a place, and where it gives none."""
+        return message_id(self.epoch, self.channel, self.sequence) if self.epoch and self.sequence else ""
 
     @property
     def done(self) -> bool:
