@@ -6,6 +6,7 @@ the integers here, and `agt.transport.metrics` turns them into Prometheus famili
 
 from bisect import bisect_left
 from collections.abc import Sequence
+from threading import RLock
 from typing import Protocol
 from weakref import WeakSet
 
@@ -71,6 +72,7 @@ class TransportMetrics:
         "heartbeats",
         "latency_counts",
         "latency_sum_s",
+        "lock",
         "observed_missing",
         "observed_replies",
         "outcomes",
@@ -124,6 +126,8 @@ class TransportMetrics:
         """Replies matched to messages that were only written."""
         self.observed_missing = 0
         """Written messages whose reply did not come within the wire's reply timeout."""
+        self.lock = RLock()
+        """Held by the drivers for threads around everything that counts here; one event loop needs none."""
         self.sending: WeakSet[Live] = WeakSet()
         """Sessions whose reliable messages count here."""
         self.writing: WeakSet[Live] = WeakSet()
