@@ -162,6 +162,11 @@ class CyncLink:
         return self._receiver.overflowed
 
     @property
+    def damaged(self) -> int:
+        """Packets whose inner frame doesn't agree with its checksum; handed on all the same, as today."""
+        return self._receiver.damaged
+
+    @property
     def heartbeats(self) -> int:
         """Heartbeats received."""
         return self._receiver.heartbeats
@@ -245,10 +250,10 @@ class CyncLink:
         if self._malformed_bytes + self._parser.malformed_run > self._config.malformed_max_bytes:
             self._drop(f"over {self._config.malformed_max_bytes} bytes that are no cync packets")
 
-    def acknowledge(self, token: int, *, now: float, count: int = 1) -> None:
+    def acknowledge(self, token: int, *, now: float, count: int = 1) -> None:  # noqa: ARG002  # As above.
         """Answer received messages; a no-op when their connection is gone or they were answered at once."""
         for each in range(token, token + count):
-            self._queue_answer(self._receiver.acknowledge(each, now=now))
+            self._queue_answer(self._receiver.acknowledge(each))
 
     def refuse(self, token: int, code: str, *, now: float, retry_after_s: float = 0.0) -> None:  # noqa: ARG002  # This wire has no words for it.
         """Leave a received message unanswered, which is all this wire can say; the peer sends it again."""
@@ -262,6 +267,7 @@ class CyncLink:
         data = b"".join(self._out)
         self._out.clear()
         self._unsent_bytes = 0
+        self._receiver.written(now)
         return data
 
     def next_deadline(self) -> float:

@@ -26,6 +26,7 @@ class LinesConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     unprocessed_max: Annotated[int, Meta(ge=1)] = 1000
     """Received messages that the application has not acknowledged yet; more are dropped, and counted."""
     unsent_max_bytes: Annotated[int, Meta(ge=4096)] = 262_144
-    """Bytes waiting for the driver; over this a write is refused."""
+    """Bytes waiting for the driver; over this a write is refused and queued messages wait. A peer whose answers pile
+    up to twice this, because it asks on and never reads, is dropped."""
     warnings_max: Annotated[int, Meta(ge=1)] = 20
     """Device role: the controller's latest words that are kept."""

@@ -248,11 +248,10 @@ class LinesLink:
         self._observer.expire(now)
         for message in [message for message in self._queue if message.deadline <= now]:
             self._end_unwritten(message, "its deadline passed", now)
-        if self._opened:
-            for message, line in self._queue.items():
-                self._put(message.sequence, line, now)
-                self._events.append(Settled(message, Outcome.WRITTEN, "", now - message.accepted_at))
-            self._queue.clear()
+        while self._opened and self._queue and self._unsent_bytes < self._config.unsent_max_bytes:
+            message = next(iter(self._queue))
+            self._put(message.sequence, self._queue.pop(message), now)
+            self._events.append(Settled(message, Outcome.WRITTEN, "", now - message.accepted_at))
 
     def _end_unwritten(self, message: Outgoing, reason: str, now: float) -> None:
         if self._queue.pop(message, None) is not None:
