@@ -28,6 +28,8 @@ EXPECTED = [
     "tcp_comm_heartbeat_total",
     "agt_observed_replies_total",
     "agt_observed_missing_total",
+    "agt_tag_failures_total",
+    "agt_refused_connections_total",
     "agt_in_flight",
     "agt_in_flight_older_than",
 ]

@@ -31,6 +31,7 @@ from agt.transport.trust import (
     KeyRing,
     Refusal,
     certificate_names,
+    part,
 )
 from agt.transport.wires.native import AwayCode, Greeting, Refused
 
@@ -90,6 +91,7 @@ class ReliableListener(Listener):
             msgspec.ValidationError: naming the setting that is out of range.
         """
         self.config = checked(config or ReliableConfig())
+        self.metrics = metrics if metrics is not None else TransportMetrics()
         super().__init__(
             host=host,
             port=port,
@@ -97,11 +99,15 @@ class ReliableListener(Listener):
             max_connections=max_connections,
             connect_budget=connect_budget,
             door=Door(
-                hello_timeout_s=self.config.hello_timeout_s, limits=limits, tls=tls, claims=claims, sources=sources
+                hello_timeout_s=self.config.hello_timeout_s,
+                limits=limits,
+                tls=tls,
+                claims=claims,
+                sources=sources,
+                refused=self.metrics.refused,
             ),
         )
         self.name = name
-        self.metrics = metrics if metrics is not None else TransportMetrics()
         self._on_peer, self._on_gone, self._on_message = on_peer, on_gone, on_message
         self._acceptor = native_acceptor(
             name, self.config, max_senders, keys, connects_per_s=self.connect_budget.connects_per_s
@@ -135,8 +141,7 @@ class ReliableListener(Listener):
         except Refused as refused:
             self.metrics.decode_errors += refused.code is not AwayCode.BUSY
             self.door.refuse(_reason(refused, greeting), caller, str(refused))
-            with anyio.move_on_after(1.0):
-                await stream.send(greeting.farewell(refused))
+            await part(stream, greeting.farewell(refused))
         except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, OSError):
             pass  # It said nothing that could be answered.
         return None

@@ -6,17 +6,21 @@ the integers here, and `agt.transport.metrics` turns them into Prometheus famili
 
 from bisect import bisect_left
 from collections.abc import Sequence
+from operator import attrgetter
 from threading import RLock
 from typing import Protocol
 from weakref import WeakSet
 
 from agt.transport._events import Delivered, Settled
 from agt.transport._outcome import Outcome
+from agt.transport._refusal import Refusal
 
 LATENCY_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.8, 1.0, 1.5, 2.5, 5.0, 10.0)
 """Upper bounds of the latency histogram, in seconds."""
 SLOW_LIMITS_S = (0.5, 0.8, 1.5, 5.0)
 """Ages in seconds at which a message in flight counts as slow now, not only when its answer comes."""
+
+_accepted_at = attrgetter("accepted_at")
 
 
 class Live(Protocol):
@@ -79,9 +83,11 @@ class TransportMetrics:
         "queue_full",
         "received",
         "reconnections",
+        "refused",
         "resends",
         "runtime",
         "sending",
+        "tag_failures",
         "writing",
     )
 
@@ -114,6 +120,10 @@ class TransportMetrics:
         """Remembered ids now."""
         self.decode_errors = 0
         """Connections dropped, or bytes passed over, because they made no sense."""
+        self.tag_failures = 0
+        """Connections dropped because bytes under a key were damaged, or changed by somebody in between."""
+        self.refused = dict.fromkeys(Refusal, 0)
+        """How many connections were not let in, by reason."""
         self.queue_full = 0
         """Messages that met a full queue."""
         self.connections = 0
@@ -135,11 +145,17 @@ class TransportMetrics:
 
     def delivered(self, event: Delivered) -> None:
         """Count reliable messages that were delivered."""
-        count = len(event.messages)
+        messages, now, count = event.messages, event.now, len(event.messages)
         self.outcomes[Outcome.DELIVERED] += count
         self.acks_received += count
-        for message in event.messages:
-            self.observe_latency(event.now - message.accepted_at)
+        self.latency_sum_s += now * count - sum(map(_accepted_at, messages))
+        # In the order of sending the first one took longest: if it shares its bucket with the last, so do all between.
+        slowest = bisect_left(LATENCY_BUCKETS_S, now - messages[0].accepted_at)
+        if slowest == bisect_left(LATENCY_BUCKETS_S, now - messages[-1].accepted_at):
+            self.latency_counts[slowest] += count
+        else:
+            for message in messages:
+                self.latency_counts[bisect_left(LATENCY_BUCKETS_S, now - message.accepted_at)] += 1
 
     def settled(self, event: Settled) -> None:
         """Count a reliable message that has ended otherwise."""

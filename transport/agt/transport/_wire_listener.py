@@ -74,17 +74,24 @@ class WireListener(Listener):
             sources: the names that are registered, others are let go; None admits any.
             limits: how many connections may be on their way in.
         """
+        self.metrics = metrics if metrics is not None else TransportMetrics()
         super().__init__(
             host=host,
             port=port,
             path=path,
             max_connections=max_connections,
             connect_budget=connect_budget,
-            door=Door(hello_timeout_s=hello_timeout_s, limits=limits, tls=tls, claims=claims, sources=sources),
+            door=Door(
+                hello_timeout_s=hello_timeout_s,
+                limits=limits,
+                tls=tls,
+                claims=claims,
+                sources=sources,
+                refused=self.metrics.refused,
+            ),
         )
         self._make_link = make_link
         self._on_peer, self._on_gone, self._on_message = on_peer, on_gone, on_message
-        self.metrics = metrics if metrics is not None else TransportMetrics()
         self.written_metrics = written_metrics if written_metrics is not None else self.metrics
         self._recv_queue_max, self._write_queue_max, self._overflow = recv_queue_max, write_queue_max, overflow
         self._native_names = native_names

@@ -37,6 +37,7 @@ COUNTERS: tuple[tuple[str, str, _Read], ...] = (
         lambda m: m.outcomes[Outcome.INDETERMINATE],
     ),
     ("tcp_comm_decode_errors", "Bytes that made no sense", lambda m: m.decode_errors),
+    ("agt_tag_failures", "Connections dropped for bytes changed under a key", lambda m: m.tag_failures),
     ("tcp_comm_reconnection", "Connections after a session's first", lambda m: m.reconnections),
     ("tcp_comm_heartbeat", "Heartbeats exchanged", lambda m: m.heartbeats),
     ("tcp_comm_dedup_cache_hits", "Messages recognised by their own id", lambda m: m.dedup_hits),
@@ -77,6 +78,7 @@ class TransportCollector(Collector):
                 gauge.add_metric([metrics.runtime], read(metrics))
             yield gauge
         yield self._sent()
+        yield self._refused()
         yield self._latency()
         yield self._slow()
 
@@ -87,6 +89,15 @@ class TransportCollector(Collector):
         for metrics in self._metrics:
             for outcome, count in metrics.outcomes.items():
                 family.add_metric([metrics.runtime, outcome.value], count)
+        return family
+
+    def _refused(self) -> Metric:
+        family = CounterMetricFamily(
+            "agt_refused_connections", "Connections that were not let in, by reason", labels=["transport", "reason"]
+        )
+        for metrics in self._metrics:
+            for reason, count in metrics.refused.items():
+                family.add_metric([metrics.runtime, reason.value], count)
         return family
 
     def _latency(self) -> Metric:

@@ -1,5 +1,6 @@
 """Who is on the other end, and may they say so: TLS, pre-shared keys, and the door of a listener."""
 
+from agt.transport._refusal import Refusal
 from agt.transport.trust._certificates import CertificateNames, PeerCertificate, certificate_names
 from agt.transport.trust._dialling_key import DiallingKey, KeySource
 from agt.transport.trust._door import Caller, Door
@@ -10,7 +11,6 @@ from agt.transport.trust._keyed_link import KeyedLink
 from agt.transport.trust._keys import KeyFile, KeyRing, PreSharedKey, write_key_file
 from agt.transport.trust._parting import part
 from agt.transport.trust._records import RecordReader, RecordWriter, WrongTag
-from agt.transport.trust._refusal import Refusal
 from agt.transport.trust._tls_connection import TLSConnection
 from agt.transport.trust._tls_contexts import tls_client_context, tls_server_context
 from agt.transport.trust._tls_layer import TLSFailure, TLSLayer

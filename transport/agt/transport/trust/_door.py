@@ -16,9 +16,9 @@ import anyio
 from anyio.abc import ByteStream
 
 from agt.transport._peer import UNIX_ADDRESS, budget_address, is_our_user
+from agt.transport._refusal import Refusal
 from agt.transport.trust._certificates import CertificateNames, certificate_names
 from agt.transport.trust._half_open import AdmissionLimits, HalfOpen, HalfOpenBudget
-from agt.transport.trust._refusal import Refusal
 from agt.transport.trust._tls_layer import TLSFailure, TLSLayer
 from agt.transport.trust._tls_stream import TLSByteStream
 
@@ -77,6 +77,7 @@ class Door:
         tls: ssl.SSLContext | None = None,
         claims: CertificateNames = certificate_names,
         sources: Container[str] | None = None,
+        refused: dict[Refusal, int] | None = None,
     ) -> None:
         """Decide what to ask for.
 
@@ -87,6 +88,7 @@ class Door:
             claims: which names a client certificate may claim, where one is asked for.
             sources: the names that are registered; others are not admitted. Looked at anew for each caller, so that
                 a set, or a registry with `__contains__`, can change meanwhile. None admits any name.
+            refused: where those who are not let in are counted, see `TransportMetrics.refused`.
 
         Raises:
             msgspec.ValidationError: naming the limit that is out of range.
@@ -94,7 +96,7 @@ class Door:
         self.hello_timeout_s = hello_timeout_s
         self.half_open = HalfOpenBudget(limits or AdmissionLimits())
         """The callers in the door."""
-        self.refused = dict.fromkeys(Refusal, 0)
+        self.refused = refused if refused is not None else dict.fromkeys(Refusal, 0)
         """How many connections were not let in, by reason."""
         self._tls, self._claims, self._sources = tls, claims, sources
         self._unsaid = 0

@@ -194,7 +194,7 @@ def write_key_file(path: str | os.PathLike[str], *keys: PreSharedKey) -> None:
 
 def _read_private(path: str) -> str:
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # A pipe would be waited for.
         with os.fdopen(descriptor, "rb") as file:
             found = os.fstat(descriptor)  # Of what was opened, not of what stands there a moment later.
             if not stat.S_ISREG(found.st_mode):

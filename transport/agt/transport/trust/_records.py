@@ -14,7 +14,7 @@ from typing import Final
 from agt.transport._errors import PeerViolation, TransportError
 
 TAG_SIZE: Final = 16
-RECORD_BYTES_MAX: Final = 65536
+RECORD_BYTES_MAX: Final = 16384
 """Most bytes under one tag; more are cut into several records, so that little has to be held to be checked."""
 
 _LENGTH: Final = struct.Struct("!I")

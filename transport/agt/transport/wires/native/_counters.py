@@ -12,6 +12,7 @@ class LinkCounters:
         "duplicates_dropped",
         "heartbeats",
         "resends",
+        "tag_failures",
     )
 
     def __init__(self) -> None:
@@ -29,3 +30,5 @@ class LinkCounters:
         """Connections dropped for bytes that made no sense."""
         self.heartbeats = 0
         """Pings sent."""
+        self.tag_failures = 0
+        """Connections dropped because a record failed its tag; counted by what keeps the key (`KeyedLink`)."""
