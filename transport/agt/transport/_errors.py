@@ -15,8 +15,8 @@ class UsageError(TransportError):
 class QueueFull(UsageError):
     """Raised when a bounded queue is at its limit and its policy is to refuse."""
 
-    def __init__(self, queue: str, limit: int) -> None:
-        super().__init__(f"{queue} is full ({limit} messages); slow down, or choose another overflow policy")
+    def __init__(self, queue: str, limit: int, unit: str = "messages") -> None:
+        super().__init__(f"{queue} is full ({limit} {unit}); slow down, or choose another overflow policy")
         self.queue, self.limit = queue, limit
 
 

@@ -8,9 +8,10 @@ only when the peer has said that dialling again is pointless.
 
 import random
 import secrets
+import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 import anyio
 from anyio.abc import TaskGroup
@@ -18,17 +19,22 @@ from anyio.abc import TaskGroup
 from agt.transport._config import Overflow, ReliableConfig, checked
 from agt.transport._connections import Connection
 from agt.transport._delivery import Delivery
-from agt.transport._errors import BadCredential, Closed, ConnectionUnavailable
+from agt.transport._errors import BadCredential, Closed, ConnectionUnavailable, UsageError
 from agt.transport._events import Dropped
 from agt.transport._link import Link
 from agt.transport._metrics import TransportMetrics
 from agt.transport._native import native_link
+from agt.transport._outbox import handles
 from agt.transport._outcome import Outcome
 from agt.transport._received import ReceivedMessage
 from agt.transport._redial import Redial
 from agt.transport._session import DEADLINE_S, Session
 from agt.transport._timers import Timers, running_clock
 from agt.transport.trust import DiallingKey, KeySource
+
+if TYPE_CHECKING:  # No database is loaded unless somebody brings one.
+    from agt.transport.durable import SQLiteOutbox
+    from agt.transport.durable._outbox_link import OutboxLink
 
 
 class LinkMaker(Protocol):
@@ -63,6 +69,7 @@ class ReliableTransport:
         metrics: TransportMetrics | None = None,
         make_link: LinkMaker | None = None,
         key: KeySource | None = None,
+        outbox: "SQLiteOutbox | None" = None,
     ) -> None:
         """Remember whom to dial and how hard to try.
 
@@ -83,8 +90,11 @@ class ReliableTransport:
             make_link: makes another link than the native one (for tests and other wires).
             key: what both sides know, for connections without TLS: a `PreSharedKey`, or a `KeyFile` that is read
                 anew for each connection. Without one, the peer is whoever answers.
+            outbox: keeps what is accepted until it has ended, over restarts and `kill -9` (`agt.transport.durable`);
+                its own limits then stand for `send_queue_max`, and `name` may be left to it.
 
         Raises:
+            UsageError: when both `outbox` and `make_link` are given.
             msgspec.ValidationError: naming the setting that is out of range.
         """
         self.config = checked(
@@ -100,13 +110,21 @@ class ReliableTransport:
             )
         )
         self.connection = connection
-        self.name = name or secrets.token_hex(8)
+        if outbox is not None and make_link is not None:
+            raise UsageError("an outbox makes its own link; give `outbox` or `make_link`")
+        self.name = name or ("" if outbox is not None else secrets.token_hex(8))
+        """Who we are; with an outbox and without a name, known once entered."""
         self.metrics = metrics if metrics is not None else TransportMetrics()
         self.last_error = ""
         """Why there is no connection, or why the last one ended; for people."""
         self._on_message = on_message
+        self.restored: tuple[Delivery, ...] = ()
+        """The messages that an outbox still had when it was opened, on their way again; oldest first."""
         self._make_link = make_link or native_link
-        self._key = DiallingKey(key, self.name, rng=random.SystemRandom()) if key is not None else None
+        self._outbox = outbox
+        self._kept: OutboxLink | None = None
+        self._key_source = key
+        self._key: DiallingKey | None = None
         self._timers = Timers()
         self._session: Session | None = None
         self._tasks: TaskGroup | None = None
@@ -116,11 +134,21 @@ class ReliableTransport:
     # Life
 
     async def __aenter__(self) -> Self:
-        """Start dialling; returns at once, messages wait for the connection."""
+        """Start dialling; returns at once, messages wait for the connection.
+
+        Raises:
+            StoreUnavailable: when there is an outbox and it can't be used, in words.
+        """
         if self._session is not None:
             raise Closed("a transport is entered once; make a new one")
-        link = self._make_link(self.name, self.config)
-        if self._key is not None:
+        link: Link
+        if self._outbox is not None:
+            link = self._kept = await self._outbox.open(self.name, self.config)
+            self.name = self._kept.name
+        else:
+            link = self._make_link(self.name, self.config)
+        if self._key_source is not None:
+            self._key = DiallingKey(self._key_source, self.name, rng=random.SystemRandom())
             link = self._key.keyed(link, timeout_s=self.config.hello_timeout_s)
         self._session = Session(
             link,
@@ -131,6 +159,9 @@ class ReliableTransport:
             timers=self._timers,
         )
         self._session.on_connection(self._tell_connected)
+        if self._kept is not None:
+            self.restored = tuple(handles(self._kept.restore(now=running_clock()(), wall_now=time.time())))
+            self._kept.on_change = self._session.changed
         self._tasks = anyio.create_task_group()
         await self._tasks.__aenter__()
         self._tasks.start_soon(self._timers.run)
@@ -145,9 +176,13 @@ class ReliableTransport:
         session = self.session
         with anyio.move_on_after(self.config.close_timeout_s, shield=True):
             await session.flush()  # The acknowledgements of what was processed last are worth a moment.
-        session.close("the transport was closed")
+        self._close(session, "the transport was closed")
         self._tasks.cancel_scope.cancel()
-        return await self._tasks.__aexit__(kind, error, trace)
+        try:
+            return await self._tasks.__aexit__(kind, error, trace)
+        finally:
+            if self._outbox is not None:
+                await self._outbox.aclose()
 
     @property
     def session(self) -> Session:
@@ -183,7 +218,7 @@ class ReliableTransport:
     async def send_reliable(self, data: bytes, *, deadline_s: float = DEADLINE_S) -> Delivery:
         """Send a message and wait for how it ended: true when delivered, `.reason` says why when not.
 
-        When the caller is cancelled, the message is given up too; it may have arrived.
+        When the caller is cancelled, the message is given up too, unless an outbox keeps it; it may have arrived.
 
         Raises:
             QueueFull: when the queue is full and the policy is not to wait.
@@ -196,7 +231,7 @@ class ReliableTransport:
         try:
             return await delivery
         finally:
-            if not delivery.done:
+            if not delivery.done and self._outbox is None:
                 self.session.cancel(delivery)
 
     def send_nowait(self, data: bytes, *, deadline_s: float = DEADLINE_S) -> Delivery:
@@ -229,6 +264,13 @@ class ReliableTransport:
 
     # Within
 
+    def _close(self, session: Session, reason: str) -> None:
+        """End the session; what an outbox keeps stays there."""
+        if self._kept is not None:
+            self._kept.let_go()
+            reason = f"{reason}; the outbox keeps it"
+        session.close(reason)
+
     @property
     def _refused(self) -> bool:
         return not self._exited and self._session is not None and bool(self._session.closed)
@@ -252,7 +294,7 @@ class ReliableTransport:
             started, progress, greeted = clock(), session.progress, self.metrics.connections
             dropped = await self._connect_once(session)
             if dropped is not None and dropped.final:
-                session.close(dropped.reason)
+                self._close(session, dropped.reason)
                 self._tell_connected(session)
                 return
             lasted = clock() - started >= self.config.healthy_after_s
@@ -269,7 +311,6 @@ class ReliableTransport:
         except (BadCredential, ConnectionUnavailable) as error:
             self.last_error = str(error)
             return None
-        greeted = self.metrics.connections
         alarm = self._timers.arm(running_clock()() + self.config.hello_timeout_s, self._demand_hello)
         try:
             dropped = await session.run(stream)

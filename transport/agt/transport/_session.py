@@ -377,6 +377,10 @@ class Session:
         if self._carrier is not None:
             self._carrier.wake()
 
+    def changed(self) -> None:
+        """Look at the link: something else than this session has changed it (a store that has written, say)."""
+        self._after_call()
+
     def _after_call(self) -> None:
         self.turn()
         if self._carrier is not None:

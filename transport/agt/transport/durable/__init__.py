@@ -6,6 +6,7 @@ Import this where it is used; `agt.transport` alone loads no database.
 from agt.transport.durable._errors import OutOfOrder, StoreDamaged, StoreInUse, StoreUnavailable
 from agt.transport.durable._inbox_store import DeadLetter, InboxChange, InboxStore
 from agt.transport.durable._sqlite_inbox import SQLiteInbox
+from agt.transport.durable._sqlite_outbox import SQLiteOutbox
 from agt.transport.durable._transaction import SQLiteTransaction
 
 __all__ = (
@@ -14,6 +15,7 @@ __all__ = (
     "InboxStore",
     "OutOfOrder",
     "SQLiteInbox",
+    "SQLiteOutbox",
     "SQLiteTransaction",
     "StoreDamaged",
     "StoreInUse",

@@ -106,11 +106,12 @@ class Database:
         self._jobs.put(job)
 
     def settle(self) -> None:
-        """Block until everything submitted so far has been written or refused, and report it."""
+        """Block until everything submitted so far has been written or refused, and report it; on the loop's thread."""
         self.call(lambda _: None)
+        self.report()
 
     def call(self, work: Callable[["Database"], None]) -> None:
-        """Block until the thread has done `work` after everything submitted so far, and report what ended.
+        """Block until the thread has done `work` after everything submitted so far; from any thread.
 
         Raises:
             Exception: what `work` raised.
@@ -118,7 +119,6 @@ class Database:
         task = _Task(work)
         self._jobs.put(task)
         task.wait()
-        self.report()
         if task.error is not None:
             raise task.error
 

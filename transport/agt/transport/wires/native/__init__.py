@@ -7,6 +7,7 @@ from agt.transport.wires.native._acceptor import Greeting, NativeAcceptor, Refus
 from agt.transport.wires.native._config import NativeConfig
 from agt.transport.wires.native._frames import FrameParser, FrameType, encode_frame
 from agt.transport.wires.native._handshake import AwayCode, Hello, go_away_frame
+from agt.transport.wires.native._keeping_link import KeepingLink
 from agt.transport.wires.native._link import NativeLink
 from agt.transport.wires.native._states import Role
 
@@ -16,6 +17,7 @@ __all__ = (
     "FrameType",
     "Greeting",
     "Hello",
+    "KeepingLink",
     "NativeAcceptor",
     "NativeConfig",
     "NativeLink",
