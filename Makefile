@@ -34,8 +34,9 @@ format: $(READY) ## Write the canonical format.
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-soak: $(READY) ## The long runs: more seeds, more kills.
-	@$(BIN)/pytest -m soak --timeout 1800 tests
+soak: $(READY) ## The long runs, a quarter of an hour: more worlds, more kills, fuzzing.
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --only-binary :all: --require-hashes -r requirements-soak.lock || echo "no atheris for this Python: the parsers are not fuzzed" >&2
+	@$(BIN)/python scripts/soak.py $(ARGS)
 
 bench: $(READY) ## Measure beside the raw limits.
 	@$(BIN)/agt bench transport $(ARGS)
@@ -43,7 +44,8 @@ bench: $(READY) ## Measure beside the raw limits.
 lock: ## Write the lock files anew, with hashes and without registry addresses.
 	@test -x $(BIN)/uv || { $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet uv; }
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --all-extras --group dev -o requirements.lock pyproject.toml
+	@printf "atheris==3.0.0 ; python_full_version < '3.12'\natheris>=3.1 ; python_full_version >= '3.12'\n" | $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -o requirements-soak.lock -
 	@echo uv | $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements-uv.lock -
 
 clean: ## Remove what the targets made.
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz .soak

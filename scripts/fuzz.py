@@ -23,8 +23,28 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parent.parent
 FOUND = ROOT / ".fuzz"
-INSTRUMENTED = ("agt", "tomllib")
-GRACE_S = 30.0
+INSTRUMENTED = (
+    "agt.transport.wires",
+    "agt.transport._sniffing",
+    "agt.transport._toml",
+    "agt.router._environment",
+    "agt.router._selector_text",
+    "agt.supervisor._changes",
+    "agt.supervisor.control._requests",
+    "agt.supervisor.components._readiness",
+    "agt.supervisor.measure",
+    "agt.supervisor.rollout._durations",
+    "agt.supervisor.rollout._plan_check",
+    "agt.supervisor.rollout._shape",
+    "agt.chaos.checkers",
+    "agt.chaos.demo._fault_spec",
+    "agt.chaos.proxy._framing",
+    "agt.chaos.replay._capture",
+    "agt.chaos.scenario._spec",
+    "tomllib",
+)
+"""Where the parsers are. All of `agt` would work too, and take ten seconds for each target before the first input."""
+GRACE_S = 120.0
 """How much longer than asked a target may take (it has to import) before it counts as stuck."""
 INPUT_MAX = 4096
 LOG, TOKENS = "log", "tokens"
