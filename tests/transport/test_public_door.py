@@ -62,6 +62,7 @@ PUBLIC = (
     "__version__",
     "begins_with",
     "load_config",
+    "new_runtime_nonce",
     "tls_client_context",
     "tls_server_context",
     "write_key_file",

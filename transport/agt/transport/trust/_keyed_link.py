@@ -44,7 +44,6 @@ class KeyedLink:
         """The link inside."""
         self.tag_failures = 0
         """Connections that were dropped because a record was damaged, or changed on the way."""
-        self._counters = getattr(inner, "counters", self)
         self._make_layer = make_layer
         self._timeout_s = timeout_s
         self._layer: KeyLayer | None = None
@@ -130,7 +129,8 @@ class KeyedLink:
         try:
             plain = layer.receive_data(data)
         except WrongTag as error:
-            self._counters.tag_failures += 1
+            counters = getattr(self.inner, "counters", self)
+            counters.tag_failures += 1
             self._drop(str(error), "network", now)
             return
         except (NotProven, PeerViolation) as error:

@@ -192,6 +192,20 @@ def write_key_file(path: str | os.PathLike[str], *keys: PreSharedKey) -> None:
         raise BadCredential(name, f"the key file can't be written: {os.strerror(error.errno or 0).lower()}") from error
 
 
+def new_runtime_nonce(path: str | os.PathLike[str]) -> PreSharedKey:
+    """Make the nonce of this run, a key that was never used before, and write it where our own user can read it.
+
+    For listeners on a Unix socket: to be called at each start, and given as the only key. Whoever dials reads it from
+    the file (`KeyFile`); what is left of an earlier run opens nothing.
+
+    Raises:
+        BadCredential: when the file can't be written.
+    """
+    key = PreSharedKey.generate(f"run-{secrets.token_hex(4)}")
+    write_key_file(path, key)
+    return key
+
+
 def _read_private(path: str) -> str:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # A pipe would be waited for.

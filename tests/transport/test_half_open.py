@@ -1,0 +1,78 @@
+"""The budget of connections on their way in, as a pure core: who gives way, and that nobody else does."""
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agt.transport import AdmissionLimits
+from agt.transport.trust import HalfOpenBudget
+
+
+def budget(total: int, per_address: int) -> HalfOpenBudget:
+    """Make a small budget."""
+    return HalfOpenBudget(AdmissionLimits(half_open_max=total, half_open_per_address_max=per_address))
+
+
+def test_an_address_that_has_used_up_its_share_loses_its_own_oldest():
+    """The newest may be honest, the oldest has had its time; nobody else's place is touched."""
+    gone: list[str] = []
+    small = budget(10, 2)
+    small.enter("good", lambda: gone.append("good"))
+    for name in ("a", "b", "c"):
+        small.enter("flood", lambda name=name: gone.append(name))
+    assert gone == ["a"]
+    assert (small.held_by("flood"), small.held_by("good"), len(small)) == (2, 1, 3)
+
+
+def test_when_all_is_used_up_whoever_holds_most_gives_way():
+    """A flood from a few addresses can't push out one that holds little."""
+    gone: list[str] = []
+    small = budget(4, 3)
+    small.enter("good", lambda: gone.append("good"))
+    for _ in range(3):
+        small.enter("flood", lambda: gone.append("flood"))
+    small.enter("other", lambda: gone.append("other"))
+    assert gone == ["flood"]
+    assert (small.held_by("good"), small.held_by("other"), small.held_by("flood")) == (1, 1, 2)
+
+
+def test_a_place_is_given_back_once():
+    """Leaving twice, or after having been given up, counts once."""
+    small = budget(2, 1)
+    first = small.enter("a", lambda: None)
+    second = small.enter("a", lambda: None)
+    small.leave(first)
+    assert len(small) == 1
+    small.leave(second)
+    small.leave(second)
+    assert (len(small), small.held_by("a")) == (0, 0)
+
+
+@pytest.mark.parametrize("limits", [AdmissionLimits(half_open_max=0), AdmissionLimits(half_open_per_address_max=0)])
+def test_a_budget_of_nothing_is_refused(limits: AdmissionLimits):
+    """It would let nobody in."""
+    with pytest.raises(msgspec.ValidationError, match="half_open"):
+        HalfOpenBudget(limits)
+
+
+@given(
+    callers=st.lists(st.tuples(st.sampled_from("abcde"), st.booleans()), max_size=80),
+    total=st.integers(1, 8),
+    per_address=st.integers(1, 5),
+)
+def test_no_schedule_exceeds_the_budget_or_loses_count(callers: list[tuple[str, bool]], total: int, per_address: int):
+    """Whoever is in is counted once, whoever is not isn't, and both limits hold at every step."""
+    small = budget(total, per_address)
+    inside: dict[int, str] = {}
+    for number, (address, leaves) in enumerate(callers):
+        entry = small.enter(address, lambda number=number: inside.pop(number))
+        inside[number] = address
+        assert len(small) == len(inside) <= total
+        assert all(list(inside.values()).count(each) <= per_address for each in "abcde")
+        if leaves:
+            small.leave(entry)
+            del inside[number]
+    assert {each: small.held_by(each) for each in "abcde"} == {
+        each: list(inside.values()).count(each) for each in "abcde"
+    }
