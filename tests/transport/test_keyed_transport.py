@@ -21,9 +21,12 @@ from agt.transport import (
     ReliableConfig,
     ReliableListener,
     ReliableTransport,
+    SniffingListener,
     TCPConnection,
+    WireListener,
     write_key_file,
 )
+from agt.transport.wires.lines import LinesConfig, LinesLink
 
 pytestmark = pytest.mark.anyio
 
@@ -293,6 +296,25 @@ async def test_somebody_in_the_middle_can_t_talk_a_device_out_of_its_key(until):
             assert not delivery.done
             middle.change_back = untouched
             assert await delivery
+
+
+async def test_keyed_peers_and_legacy_devices_share_a_port_and_nobody_is_talked_down(until):
+    """By their first bytes; whoever speaks natively without a key is still refused in words."""
+    native = ReliableListener(keys=KeyRing(KEY), on_message=lambda _: None)
+    legacy = WireListener(lambda: LinesLink("controller"))
+    async with SniffingListener({"native": native, "lines": legacy}) as listener:
+        address = TCPConnection("127.0.0.1", listener.port)
+        async with (
+            ReliableTransport(address, name="d", key=KEY) as transport,
+            ReliableTransport(
+                address, name="old", make_link=lambda name, _: LinesLink("device", LinesConfig(name=name))
+            ),
+            ReliableTransport(address, name="bare", config=FAST) as bare,
+        ):
+            assert await transport.send_reliable(b"x")
+            await until(lambda: "old" in legacy.sessions)
+            await until(lambda: "takes only peers that have a key" in bare.last_error)
+        assert list(native.sessions) == ["d"]
 
 
 async def test_a_dialler_that_is_thrown_its_own_words_back_believes_nothing(until):

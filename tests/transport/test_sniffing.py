@@ -42,6 +42,12 @@ def test_each_wire_is_recognised_by_its_own_hello_however_it_is_cut(wire: str) -
     assert set(verdicts[decided:]) == {wire}, "it never changes its mind"
 
 
+def test_a_keyed_peer_is_a_native_one() -> None:
+    """The listener of that wire then asks for the proof, or says that it has no keys."""
+    assert [ALL.verdict(b"AGTK"[:size]) for size in range(1, 5)] == [None, None, None, "native"]
+    assert ALL.verdict(b"AGTX") == UNRECOGNISED
+
+
 @pytest.mark.parametrize("name", ["x", "é" * 64, "n" * 128])
 def test_a_native_hello_is_recognised_whatever_the_name(name: str) -> None:
     """Up to the longest that there can be."""

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final, Protocol
 
+from agt.transport.trust import MAGIC as KEYED
 from agt.transport.wires.cync import HELLO as CYNC_HELLO
 from agt.transport.wires.cync import packet_size
 from agt.transport.wires.native import FrameType
@@ -51,7 +52,9 @@ def begins_with(magic: bytes) -> Recogniser:
 
 
 def is_native(head: bytes) -> bool | None:
-    """Recognise a native peer: the header of a HELLO frame, all that is fixed in it."""
+    """Recognise a native peer: the header of a HELLO frame, all that is fixed in it, or the magic of one with a key."""
+    if head[: len(KEYED)] == KEYED[: len(head)]:
+        return True if len(head) >= len(KEYED) else None
     if any(head[at] != value for at, value in _NATIVE_FIXED.items() if at < len(head)):
         return False
     if len(head) >= 4 and not 0 < int.from_bytes(head[:4], "big") <= _NATIVE_LONGEST - _NATIVE_HEADER:

@@ -2,6 +2,7 @@
 
 from agt.transport._refusal import Refusal
 from agt.transport.trust._certificates import CertificateNames, PeerCertificate, certificate_names
+from agt.transport.trust._challenge import MAGIC
 from agt.transport.trust._dialling_key import DiallingKey, KeySource
 from agt.transport.trust._door import Caller, Door
 from agt.transport.trust._half_open import AdmissionLimits, HalfOpenBudget
@@ -17,6 +18,7 @@ from agt.transport.trust._tls_layer import TLSFailure, TLSLayer
 from agt.transport.trust._tls_stream import TLSByteStream
 
 __all__ = (
+    "MAGIC",
     "AcceptingLayer",
     "AdmissionLimits",
     "Caller",
