@@ -21,7 +21,7 @@ from agt.transport.wires.native import (
     encode_frame,
 )
 from agt.transport.wires.native._frames import BATCH_TAKEN_MAX, HELLO_LIMIT, FrameDamaged, decode_batch
-from agt.transport.wires.native._handshake import GoAway, Hello, Welcome, decode_body, encode_body
+from agt.transport.wires.native._handshake import Drain, GoAway, Hello, Welcome, decode_body, encode_body
 from agt.transport.wires.native._statement import decode_ack, decode_skip
 from support.fuzz_support import Target, drain, pieces
 
@@ -61,18 +61,19 @@ def frames_of(parts: list[bytes]) -> tuple[Frames, str]:
 
 def native_bodies(data: bytes) -> None:
     """A payload is read or refused as a violation; what was read can be written and read again."""
-    for form in (Hello, Welcome, GoAway):
+    for form in (Hello, Welcome, GoAway, Drain):
         with contextlib.suppress(PeerViolation):
             body = decode_body(data, form)
             assert decode_body(encode_body(body), form) == body
     with contextlib.suppress(PeerViolation):
-        bodies = decode_batch(data)
+        bodies, lengths = decode_batch(data)
+        assert list(map(len, bodies)) == list(lengths)
         assert 0 < len(bodies) <= BATCH_TAKEN_MAX
         assert b"".join(bodies) == data[len(data) - sum(map(len, bodies)) :]
     with contextlib.suppress(PeerViolation):
-        received, exceptions = decode_ack(data)
-        assert received >= 0
-        assert all(sequence >= 0 for sequence, _ in exceptions)
+        received, window, window_bytes, exceptions = decode_ack(data)
+        assert min(received, window, window_bytes) >= 0
+        assert all(min(run) >= 0 for run in exceptions)
     with contextlib.suppress(PeerViolation):
         assert decode_skip(1, data) >= 1
 

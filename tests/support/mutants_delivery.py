@@ -1,14 +1,16 @@
 """Bugs in delivery on the native wire (promises 1, 3 and 4), caught in simulated worlds."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from agt.transport import Outcome, Outgoing, Received
-from agt.transport.wires.native import _frames, _sender
+from agt.transport.wires.native import _frames, _writing
 from agt.transport.wires.native._claims import Claims
 from agt.transport.wires.native._keepalive import Keepalive
+from agt.transport.wires.native._lanes import Lanes
 from agt.transport.wires.native._receiver import Receiver
 from agt.transport.wires.native._sender import Sender
-from agt.transport.wires.native._statement import RefusalCode
+from agt.transport.wires.native._statement import RefusalCode, Statement
 from support.mutants import Mutant, Patch, in_worlds
 
 FAR = 10**9
@@ -21,11 +23,11 @@ def no_dedup(patch: Patch) -> None:
     """A receiver hands a message out as often as it comes."""
     accept = Receiver.accept
 
-    def buggy(self: Receiver, sequence: int, payloads: list[bytes]) -> None:
+    def buggy(self: Receiver, sequence: int, payloads: list[bytes], lengths: Sequence[int]) -> None:
         if sequence <= self.accepted:
             known = payloads[: self.accepted - sequence + 1]
             self._emit(Received(FAR + sequence, known, sequence))
-        accept(self, sequence, payloads)
+        accept(self, sequence, payloads, lengths)
 
     patch.setattr(Receiver, "accept", buggy)
 
@@ -34,10 +36,10 @@ def dedup_by_memory_that_ages(patch: Patch) -> None:
     """A receiver recognises only its latest few messages, as a time window would."""
     accept = Receiver.accept
 
-    def buggy(self: Receiver, sequence: int, payloads: list[bytes]) -> None:
+    def buggy(self: Receiver, sequence: int, payloads: list[bytes], lengths: Sequence[int]) -> None:
         if sequence <= self.accepted - REMEMBERED:
             self._emit(Received(FAR + sequence, payloads[:1], sequence))
-        accept(self, sequence, payloads)
+        accept(self, sequence, payloads, lengths)
 
     patch.setattr(Receiver, "accept", buggy)
 
@@ -46,8 +48,8 @@ def ack_before_processing(patch: Patch) -> None:
     """A receiver acknowledges what has merely arrived."""
     accept = Receiver.accept
 
-    def buggy(self: Receiver, sequence: int, payloads: list[bytes]) -> None:
-        accept(self, sequence, payloads)
+    def buggy(self: Receiver, sequence: int, payloads: list[bytes], lengths: Sequence[int]) -> None:
+        accept(self, sequence, payloads, lengths)
         self._processed = self.accepted
 
     patch.setattr(Receiver, "accept", buggy)
@@ -57,10 +59,10 @@ def gaps_accepted(patch: Patch) -> None:
     """A receiver takes a message although an earlier one is missing."""
     accept = Receiver.accept
 
-    def buggy(self: Receiver, sequence: int, payloads: list[bytes]) -> None:
+    def buggy(self: Receiver, sequence: int, payloads: list[bytes], lengths: Sequence[int]) -> None:
         if sequence > self.accepted + 1:
             self._advance(sequence - 1)
-        accept(self, sequence, payloads)
+        accept(self, sequence, payloads, lengths)
 
     patch.setattr(Receiver, "accept", buggy)
 
@@ -69,8 +71,8 @@ def order_mixed(patch: Patch) -> None:
     """A receiver hands the messages of one batch out from the back."""
     accept = Receiver.accept
 
-    def buggy(self: Receiver, sequence: int, payloads: list[bytes]) -> None:
-        accept(self, sequence, payloads[::-1])
+    def buggy(self: Receiver, sequence: int, payloads: list[bytes], lengths: Sequence[int]) -> None:
+        accept(self, sequence, payloads[::-1], lengths)
 
     patch.setattr(Receiver, "accept", buggy)
 
@@ -92,20 +94,21 @@ def nack_swallowed(patch: Patch) -> None:
 
 def guess_not_delivered(patch: Patch) -> None:
     """A sender calls what it can't know `not_delivered`."""
-    settle = Sender._settle
+    tell = Sender._tell
 
-    def buggy(self: Sender, entry: Outgoing, outcome: Outcome, reason: str, now: float) -> None:
-        settle(self, entry, Outcome.NOT_DELIVERED if outcome is Outcome.INDETERMINATE else outcome, reason, now)
+    def buggy(self: Sender, entry: Outgoing, _outcome: Outcome, reason: str, now: float, **options: str) -> None:
+        tell(self, entry, Outcome.NOT_DELIVERED, reason, now, **options)
 
-    patch.setattr(Sender, "_settle", buggy)
+    patch.setattr(Sender, "_tell", buggy)
 
 
 def guess_delivered(patch: Patch) -> None:
     """A sender takes what has arrived for processed."""
     take = Sender.take_statement
 
-    def buggy(self: Sender, processed: int, received: int, exceptions: object, now: float) -> None:
-        take(self, max(processed, received), received, (), now)
+    def buggy(self: Sender, processed: int, statement: Statement, now: float) -> None:
+        received, window, window_bytes, _ = statement
+        take(self, max(processed, received), (received, window, window_bytes, ()), now)
 
     patch.setattr(Sender, "take_statement", buggy)
 
@@ -129,14 +132,14 @@ def generation_reused(patch: Patch) -> None:
 
 def epochs_ignored(patch: Patch) -> None:
     """A receiver takes a new incarnation's sequences for those of the one before."""
-    remember = Receiver.remember
+    remember = Lanes.remember
 
-    def buggy(self: Receiver, epoch: int, settled_through: int, **options: Any) -> bool:
-        if self.epoch:
-            self.epoch = epoch
+    def buggy(self: Lanes, epoch: int, settled_through: Sequence[int], **options: Any) -> bool:
+        if self.peer_epoch:
+            self.peer_epoch = epoch
         return remember(self, epoch, settled_through, **options)
 
-    patch.setattr(Receiver, "remember", buggy)
+    patch.setattr(Lanes, "remember", buggy)
 
 
 def no_checksum(patch: Patch) -> None:
@@ -177,7 +180,7 @@ def skip_not_remembered(patch: Patch) -> None:
 
 def skips_unsaid(patch: Patch) -> None:
     """A sender passes over what it gave up without a word, and the hole stays."""
-    patch.setattr(_sender, "encode_skip", lambda *_: b"")
+    patch.setattr(_writing, "encode_skip", lambda *_: b"")
 
 
 def skipped_called_processed(patch: Patch) -> None:

@@ -2,7 +2,7 @@
 
 import math
 import struct
-from collections.abc import Iterator
+from collections.abc import Sequence
 from random import Random
 
 from agt.transport import Outcome, QueueFull
@@ -20,6 +20,7 @@ from agt.transport.wires.native import (
 )
 from agt.transport.wires.native._receiver import Receiver
 from agt.transport.wires.native._sender import Sender
+from agt.transport.wires.native._statement import ExceptionRun, Statement
 from support.mutants import Mutant, Patch, story
 from support.native_pair import NativePair
 
@@ -113,9 +114,9 @@ def window_not_held(patch: Patch) -> None:
     """A receiver announces a window and takes more."""
     accept = Receiver.accept
 
-    def buggy(self: Receiver, sequence: int, payloads: list[bytes]) -> None:
-        self._window = 1 << 30
-        accept(self, sequence, payloads)
+    def buggy(self: Receiver, sequence: int, payloads: list[bytes], lengths: Sequence[int]) -> None:
+        self._window_max = 1 << 30
+        accept(self, sequence, payloads, lengths)
 
     patch.setattr(Receiver, "accept", buggy)
 
@@ -265,9 +266,9 @@ def gaps_waited_out(patch: Patch) -> None:
     """A receiver passes over what comes too early and hopes for a resend."""
     accept = Receiver.accept
 
-    def buggy(self: Receiver, sequence: int, payloads: list[bytes]) -> None:
+    def buggy(self: Receiver, sequence: int, payloads: list[bytes], lengths: Sequence[int]) -> None:
         if sequence <= self.accepted + 1:
-            accept(self, sequence, payloads)
+            accept(self, sequence, payloads, lengths)
 
     patch.setattr(Receiver, "accept", buggy)
 
@@ -276,7 +277,7 @@ def gaps_waited_out(patch: Patch) -> None:
 
 
 NONSENSE = {
-    "an acknowledgement of nothing that was written": encode_frame(FrameType.ACK, 0, 99, (99).to_bytes(8)),
+    "an acknowledgement of nothing that was written": encode_frame(FrameType.ACK, 0, 99, (99).to_bytes(8) + bytes(8)),
     "an acknowledgement of an odd size": encode_frame(FrameType.ACK, 0, 0, b"odd"),
     "a skip backwards": encode_frame(FrameType.SKIP, 9, 0, (3).to_bytes(8)),
     "a batch of nothing": encode_frame(FrameType.BATCH, 1, 0, b""),
@@ -305,8 +306,14 @@ def nonsense_costs_a_connection_and_nothing_else() -> None:
 def nonsense_raised(patch: Patch) -> None:
     """An error of the parser leaves the link, and with it the process."""
 
-    def buggy(payload: bytes) -> tuple[int, Iterator[tuple[int, int]]]:
-        return struct.unpack_from("!Q", payload)[0], struct.iter_unpack("!QB", payload[8:])
+    def buggy(payload: bytes) -> Statement:
+        received, window, window_bytes = struct.unpack_from("!QII", payload)
+        return (
+            received,
+            window,
+            window_bytes,
+            [ExceptionRun(*run) for run in struct.iter_unpack("!QIBHI", payload[16:])],
+        )
 
     patch.setattr(_link, "decode_ack", buggy)
 
@@ -320,8 +327,8 @@ def forged_acks_taken(patch: Patch) -> None:
     """A sender believes acknowledgements of what it never wrote."""
     take = Sender.take_statement
 
-    def buggy(self: Sender, processed: int, received: int, exceptions: object, now: float) -> None:
-        take(self, min(processed, self._last), min(received, self._last), exceptions, now)  # type: ignore[arg-type]
+    def buggy(self: Sender, processed: int, statement: Statement, now: float) -> None:
+        take(self, min(processed, self._last), (min(statement[0], self._last), *statement[1:]), now)
 
     patch.setattr(Sender, "take_statement", buggy)
 

@@ -4,7 +4,7 @@ import contextlib
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agt.transport import PeerViolation
@@ -21,14 +21,24 @@ from agt.transport.wires.native._frames import (
 )
 from agt.transport.wires.native._handshake import (
     AwayCode,
+    Drain,
     GoAway,
     Hello,
     Welcome,
     decode_body,
+    drain_frame,
     encode_body,
     go_away_frame,
 )
-from agt.transport.wires.native._statement import decode_ack, decode_skip, encode_ack, encode_skip
+from agt.transport.wires.native._statement import (
+    RUNS_MAX,
+    ExceptionRun,
+    decode_ack,
+    decode_skip,
+    encode_acks,
+    encode_skip,
+    runs_of,
+)
 
 
 def batch_frame(first: int, ack: int, payloads: list[bytes], *, channel: int = 0, limit: int = 1 << 16) -> bytes:
@@ -48,13 +58,15 @@ HELLO = Hello(
     name="device-1",
     epoch=7,
     generation=0,
-    settled_through=0,
+    settled_through=(0,),
     memory=9,
     remembers_epoch=0,
-    received_through=0,
+    received_through=(0,),
     window=1024,
 )
-WELCOME = Welcome(name="gateway", epoch=8, generation=1, settled_through=0, memory=10, received_through=0, window=64)
+WELCOME = Welcome(
+    name="gateway", epoch=8, generation=1, settled_through=(0,), memory=10, received_through=(0,), window=64
+)
 GOLDEN = {
     "data": (
         encode_frame(FrameType.DATA, 1, 0, b"hi"),
@@ -62,25 +74,32 @@ GOLDEN = {
     ),
     "batch": (
         batch_frame(1, 0, [b"hi", b"", b"you"]),
-        "00000015c8e2c7d009000000 0000000000000001 0000000000000000 00000003 000000020000000000000003 6869796f75",
+        "00000015c8e2c7d009000000 0000000000000001 0000000000000000 000000030000000200000000000000036869796f75",
     ),
     "ack": (
-        encode_ack(5, 7, {6: 1}),
-        "000000118f358ff704000000 0000000000000000 0000000000000005 0000000000000007 0000000000000006 01",
+        encode_acks(0, 5, (7, 64, 4096, [ExceptionRun(6, 1, 1)]))[0],
+        "000000232590957504000000 0000000000000000 0000000000000005 "
+        "0000000000000007000000400000100000000000000000060000000101000000000000",
     ),
     "skip": (encode_skip(4, 6, 2), "000000083e203c1405000000 0000000000000004 0000000000000002 0000000000000006"),
     "ping": (encode_frame(FrameType.PING, 9, 5), "00000000573f448c06000000 0000000000000009 0000000000000005"),
     "hello": (
         encode_frame(FrameType.HELLO, payload=encode_body(HELLO)),
-        "000000166cab3f1901000000 0000000000000000 0000000000000000 9b010100a86465766963652d31070000090000cd0400",
+        "0000002303e54c1401000000 0000000000000000 0000000000000000 "
+        "9e010100a86465766963652d310700910009009100cd0400ceffffffffce0010000001",
     ),
     "welcome": (
         encode_frame(FrameType.WELCOME, payload=encode_body(WELCOME)),
-        "00000011b71c80e402000000 0000000000000000 0000000000000000 990100a7676174657761790801000a0040",
+        "0000001f9b82c4b802000000 0000000000000000 0000000000000000 "
+        "9d0100a767617465776179080191000a91004000ceffffffffce0010000001",
+    ),
+    "drain": (
+        drain_frame(1.5, "restart"),
+        "0000000c749b55e30a000000 0000000000000000 0000000000000000 92cd05dca772657374617274",
     ),
     "go away": (
         go_away_frame(AwayCode.STALE_GENERATION, "stale"),
-        "000000081196d62008000000 0000000000000000 0000000000000000 9205a57374616c65",
+        "000000099d0194f408000000 0000000000000000 0000000000000000 9305a57374616c6500",
     ),
 }
 NUMBERS = st.integers(0, 2**64 - 1)
@@ -170,12 +189,23 @@ def test_unknown_types_and_reserved_bits_are_refused(offset: int, value: int) ->
         list(FrameParser().feed(bytes(frame)))
 
 
-@given(NUMBERS, NUMBERS, st.dictionaries(NUMBERS, st.integers(0, 255), max_size=20))
-def test_acknowledgements_come_back(processed: int, received: int, exceptions: dict[int, int]) -> None:
-    """An ACK says what it was made of."""
-    (_, _, _, ack, payload) = next(FrameParser(4096).feed(encode_ack(processed, received, exceptions)))
-    got, pairs = decode_ack(payload)
-    assert (ack, got, dict(pairs)) == (processed, received, exceptions)
+@given(NUMBERS, NUMBERS, st.dictionaries(st.integers(1, 900), st.integers(0, 6), max_size=700), st.integers(0, 15))
+@settings(deadline=None)
+def test_acknowledgements_come_back(processed: int, received: int, single: dict[int, int], channel: int) -> None:
+    """They say what they were made of; cut into frames, none acknowledges past an exception that it doesn't name."""
+    runs = runs_of((sequence, code, 0, 0) for sequence, code in sorted(single.items()))
+    frames = encode_acks(channel, processed, (received, 9, 99, runs))
+    assert len(frames) == max(1, -(-len(runs) // RUNS_MAX))
+    told: dict[int, int] = {}
+    for frame in frames:
+        assert len(frame) <= 4096
+        ((_, got_channel, _, ack, payload),) = FrameParser(4096).feed(frame)
+        got, window, window_bytes, exceptions = decode_ack(payload)
+        assert (got_channel, got, window, window_bytes) == (channel, received, 9, 99)
+        told |= {run.first + place: run.code for run in exceptions for place in range(run.count)}
+        assert all(sequence in told for sequence in single if sequence <= ack)
+    assert told == single
+    assert ack == processed
 
 
 @given(st.lists(st.binary(max_size=60), min_size=1, max_size=50), st.integers(0, 4000))
@@ -187,7 +217,8 @@ def test_batches_come_back_and_keep_to_their_limit(payloads: list[bytes], limit:
     ((kind, channel, sequence, ack, payload),) = FrameParser(10000).feed(b"".join(parts))
     assert (channel, sequence, ack, size) == (5, 7, 3, sum(map(len, parts)))
     assert 1 <= count <= len(payloads)
-    assert (decode_batch(payload) if kind == FrameType.BATCH else [payload]) == payloads[:count]
+    bodies, lengths = decode_batch(payload) if kind == FrameType.BATCH else ([payload], (len(payload),))
+    assert (bodies, list(lengths)) == (payloads[:count], list(map(len, bodies)))
     assert count == 1 or len(payload) <= limit
     if count < len(payloads):
         assert sum(len(body) + 4 for body in payloads[: count + 1]) + 4 > limit
@@ -203,6 +234,7 @@ def test_any_control_payload_is_read_or_refused(payload: bytes, first: int) -> N
         lambda: decode_body(payload, Hello),
         lambda: decode_body(payload, Welcome),
         lambda: decode_body(payload, GoAway),
+        lambda: decode_body(payload, Drain),
     ):
         with contextlib.suppress(PeerViolation):
             read()

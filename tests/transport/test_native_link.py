@@ -181,7 +181,7 @@ def test_a_refusal_is_told_and_never_overtaken_by_an_ack() -> None:
     pair.settle()
     first, second = pair.tokens()
     pair.fate = dropping(FrameType.ACK, "device")
-    pair.gateway.refuse(first, "busy", now=0.0)
+    pair.gateway.refuse(first, "malformed", now=0.0)
     pair.gateway.acknowledge(second, now=0.0)
     pair.gateway.send(b"c", now=0.0, deadline=30.0)
     pair.settle()
@@ -190,7 +190,8 @@ def test_a_refusal_is_told_and_never_overtaken_by_an_ack() -> None:
     pair.tick(3.0)
     assert pair.ended() == [(0, Outcome.NOT_DELIVERED), (1, Outcome.DELIVERED)]
     settled = next(event for event in pair.events["device"] if isinstance(event, Settled))
-    assert "busy" in settled.reason
+    assert (settled.code, settled.message.payload) == ("malformed", b"a")
+    assert "malformed" in settled.reason
     with pytest.raises(UsageError, match="rejected"):
         pair.gateway.refuse(first, "no such word", now=0.0)
 
@@ -412,10 +413,14 @@ def test_behind_a_damaged_length_the_connection_is_given_up() -> None:
     "nonsense",
     [
         b"GET / HTTP/1.1\r\nHost: example\r\n\r\n",
-        encode_frame(FrameType.ACK, 0, 99, bytes(8)),
-        encode_frame(FrameType.ACK, 0, 0, (99).to_bytes(8)),
+        encode_frame(FrameType.ACK, 0, 99, bytes(16)),
+        encode_frame(FrameType.ACK, 0, 0, (99).to_bytes(8) + bytes(8)),
         encode_frame(FrameType.ACK, 0, 0, b"odd"),
         encode_frame(FrameType.SKIP, 5, 0, (1).to_bytes(8)),
+        encode_frame(FrameType.DATA, 1, 0, b"x", channel=1),
+        encode_frame(FrameType.ACK, 0, 0, bytes(16), channel=7),
+        encode_frame(FrameType.BATCH, 1, 0, bytes(4)),
+        encode_frame(FrameType.DRAIN, 0, 0, b"\xc1"),
         encode_frame(FrameType.WELCOME, 0, 0, b"\x90"),
         encode_frame(FrameType.HELLO, 0, 0, b"\x90"),
         encode_frame(FrameType.GO_AWAY, 0, 0, b"\xc1"),

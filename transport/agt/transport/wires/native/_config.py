@@ -6,9 +6,11 @@ import msgspec
 from msgspec import Meta
 
 WINDOW_LIMIT = 16384
-"""The largest window: its exceptions still fit one acknowledgement well below the frame limit."""
+"""The largest window."""
+CHANNELS_LIMIT = 16
+"""The most ordered channels: where each of them stands has to fit the hello."""
 FRAME_FLOOR = 4096
-"""The smallest frame limit that leaves room for every control frame but a full acknowledgement."""
+"""The smallest frame limit that leaves room for every control frame."""
 
 Count = Annotated[int, Meta(ge=1)]
 Seconds = Annotated[float, Meta(gt=0)]
@@ -26,7 +28,11 @@ class NativeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     in_flight_max: Annotated[int, Meta(ge=1, le=WINDOW_LIMIT)] = 1024
     """Messages written and not yet answered; the peer's window may make it fewer."""
     recv_window: Annotated[int, Meta(ge=1, le=WINDOW_LIMIT)] = 1024
-    """Messages that the peer may have unprocessed here; announced in the hello."""
+    """Messages that the peer may have unprocessed here on a channel; can be moved later."""
+    recv_window_bytes: Annotated[int, Meta(ge=1, le=2**32 - 1)] = 1 << 24
+    """Bytes of messages that the peer may have unprocessed here on a channel; a single message may be larger."""
+    channels: Annotated[int, Meta(ge=1, le=CHANNELS_LIMIT)] = 1
+    """Ordered channels; a connection has as many as both sides have. One that stalls does not hold up another."""
     max_frame_bytes: Annotated[int, Meta(ge=FRAME_FLOOR, le=1 << 24)] = 1 << 20
     """Largest frame, header included, in either direction once the hello is accepted."""
     turn_bytes_max: Count = 1 << 18

@@ -52,6 +52,7 @@ class FrameType(enum.IntEnum):
     PONG = 7
     GO_AWAY = 8
     BATCH = 9
+    DRAIN = 10
 
 
 _TYPES: Final = frozenset(map(int, FrameType))
@@ -105,8 +106,8 @@ def append_messages(
     return count, HEADER_SIZE + length
 
 
-def decode_batch(payload: bytes) -> list[bytes]:
-    """Return the messages of a batch; at least one.
+def decode_batch(payload: bytes) -> tuple[list[bytes], tuple[int, ...]]:
+    """Return the messages of a batch, at least one, and their lengths.
 
     Raises:
         PeerViolation: when its count and lengths are not those of its bodies.
@@ -122,13 +123,13 @@ def decode_batch(payload: bytes) -> list[bytes]:
     length = lengths[0]
     if count <= BATCH_COUNT and lengths.count(length) == count:
         # Equal lengths, as they often are, can be cut by one call for all of them.
-        return list(_bodies_of(length, count).unpack_from(payload, position))
+        return list(_bodies_of(length, count).unpack_from(payload, position)), lengths
     bodies = []
     for length in lengths:
         end = position + length
         bodies.append(payload[position:end])
         position = end
-    return bodies
+    return bodies, lengths
 
 
 @lru_cache(maxsize=256)

@@ -15,15 +15,19 @@ from msgspec import Meta
 
 from agt.transport._errors import PeerViolation
 from agt.transport.wires.native._frames import FrameType, encode_frame
+from agt.transport.wires.native._statement import WINDOW_BYTES_MAX
 
 VERSION_MIN: Final = 1
 VERSION_MAX: Final = 1
+FRAME_MAX_DEFAULT: Final = 1 << 20
+"""What a peer reads that does not say."""
 FEATURES: Final = 0
 """Bits of optional abilities; none yet. Both sides use what both have."""
 
 Number = Annotated[int, Meta(ge=0)]
 Positive = Annotated[int, Meta(ge=1)]
 Name = Annotated[str, Meta(min_length=1, max_length=128)]
+PerChannel = Annotated[tuple[Number, ...], Meta(max_length=64)]
 Text = Annotated[str, Meta(max_length=256)]
 
 
@@ -42,16 +46,22 @@ class Hello(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
     """Which incarnation of its outbox its sequences belong to."""
     generation: Number
     """The number that its incarnation was given, 0 when none."""
-    settled_through: Number
-    """Sequences up to here have ended and never come again."""
+    settled_through: PerChannel
+    """Sequences up to here have ended and never come again, channel by channel."""
     memory: Positive
     """Token of its memory as a receiver."""
     remembers_epoch: Number
     """Whose messages that memory is about, 0 when nobody's."""
-    received_through: Number
-    """Up to where it has them."""
+    received_through: PerChannel
+    """Up to where it has them, channel by channel."""
     window: Positive
-    """How many messages it takes unprocessed."""
+    """How many messages it takes unprocessed on a channel."""
+    window_bytes: Positive = WINDOW_BYTES_MAX
+    """How many bytes of them."""
+    frame_max: Positive = FRAME_MAX_DEFAULT
+    """The largest frame that it reads, header included."""
+    channels: Positive = 1
+    """How many channels it has."""
 
 
 class Welcome(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
@@ -67,16 +77,22 @@ class Welcome(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
     """Which incarnation of its outbox towards this peer its sequences belong to."""
     generation: Positive
     """The number of the dialling side's incarnation, to be brought along from now on; only rises."""
-    settled_through: Number
-    """Sequences up to here have ended and never come again."""
+    settled_through: PerChannel
+    """Sequences up to here have ended and never come again, channel by channel."""
     memory: Positive
     """Token of the acceptor's memory of the dialling side; another than before means that it forgot."""
-    received_through: Number
-    """Up to where it has the dialling side's messages."""
+    received_through: PerChannel
+    """Up to where it has the dialling side's messages, channel by channel."""
     window: Positive
-    """How many messages it takes unprocessed."""
+    """How many messages it takes unprocessed on a channel."""
     spread_ms: Number = 0
     """Over how long those who are connected to it should spread their dials, should they all lose it at once."""
+    window_bytes: Positive = WINDOW_BYTES_MAX
+    """How many bytes of messages it takes unprocessed on a channel."""
+    frame_max: Positive = FRAME_MAX_DEFAULT
+    """The largest frame that it reads, header included."""
+    channels: Positive = 1
+    """How many channels it has."""
 
 
 class AwayCode(enum.IntEnum):
@@ -118,10 +134,19 @@ class GoAway(msgspec.Struct, array_like=True, frozen=True):
     """When to dial again, from now; 0 when that is the other side's to decide."""
 
 
-_Body = TypeVar("_Body", Hello, Welcome, GoAway)
+class Drain(msgspec.Struct, array_like=True, frozen=True):
+    """A side shuts down: nothing new is written on this connection any more, by either."""
+
+    within_ms: Number
+    """How long it waits for what is in flight."""
+    text: Text
+    """Why, for people."""
 
 
-def encode_body(body: Hello | Welcome | GoAway) -> bytes:
+_Body = TypeVar("_Body", Hello, Welcome, GoAway, Drain)
+
+
+def encode_body(body: Hello | Welcome | GoAway | Drain) -> bytes:
     """Return the payload for a handshake or farewell frame."""
     return msgspec.msgpack.encode(body)
 
@@ -142,6 +167,11 @@ def go_away_frame(code: AwayCode, text: str, retry_after_s: float = 0.0) -> byte
     """Return a whole frame that says why the connection ends, and when to come back."""
     farewell = GoAway(code, text[:256], math.ceil(retry_after_s * 1000))
     return encode_frame(FrameType.GO_AWAY, payload=encode_body(farewell))
+
+
+def drain_frame(within_s: float, text: str) -> bytes:
+    """Return a whole frame that says that nothing new is written any more."""
+    return encode_frame(FrameType.DRAIN, payload=encode_body(Drain(max(0, round(within_s * 1000)), text[:256])))
 
 
 def common_version(hello: Hello) -> int | None:

@@ -37,6 +37,11 @@ class Keepalive:
         """When the peer has been silent for too long."""
         return self.heard_at + self._config.idle_timeout_s
 
+    @property
+    def due_at(self) -> float:
+        """When one of the two is due."""
+        return min(self.ask_at, self.give_up_at)
+
     def ask(self, now: float) -> int:
         """Return the number for a ping that goes out now."""
         self._numbered += 1

@@ -1,7 +1,7 @@
 """A native link over an outbox that outlives it: what its keeper has to know and decide, beside the `Link` itself."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from agt.transport._outgoing import Outgoing
 from agt.transport.wires.native._config import NativeConfig
@@ -18,7 +18,6 @@ class KeepingLink(NativeLink):
     """The dialling end of a native link whose messages are kept elsewhere; see `KeepingSender`."""
 
     sender_class: ClassVar[type[Sender]] = KeepingSender
-    _sender: KeepingSender
 
     def __init__(
         self,
@@ -43,7 +42,12 @@ class KeepingLink(NativeLink):
 
     def tell_endings(self, on_ended: Callable[[Outgoing], None]) -> None:
         """Have each message that is given up told, before its payload is freed; to be set before the first one."""
-        self._sender.on_ended = on_ended
+        for sender in self._senders:
+            sender.on_ended = on_ended
+
+    @property
+    def _senders(self) -> list[KeepingSender]:
+        return cast("list[KeepingSender]", self._lanes.senders)  # Made by `sender_class`.
 
     @property
     def peer_memory(self) -> int:
@@ -52,23 +56,23 @@ class KeepingLink(NativeLink):
 
     def settled_through(self) -> dict[int, int]:
         """Return, per channel, through which sequence everything has ended and never comes again."""
-        return {0: self._sender.settled_through}
+        return dict(enumerate(self._lanes.settled_through()))
 
     def restore(self, channel: int, base: int, messages: list[Outgoing], *, may_be_out: bool) -> None:
         """Take up what an earlier process left on a channel; see `KeepingSender.restore`."""
-        assert channel == 0, "there is one channel"
-        self._sender.restore(base, messages, may_be_out=may_be_out)
+        self._senders[channel].restore(base, messages, may_be_out=may_be_out)
 
     def release(self, channel: int, through: int) -> None:
         """Let messages through this sequence be written."""
-        assert channel == 0, "there is one channel"
-        self._sender.released_through = through
+        self._senders[channel].released_through = through
 
     def hold(self, held: bool) -> None:  # noqa: FBT001  # One switch, named by the method.
         """Write no message, skip or resend, or do so again."""
-        self._sender.held = held
+        for sender in self._senders:
+            sender.held = held
 
     def reclaim(self) -> None:
         """Forget the oldest messages that have ended, if there is no connection on which that was said otherwise."""
         if self._state is State.IDLE:
-            self._sender.reclaim()
+            for sender in self._senders:
+                sender.reclaim()

@@ -19,7 +19,7 @@ from agt.transport._link import Withdrawal
 from agt.transport._outcome import Outcome
 from agt.transport._outgoing import Outgoing
 from agt.transport.wires.native._endings import CANCELLED, EXPIRED, FORGOTTEN, UNANSWERED, ask_at
-from agt.transport.wires.native._sender import Sender
+from agt.transport.wires.native._sender import Limits, Sender
 from agt.transport.wires.native._statement import encode_skip
 
 SKIP_SIZE: Final = 36
@@ -131,12 +131,12 @@ class KeepingSender(Sender):
 
     # The connection's side
 
-    def resume(self, received_through: int, window: int, *, now: float) -> None:
+    def resume(self, received_through: int, limits: Limits, *, now: float) -> None:
         """Start on a connection whose receiver has everything up to `received_through`, from whichever process."""
         if self._last < received_through <= self._doubtful_through:
             self._adopt(received_through)
         self._doubtful_through = 0
-        super().resume(received_through, window, now=now)
+        super().resume(received_through, limits, now=now)
         self._skips += [
             entry.sequence
             for entry in self._window
@@ -187,6 +187,10 @@ class KeepingSender(Sender):
                 self._queue_told -= 1
                 self._told += 1
         self._last = through
+
+    def _cancel_queued(self, message: Outgoing, reason: str, now: float) -> None:
+        self._end_queued(message, reason)
+        self._tell_queued(message, Outcome.NOT_DELIVERED, reason, now)
 
     def _end(self, entry: Outgoing, reason: str) -> None:
         if not entry.ending:

@@ -1,29 +1,35 @@
-"""The receiving half: what we remember of one sender, and what we tell it.
+"""The receiving half of one channel: what we remember of a sender's messages, and what we tell it.
 
 The record is two watermarks and what lies between them: everything up to `accepted` has been handed to the
 application or skipped, everything up to `processed` is done with. What lies between is held by the application, but
 for what is done with ahead of its turn: single answers (`_early`) and runs that were skipped (`_skipped`), both empty
 as long as everything is answered in order. A sequence at or below `accepted` is never handed out again, whoever sends
-it: that is the whole of "at most once", and it needs no time window. `token` names this memory: a sender that meets
-another token than it knew has been forgotten and must not repeat what it had in flight.
+it: that is the whole of "at most once", and it needs no time window.
+
+The one exception is asked for by the application itself: a message that it refused as busy is *declined*. Its sequence
+stays open, so `processed` waits below it, and it is handed out again when its sender offers it again. Until then what
+comes behind it is declined too, unseen, so that order holds from the refusal on; what had been handed out already is
+the application's, to refuse as well or to take out of order.
 
 Exceptions (refused, or skipped before they arrived) are repeated in every ACK until the sender can't need them any
-more: it never has more than `window` messages unanswered, so whoever wrote sequence `s` knows everything up to
-`s - window`. An acknowledgement outside an ACK stays below the oldest exception, so it can't outrun one.
+more: it never has more than the window unanswered, so whoever wrote sequence `s` knows everything up to `s - window`.
+An acknowledgement outside an ACK stays below the oldest exception, so it can't outrun one.
+
+Memory: at most `window` messages and `window_bytes` bytes are unprocessed (a single message may be larger). Both can
+be moved; what was granted before still counts, since it may be on its way.
 """
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 
 from agt.transport._errors import PeerViolation
 from agt.transport._events import Received
 from agt.transport.wires.native._counters import LinkCounters
-from agt.transport.wires.native._statement import RefusalCode, encode_ack
+from agt.transport.wires.native._declined import Declined
+from agt.transport.wires.native._statement import ExceptionRun, RefusalCode, encode_acks, runs_of
 
-if TYPE_CHECKING:
-    from random import Random
-
-TOKEN_BITS = 62
+CHANNEL_SHIFT = 48
+"""A token holds its channel above these bits."""
 
 
 class Gap(Exception):
@@ -31,31 +37,42 @@ class Gap(Exception):
 
 
 class Receiver:
-    """What one link has heard from its peer."""
+    """What one link has heard from its peer on one channel."""
 
-    def __init__(self, window: int, rng: "Random", counters: LinkCounters, emit: Callable[[Received], None]) -> None:
-        self._window = window
-        self._rng = rng
+    def __init__(
+        self,
+        window: int,
+        window_bytes: int,
+        counters: LinkCounters,
+        emit: Callable[[Received], None],
+        *,
+        channel: int = 0,
+    ) -> None:
+        self._window = self._window_max = window
+        self._window_bytes = self._window_bytes_max = window_bytes
         self._counters = counters
         self._emit = emit
+        self._channel = channel
         self._early: set[int] = set()
         self._skipped: dict[int, int] = {}
         self._exceptions: dict[int, int] = {}
+        self._declined = Declined()
         self._processed = 0
-        self._token_base = 0
-        self._token_last = -1
+        self._token_base = channel << CHANNEL_SHIFT
+        self._token_last = self._token_base
+        self._cuts: deque[tuple[int, int, Sequence[int]]] = deque()
+        self._held_bytes = 0
+        self._window_news = False
         self.epoch = 0
         """Whose messages this record is about; 0 before the first."""
         self.accepted = 0
-        """Through which sequence everything was handed out or skipped."""
-        self.token = draw_token(rng)
-        """Names this memory to the sender."""
+        """Through which sequence everything was handed out, declined or skipped."""
         self.ack_due = False
         """Whether the sender should be told something."""
 
     @property
     def idle(self) -> bool:
-        """Whether the application holds no message of this sender."""
+        """Whether the application holds no message of this sender, and owes it none."""
         return self._processed == self.accepted
 
     @property
@@ -63,28 +80,44 @@ class Receiver:
         """Through which sequence everything is done with."""
         return self._processed
 
-    def remember(self, epoch: int, settled_through: int, *, renew_token: bool) -> bool:
-        """Meet a sender: keep the record if it is about this incarnation, else begin one; true when kept.
+    @property
+    def exceptions(self) -> Mapping[int, int]:
+        """Codes of sequences that were not processed, as far as the sender may not know."""
+        return self._exceptions
 
-        A new record begins where the sender has settled. `renew_token` says that the sender learns the token only
-        from our answer, so that a new record can have a new one.
-        """
-        if epoch == self.epoch:
-            if settled_through > self.accepted:
-                # It was settled elsewhere meanwhile (another receiver under our name); it never comes here.
-                self._advance(settled_through)
-            return True
+    def restore(self, epoch: int, through: int, exceptions: Mapping[int, int]) -> None:
+        """Go on from what an earlier receiver of this name knew: everything `through` was done with."""
+        self.begin(epoch, through)
+        self._exceptions.update(exceptions)
+
+    def begin(self, epoch: int, settled_through: int) -> None:
+        """Begin the record of an incarnation where it has settled; tokens go on, so that late answers mean nothing."""
         self.epoch = epoch
         self.accepted = self._processed = settled_through
         self._early.clear()
         self._skipped.clear()
         self._exceptions.clear()
+        self._declined.clear()
+        self._cuts.clear()
+        self._held_bytes = 0
         self._token_base = self._token_last - settled_through
-        if renew_token:
-            self.token = draw_token(self._rng)
-        return False
 
-    def accept(self, sequence: int, payloads: list[bytes]) -> None:
+    def pass_over(self, settled_through: int) -> None:
+        """Note that the sender has settled this far elsewhere, or for good: it never comes here."""
+        if settled_through > self.accepted:
+            self._advance(settled_through)
+
+    def set_window(self, window: int, window_bytes: int) -> None:
+        """Take more or less from now on; what was granted already may still come."""
+        if (window, window_bytes) != (self._window, self._window_bytes):
+            self._window, self._window_bytes = window, window_bytes
+            self._window_max = max(self._window_max, window)
+            self._window_bytes_max = max(self._window_bytes_max, window_bytes)
+            self._window_news = self.ack_due = True
+
+    # Messages
+
+    def accept(self, sequence: int, payloads: list[bytes], lengths: Sequence[int]) -> None:
         """Take in a run of messages: hand out those that were not handed out before.
 
         Raises:
@@ -98,19 +131,23 @@ class Receiver:
             if sequence > accepted:
                 raise Gap(f"sequence {sequence} after {accepted}")
             known = min(accepted, last) - sequence + 1
-            self._counters.duplicates_dropped += known
+            self._take_again(sequence, payloads[:known])
             if last <= accepted:
                 return
-            del payloads[:known]
+            payloads, lengths = payloads[known:], lengths[known:]
             sequence = accepted + 1
-        if last > self._processed + self._window:
-            raise PeerViolation(f"sequence {last} is beyond the window of {self._window}")
+        if last > self._processed + self._window_max:
+            raise PeerViolation(f"sequence {last} is beyond the window of {self._window_max}")
         self.accepted = last
-        token = self._token_base + sequence
-        self._token_last = self._token_base + last
-        self._emit(Received(token, payloads, sequence))
         if self._exceptions:
             self._prune()
+        if self._declined.open:
+            self._declined.behind(sequence, last)
+            return
+        self._hold(sequence, last, lengths)
+        token = self._token_base + sequence
+        self._token_last = self._token_base + last
+        self._emit(Received(token, payloads, sequence, self._channel, self.epoch))
 
     def skip(self, first: int, through: int) -> None:
         """Never hand out `first` to `through`, unless that has happened already; the sender is told which.
@@ -121,38 +158,44 @@ class Receiver:
         """
         self.ack_due = True
         accepted = self.accepted
-        if through <= accepted:
-            return
         if first > accepted + 1:
             raise Gap(f"skip from {first} after {accepted}")
-        if through > self._processed + self._window:
-            raise PeerViolation(f"skip through {through} is beyond the window of {self._window}")
-        for sequence in range(accepted + 1, through + 1):
+        if through > self._processed + self._window_max:
+            raise PeerViolation(f"skip through {through} is beyond the window of {self._window_max}")
+        for sequence in self._declined.take_open(first, through):
             self._exceptions[sequence] = RefusalCode.SKIPPED
-        self._advance(through)
+            self._finish(sequence, sequence)
+        if through > accepted:
+            for sequence in range(accepted + 1, through + 1):
+                self._exceptions[sequence] = RefusalCode.SKIPPED
+            self._advance(through)
         self._prune()
 
     def done(self, token: int, count: int = 1) -> None:
         """Note that the application has processed messages; those of an older record, or twice, mean nothing."""
         first = token - self._token_base
         last = min(first + count - 1, self.accepted)
-        processed = self._processed
-        if last <= processed:
+        if last <= self._processed:
+            return
+        if self._declined:
+            for sequence in self._declined.not_open(max(first, self._processed + 1), last):
+                self._finish(sequence, sequence)
+        else:
+            self._finish(first, last)
+
+    def refuse(self, token: int, code: RefusalCode, retry_after_s: float = 0.0) -> None:
+        """Note that the application will not process a message, or with `BUSY`: not now."""
+        sequence = token - self._token_base
+        if not self._processed < sequence <= self.accepted or sequence in self._early:
             return
         self.ack_due = True
-        if first <= processed + 1:
-            self._processed = last
-            if self._early or self._skipped:
-                self._catch_up()
-        else:
-            self._early.update(range(first, last + 1))
-
-    def refuse(self, token: int, code: RefusalCode) -> None:
-        """Note that the application will not process a message."""
-        sequence = token - self._token_base
-        if self._processed < sequence <= self.accepted and sequence not in self._early:
+        if code is RefusalCode.BUSY:
+            self._declined.add(sequence, retry_after_s)
+        elif not self._declined.is_open(sequence):
             self._exceptions[sequence] = code
-            self.done(token)
+            self._finish(sequence, sequence)
+
+    # What the sender is told
 
     def ack_anywhere(self) -> int:
         """Return what any frame may acknowledge: never past an exception that the sender may not know."""
@@ -162,14 +205,60 @@ class Receiver:
 
     def needs_statement(self) -> bool:
         """Whether the sender is owed more than `ack_anywhere` can say."""
-        return bool(self._exceptions) or self.accepted != self._processed
+        return self.accepted != self._processed or bool(self._exceptions) or self._window_news
 
-    def statement(self) -> bytes:
-        """Return an ACK frame with everything the sender may not know."""
-        self.ack_due = False
-        return encode_ack(self._processed, self.accepted, self._exceptions)
+    def statement(self) -> list[bytes]:
+        """Return ACK frames with everything the sender may not know."""
+        self.ack_due = self._window_news = False
+        runs: list[ExceptionRun] = []
+        if self._exceptions or self._declined:
+            single = [(sequence, code, 0, 0) for sequence, code in self._exceptions.items()]
+            runs = runs_of(iter(sorted([*single, *self._declined.exceptions()])))
+        return encode_acks(self._channel, self._processed, (self.accepted, self._window, self._window_bytes, runs))
+
+    # Within
+
+    def _take_again(self, sequence: int, payloads: list[bytes]) -> None:
+        """Take messages that came before: those that were declined are handed out, in order, the others dropped."""
+        for place, payload in enumerate(payloads, sequence):
+            if self._declined.opens(place):
+                token = self._token_base + place
+                self._token_last = max(self._token_last, token)
+                self._emit(Received(token, [payload], place, self._channel, self.epoch))
+            else:
+                self._counters.duplicates_dropped += 1
+
+    def _hold(self, first: int, last: int, lengths: Sequence[int]) -> None:
+        """Count the bytes of a run that goes to the application."""
+        self._cuts.append((first, last, lengths))
+        self._held_bytes += sum(lengths)
+        if self._held_bytes > self._window_bytes_max and last > self._processed + 1:
+            start, _, oldest = self._cuts[0]
+            held = self._held_bytes - sum(oldest[: max(0, self._processed + 1 - start)])
+            if held > self._window_bytes_max:
+                raise PeerViolation(f"{held} unprocessed bytes, the window is {self._window_bytes_max}")
+
+    def _finish(self, first: int, last: int) -> None:
+        """Be done with these sequences, all of which were accepted."""
+        self.ack_due = True
+        if first > self._processed + 1:
+            self._early.update(range(first, last + 1))
+            return
+        self._processed = last
+        if self._early or self._skipped:
+            self._catch_up()
+        self._forget_through()
+
+    def _forget_through(self) -> None:
+        """Drop what is only kept for what isn't done with."""
+        processed, cuts = self._processed, self._cuts
+        while cuts and cuts[0][1] <= processed:
+            self._held_bytes -= sum(cuts.popleft()[2])
+        if self._declined:
+            self._declined.forget_through(processed)
 
     def _advance(self, through: int) -> None:
+        """Pass over everything up to here."""
         if self._processed == self.accepted:
             self._processed = through
         else:
@@ -194,13 +283,8 @@ class Receiver:
         self._processed = processed
 
     def _prune(self) -> None:
-        known_through = self.accepted - self._window
+        known_through = self.accepted - self._window_max
         exceptions = self._exceptions
         # Oldest noted first; one noted late waits behind a higher one, which costs a place for a while, no more.
         while exceptions and (oldest := next(iter(exceptions))) <= known_through:
             del exceptions[oldest]
-
-
-def draw_token(rng: "Random") -> int:
-    """Draw a token, an epoch, or whatever else must not come twice; never 0, which means none."""
-    return rng.getrandbits(TOKEN_BITS) + 1

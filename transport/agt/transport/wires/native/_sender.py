@@ -12,6 +12,9 @@ which the receiver has everything; and exceptions, single sequences that were no
 exceptions, and it carries all that we may not know yet, so no order of arrival can make us take a refusal for a
 delivery (the receiver keeps what it says elsewhere below its oldest exception).
 
+A message that the peer's application was too busy for keeps its place: it is offered again under its sequence when
+its time has come, and until then nothing new is written on this channel (`Postponed`).
+
 What happens to every message happens to runs of them: one frame for what is written in a turn, one event for what an
 answer acknowledges. Looking at single messages is for when the counters say that the window holds some that were
 given up (`_ending`) or whose end has been told (`_told`), and for when a deadline may have come.
@@ -21,107 +24,40 @@ Nothing here knows connections beyond `resume` and `connection_lost`, or the clo
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from itertools import groupby, islice
+from typing import NamedTuple
 
 from agt.transport._errors import MessageTooLarge, PeerViolation, QueueFull
-from agt.transport._events import Delivered, Settled
+from agt.transport._events import Delivered
 from agt.transport._link import Withdrawal
 from agt.transport._outcome import Outcome
-from agt.transport._outgoing import MakesOutgoing, Outgoing
-from agt.transport._rtt import RoundTrip
-from agt.transport.wires.native._config import NativeConfig
-from agt.transport.wires.native._counters import LinkCounters
+from agt.transport._outgoing import Outgoing
 from agt.transport.wires.native._endings import CANCELLED, EXPIRED, FORGOTTEN, UNANSWERED, ask_at
-from agt.transport.wires.native._frames import (
-    BATCH_BYTES,
-    BATCH_COUNT,
-    BATCH_OVERHEAD,
-    HEADER_SIZE,
-    append_messages,
-)
-from agt.transport.wires.native._statement import RefusalCode, encode_skip
+from agt.transport.wires.native._frames import BATCH_BYTES, HEADER_SIZE
+from agt.transport.wires.native._postponed import Postponed
+from agt.transport.wires.native._statement import ExceptionRun, RefusalCode, Statement
+from agt.transport.wires.native._writing import Writing
 
 
-class Sender:
+class Limits(NamedTuple):
+    """What a peer takes."""
+
+    window: int
+    """So many messages unprocessed on a channel."""
+    window_bytes: int
+    """So many bytes of them."""
+    frame_max: int
+    """The largest frame, header included."""
+
+
+class Sender(Writing):
     """What one link has to say to its peer."""
-
-    def __init__(
-        self,
-        config: NativeConfig,
-        round_trip: RoundTrip,
-        counters: LinkCounters,
-        emit: Callable[[Delivered | Settled], None],
-        *,
-        epoch: int,
-        channel: int = 0,
-    ) -> None:
-        self.make_outgoing: MakesOutgoing = Outgoing
-        """Makes each message."""
-        self._config = config
-        self._round_trip = round_trip
-        self._counters = counters
-        self._emit = emit
-        self._epoch = epoch
-        self._channel = channel
-        self._queue_max = config.send_queue_max
-        self._payload_max = config.max_frame_bytes - HEADER_SIZE
-        self._batch_bytes = min(BATCH_BYTES, self._payload_max)
-        self._queue: deque[Outgoing] = deque()
-        self._window: deque[Outgoing] = deque()
-        self._base = 0
-        self._last = 0
-        self._next = 1
-        self._received = 0
-        self._told = 0
-        self._ending = 0
-        self._limit = 0
-        self._open = False
-        self._timed = 0
-        self._timed_at = 0.0
-        self._resend_at = math.inf
-        self._expire_at = math.inf
-        self._skips: list[int] = []
 
     # What can be known
 
-    @property
-    def in_flight(self) -> int:
-        """Messages written and not settled."""
-        return len(self._window) - self._told
-
-    @property
-    def queued(self) -> int:
-        """Messages accepted and not written."""
-        return len(self._queue)
-
-    @property
-    def settled_through(self) -> int:
-        """Sequences up to here have been answered."""
-        return self._base
-
-    @property
-    def oldest_at(self) -> float:
-        """When the oldest unsettled message was accepted; `math.inf` when there is none."""
-        oldest = next(self.unsettled(), None)
-        return math.inf if oldest is None else oldest.accepted_at
-
-    def unsettled(self) -> Iterator[Outgoing]:
-        """Yield what has not ended, written first, each oldest first."""
-        yield from (entry for entry in self._window if not entry.told)
-        yield from self._queue
-
-    @property
-    def has_more(self) -> bool:
-        """Whether `write` would write something now."""
-        if not self._open:
-            return False
-        again = self._next <= self._last and self._next <= self._base + self._limit
-        return bool(again or self._skips or (self._queue and self._next > self._last and self._room() > 0))
-
     def next_deadline(self) -> float:
         """When `handle_timer` has something to do."""
-        return min(self._resend_at, self._expire_at)
+        deadline = min(self._resend_at, self._expire_at)
+        return min(deadline, self._postponed.offer_at) if self._open and self._postponed else deadline
 
     # The application's side
 
@@ -145,8 +81,7 @@ class Sender:
         place = message.sequence - self._base - 1
         if not message.sequence:
             if message in self._queue:
-                self._queue.remove(message)
-                self._settle(message, Outcome.NOT_DELIVERED, CANCELLED, now)
+                self._cancel_queued(message, CANCELLED, now)
         elif 0 <= place < len(self._window) and self._window[place] is message and not message.ending:
             self._give_up(message, CANCELLED)
 
@@ -154,13 +89,17 @@ class Sender:
         """Give everything unsettled back; what was written is skipped, so that no late copy is handed over."""
         unsent = tuple(self._queue)
         self._queue.clear()
-        in_doubt = [entry for entry in self._window if not entry.told]
-        for entry in in_doubt:
+        written = [entry for entry in self._window if not entry.told]
+        # What the peer was too busy for is provably not with it.
+        refused = [entry for entry in written if self._postponed.holds(entry)]
+        in_doubt = [entry for entry in written if not self._postponed.holds(entry)] if refused else written
+        for entry in written:
             self._give_up(entry, CANCELLED)
             entry.told = True
+            self._postponed.drop(entry)
         self._told = len(self._window)
         self._expire_at = math.inf
-        return Withdrawal(unsent, in_doubt)
+        return Withdrawal((*refused, *unsent), in_doubt)
 
     def end_all(self, reason: str, now: float) -> None:
         """Settle everything at once: no connection will ever carry it."""
@@ -170,8 +109,8 @@ class Sender:
 
     # The connection's side
 
-    def resume(self, received_through: int, window: int, *, now: float) -> None:
-        """Start on a connection whose receiver has everything up to `received_through`.
+    def resume(self, received_through: int, limits: Limits, *, now: float) -> None:
+        """Start on a connection whose receiver has everything up to `received_through`, and takes so much.
 
         Raises:
             PeerViolation: when that can't be.
@@ -181,7 +120,10 @@ class Sender:
         received_through = max(received_through, self._base)  # What has ended never comes, as we told it.
         self._received = received_through
         self._next = received_through + 1
-        self._limit = min(window, self._config.in_flight_max)
+        self._limit = min(limits.window, self._config.in_flight_max)
+        self._limit_bytes = limits.window_bytes
+        self._take_frame_max(limits.frame_max, now)
+        self._draining = False
         self._open = True
         self._arm(now)
         self._expire(now)
@@ -189,6 +131,7 @@ class Sender:
     def forgotten(self, now: float) -> None:
         """Settle what was in flight towards a receiver that has lost its memory; the sequences are skipped."""
         self._end_window(FORGOTTEN, now)
+        self._postponed = Postponed()
         self._received = self._base
 
     def connection_lost(self) -> None:
@@ -199,6 +142,8 @@ class Sender:
         self._timed = 0
         self._resend_at = math.inf
         self._skips.clear()
+        self._offers.clear()
+        self._postponed.connection_lost()
         head = max(self._base, self._received) + 1
         if head < self._next:
             self._fail(self._at(head))
@@ -227,52 +172,42 @@ class Sender:
         if messages:
             self._emit(Delivered(messages, now))
         self._base = processed
+        cuts = self._cuts
+        while cuts and cuts[0][0] <= processed:
+            self._flying_bytes -= cuts.popleft()[1]
+        if self._postponed:
+            self._postponed.settled_through(processed)
         self._received = max(self._received, processed)
         if processed >= self._next:
             self._next = processed + 1
         self._arm(now)
 
-    def take_statement(self, processed: int, received: int, exceptions: Iterable[tuple[int, int]], now: float) -> None:
+    def take_statement(self, processed: int, statement: Statement, now: float) -> None:
         """Take in a whole acknowledgement: exceptions first, so that no refusal is taken for a delivery.
 
         Raises:
             PeerViolation: when it speaks of what was never written.
         """
+        received, window, window_bytes, exceptions = statement
         if received > self._last:
             raise PeerViolation(f"received through {received}, only {self._last} were written")
-        for sequence, code in exceptions:
-            if self._base < sequence <= self._last and not (entry := self._at(sequence)).told:
-                reason = entry.ending or "skipped"
-                if code != RefusalCode.SKIPPED:
-                    reason = f"refused by the peer: {RefusalCode.word(code)}"
-                self._tell(entry, Outcome.NOT_DELIVERED, reason, now)
+        self._limit = min(window, self._config.in_flight_max)
+        self._limit_bytes = window_bytes
+        for run in exceptions:
+            for sequence in range(max(run.first, self._base + 1), min(run.first + run.count - 1, self._last) + 1):
+                self._take_exception(self._at(sequence), run, now)
         if received > self._received:
-            self._sample(received, now)
+            if self._timed:
+                self._sample(received, now)
             self._received = received
             if self._next <= received:
                 self._next = received + 1
             self._arm(now)
         self.take_ack(processed, now)
 
-    def write(self, parts: list[bytes], ack: int, budget: int, now: float) -> int:
-        """Append the frames that may be written now, about `budget` bytes of them; return what is left of it."""
-        if self._skips:
-            self._write_skips(parts, ack)
-        while self._next <= self._last and self._next <= self._base + self._limit and budget > 0:
-            budget -= self._write_again(parts, ack)
-        room = self._room()
-        if not self._queue or room <= 0 or budget <= 0 or self._next <= self._last:
-            return budget
-        if not self._timed:
-            self._timed, self._timed_at = self._last + 1, now
-        if self._resend_at == math.inf:
-            self._resend_at = now + self._round_trip.timeout_s
-        while self._queue and room > 0 and budget > 0:
-            before = self._last
-            budget -= self._write_new(parts, ack, room)
-            room -= self._last - before
-        self._next = self._last + 1
-        return budget
+    def drain(self) -> None:
+        """Write nothing new on this connection any more; what was written is still answered, or skipped."""
+        self._draining = True
 
     # Time
 
@@ -280,6 +215,8 @@ class Sender:
         """Do what is due; true when the peer should be asked for an acknowledgement with a ping."""
         if now >= self._expire_at:
             self._expire(now)
+        if self._open and now >= self._postponed.offer_at:
+            self._offers += self._postponed.take(now)
         if now < self._resend_at:
             return False
         head = max(self._base, self._received) + 1
@@ -296,23 +233,42 @@ class Sender:
 
     # Within
 
-    def _room(self) -> int:
-        """How many more messages may be written now."""
-        return self._base + self._limit - self._last
+    def _take_exception(self, entry: Outgoing, run: ExceptionRun, now: float) -> None:
+        """Take in that the peer's application has not processed a message."""
+        if entry.told:
+            return
+        if run.code == RefusalCode.BUSY:
+            self._postpone(entry, run, now)
+        elif run.code == RefusalCode.SKIPPED:
+            self._tell(entry, Outcome.NOT_DELIVERED, entry.ending or "skipped", now)
+        else:
+            word, payload = RefusalCode.word(run.code), entry.payload
+            self._tell(entry, Outcome.NOT_DELIVERED, f"refused by the peer: {word}", now, code=word)
+            entry.payload = payload  # Whoever collects dead letters wants it.
 
-    def _at(self, sequence: int) -> Outgoing:
-        return self._window[sequence - self._base - 1]
+    def _postpone(self, entry: Outgoing, run: ExceptionRun, now: float) -> None:
+        """Take in that the peer's application has no time for a message now."""
+        if entry.ending:
+            return
+        timeout_s = self._round_trip.timeout_s
+        news = self._postponed.refused(entry, run.times, now + run.retry_ms / 1000, now, timeout_s)
+        limit = self._config.max_retries
+        if news and limit is not None and entry.refusals > limit:
+            self._counters.abandoned += 1
+            self._postponed.drop(entry)
+            self._give_up(entry, f"refused by the peer: busy, {entry.refusals} times")
 
-    def _settle(self, entry: Outgoing, outcome: Outcome, reason: str, now: float) -> None:
-        entry.give_up(reason)
-        self._emit(Settled(entry, outcome, reason, max(0.0, now - entry.accepted_at)))
-
-    def _tell(self, entry: Outgoing, outcome: Outcome, reason: str, now: float) -> None:
-        """Settle a message whose sequence stays in the window."""
-        self._end(entry, reason)
-        entry.told = True
-        self._told += 1
-        self._settle(entry, outcome, reason, now)
+    def _take_frame_max(self, frame_max: int, now: float) -> None:
+        """Keep to what the peer reads, and end what it never would."""
+        self._payload_max = min(self._config.max_frame_bytes, frame_max) - HEADER_SIZE
+        self._batch_bytes = min(BATCH_BYTES, self._payload_max)
+        if frame_max < self._config.max_frame_bytes:
+            reason = f"larger than the {self._payload_max} bytes that the peer takes"
+            for entry in [entry for entry in self._queue if len(entry.payload) > self._payload_max]:
+                self._cancel_queued(entry, reason, now)
+            for entry in self._window:
+                if len(entry.payload) > self._payload_max:
+                    self._give_up(entry, reason)
 
     def _end_window(self, reason: str, now: float) -> None:
         for entry in self._window:
@@ -320,28 +276,11 @@ class Sender:
                 self._tell(entry, Outcome.INDETERMINATE, reason, now)
                 self._give_up(entry, reason)
 
-    def _end(self, entry: Outgoing, reason: str) -> None:
-        """Have a message of the window skipped when its turn comes (again)."""
-        self._ending += not entry.ending
-        entry.give_up(reason)
-
     def _give_up(self, entry: Outgoing, reason: str) -> None:
         """The same, and say so beside the stream if it may be out there already."""
         self._end(entry, reason)
         if self._open and entry.sequence < self._next:
             self._skips.append(entry.sequence)
-
-    def _delivered_of(self, messages: list[Outgoing]) -> list[Outgoing]:
-        """Return those of the messages that left the window whose end has not been told."""
-        delivered = []
-        for entry in messages:
-            if entry.ending:
-                self._ending -= 1
-            if entry.told:
-                self._told -= 1
-            else:
-                delivered.append(entry)
-        return delivered
 
     def _fail(self, entry: Outgoing) -> None:
         """Count an attempt of the oldest unreceived message that came to nothing."""
@@ -352,14 +291,10 @@ class Sender:
             self._end(entry, f"given up after {limit} retries")
 
     def _sample(self, through: int, now: float) -> None:
-        if self._timed and through >= self._timed:
+        if through >= self._timed:
             self._round_trip.sample(now - self._timed_at)
+            self._sampled_at = now
             self._timed = 0
-
-    def _arm(self, now: float) -> None:
-        """Start the resend timer anew: there was progress."""
-        waiting = self._open and self._base < self._last
-        self._resend_at = now + self._round_trip.timeout_s if waiting else math.inf
 
     def _expire(self, now: float) -> None:
         timeout_s = self._round_trip.timeout_s
@@ -390,58 +325,3 @@ class Sender:
             ask = ask_at(entry, timeout_s)
             earliest = min(earliest, ask if ask > now else entry.deadline)
         return earliest
-
-    def _write_skips(self, parts: list[bytes], ack: int) -> None:
-        """Tell, beside the stream, what was given up after it had been written; runs go as one frame."""
-        pending = sorted({sequence for sequence in self._skips if self._base < sequence < self._next})
-        self._skips.clear()
-        for _, run in groupby(enumerate(pending), key=lambda pair: pair[1] - pair[0]):
-            sequences = [sequence for _, sequence in run]
-            parts.append(encode_skip(sequences[0], sequences[-1], ack, self._channel))
-
-    def _write_new(self, parts: list[bytes], ack: int, room: int) -> int:
-        """Write one frame of messages from the queue, at most `room` of them; return its size."""
-        queue = self._queue
-        count = min(len(queue), room, self._fitting(queue[0], self._batch_bytes))
-        if count == len(queue):
-            entries = list(queue)
-            queue.clear()
-        else:
-            entries = [queue.popleft() for _ in range(count)]
-        payloads = [entry.payload for entry in entries]
-        fitting, size = append_messages(parts, self._last + 1, ack, payloads, self._channel, self._batch_bytes)
-        if fitting < count:
-            queue.extendleft(reversed(entries[fitting:]))
-            del entries[fitting:]
-        last = self._last
-        for entry in entries:
-            last += 1
-            entry.sequence = last
-        self._window += entries
-        self._last = last
-        return size
-
-    def _fitting(self, entry: Outgoing, limit: int) -> int:
-        """How many messages fit one frame if all are like this one; were the others larger, fewer will go."""
-        return min(BATCH_COUNT, 1 + limit // (len(entry.payload) + BATCH_OVERHEAD))
-
-    def _write_again(self, parts: list[bytes], ack: int) -> int:
-        """Write a frame of resends, or one SKIP over a run of given-up sequences, at `next`; return its size."""
-        first = self._next
-        place = first - self._base - 1
-        # What did not get through goes again in smaller pieces: a network that breaks every few hundred bytes, or
-        # damages every few thousand, would never let a large batch pass.
-        limit = self._batch_bytes >> 3 * self._window[place].failures
-        coming = islice(self._window, place, place + self._fitting(self._window[place], limit))
-        skipping, run = next((bool(given_up), list(run)) for given_up, run in groupby(coming, lambda e: bool(e.ending)))
-        if skipping:
-            parts.append(encode_skip(first, first + len(run) - 1, ack, self._channel))
-            self._next = first + len(run)
-            return len(parts[-1])
-        payloads = [entry.payload for entry in run]
-        count, size = append_messages(parts, first, ack, payloads, self._channel, limit)
-        for entry in run[:count]:
-            entry.resends += 1
-        self._counters.resends += count
-        self._next = first + count
-        return size

@@ -1,20 +1,29 @@
 """What a receiver tells a sender: an acknowledgement that needs no other to be understood.
 
-An ACK says up to where everything was processed (in its header), up to where everything has arrived, and which single
-sequences were not processed after all, with a code each. It repeats every exception that the sender may not know yet,
-so that acknowledgements may be lost, doubled or overtake each other.
+An ACK says, for one channel, up to where everything was processed (in its header), up to where everything has arrived,
+how much may be unprocessed from now on, and which single sequences were not processed after all, with a code each.
+It repeats every exception that the sender may not know yet, so that acknowledgements may be lost, doubled or overtake
+each other. Exceptions go as runs; when there are more than one frame should carry, the earlier frames acknowledge
+only up to what they name.
 """
 
 import enum
 import struct
-from collections.abc import Iterator, Mapping
-from typing import Final
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
 
 from agt.transport._errors import PeerViolation, UsageError
 from agt.transport.wires.native._frames import FrameType, encode_frame
 
 _THROUGH: Final = struct.Struct("!Q")
-_EXCEPTION: Final = struct.Struct("!QB")
+_HEAD: Final = struct.Struct("!QII")
+_RUN: Final = struct.Struct("!QIBHI")
+RUNS_MAX: Final = 200
+"""Most runs of exceptions in one ACK: it stays below the smallest frame limit."""
+TIMES_MAX: Final = 65535
+"""How far the count of busy answers to one message goes."""
+RETRY_MAX_MS: Final = 2**32 - 1
+WINDOW_BYTES_MAX: Final = 2**32 - 1
 
 
 class RefusalCode(enum.IntEnum):
@@ -24,9 +33,11 @@ class RefusalCode(enum.IntEnum):
     """The sender gave it up before it arrived: it was never handed to the application."""
     REJECTED = 1
     BUSY = 2
+    """Not now: the sequence stays open, and the sender offers the message again."""
     MALFORMED = 3
     TOO_LARGE = 4
     UNAUTHORISED = 5
+    STALE_GENERATION = 6
 
     @classmethod
     def parse(cls, word: str) -> "RefusalCode":
@@ -35,7 +46,7 @@ class RefusalCode(enum.IntEnum):
         Raises:
             UsageError: when there is no such word.
         """
-        code = cls.__members__.get(word.upper().replace("-", "_"))
+        code = cls.__members__.get(word.upper().replace("-", "_").replace(" ", "_"))
         if code is None or code is cls.SKIPPED:
             words = ", ".join(name.lower() for name in cls.__members__ if name != "SKIPPED")
             raise UsageError(f"no refusal code {word!r}; there are {words}")
@@ -50,23 +61,62 @@ class RefusalCode(enum.IntEnum):
             return f"code {code}"
 
 
-def encode_ack(processed: int, received: int, exceptions: Mapping[int, int]) -> bytes:
-    """Return an ACK frame."""
-    payload = _THROUGH.pack(received)
-    if exceptions:
-        payload += b"".join(_EXCEPTION.pack(sequence, code) for sequence, code in exceptions.items())
-    return encode_frame(FrameType.ACK, 0, processed, payload)
+class ExceptionRun(NamedTuple):
+    """Consecutive sequences that were not processed, all for the same reason."""
+
+    first: int
+    count: int
+    code: int
+    """A `RefusalCode`; unknown ones are read as final."""
+    times: int = 0
+    """With `BUSY`: how often it was so."""
+    retry_ms: int = 0
+    """With `BUSY`: after how many milliseconds the message may come again."""
 
 
-def decode_ack(payload: bytes) -> tuple[int, Iterator[tuple[int, int]]]:
-    """Return up to where everything has arrived, and the exceptions.
+Statement = tuple[int, int, int, Sequence[ExceptionRun]]
+"""The payload of an ACK: everything up to here has arrived, so many messages and so many bytes of them may be
+unprocessed (a single one always), and these were not processed."""
+
+
+def encode_acks(channel: int, processed: int, statement: Statement) -> list[bytes]:
+    """Return the ACK frames that say this; one, unless there are very many exceptions (ascending)."""
+    received, window, window_bytes, runs = statement
+    head = _HEAD.pack(received, window, window_bytes)
+    if not runs:
+        return [encode_frame(_ACK, 0, processed, head, channel=channel)]
+    frames = []
+    for place in range(0, len(runs), RUNS_MAX):
+        chunk, rest = runs[place : place + RUNS_MAX], runs[place + RUNS_MAX :]
+        known = min(processed, rest[0].first - 1) if rest else processed
+        body = head + b"".join(_RUN.pack(*run) for run in chunk)
+        frames.append(encode_frame(_ACK, 0, known, body, channel=channel))
+    return frames
+
+
+def decode_ack(payload: bytes) -> Statement:
+    """Read an ACK.
 
     Raises:
         PeerViolation: when the payload has a length that no ACK has.
     """
-    if len(payload) < _THROUGH.size or (len(payload) - _THROUGH.size) % _EXCEPTION.size:
-        raise PeerViolation(f"acknowledgement of {len(payload)} bytes", payload)
-    return _THROUGH.unpack_from(payload)[0], _EXCEPTION.iter_unpack(payload[_THROUGH.size :])
+    size = len(payload)
+    if size < _HEAD.size or (size - _HEAD.size) % _RUN.size:
+        raise PeerViolation(f"acknowledgement of {size} bytes", payload)
+    received, window, window_bytes = _HEAD.unpack_from(payload)
+    runs = () if size == _HEAD.size else [ExceptionRun(*run) for run in _RUN.iter_unpack(payload[_HEAD.size :])]
+    return received, window, window_bytes, runs
+
+
+def runs_of(exceptions: Iterator[tuple[int, int, int, int]]) -> list[ExceptionRun]:
+    """Join single exceptions (sequence, code, times, retry), ascending, into runs."""
+    runs: list[ExceptionRun] = []
+    for sequence, *why in exceptions:
+        if runs and runs[-1].first + runs[-1].count == sequence and runs[-1][2:] == tuple(why):
+            runs[-1] = runs[-1]._replace(count=runs[-1].count + 1)
+        else:
+            runs.append(ExceptionRun(sequence, 1, *why))
+    return runs
 
 
 def encode_skip(first: int, through: int, ack: int, channel: int = 0) -> bytes:
@@ -86,3 +136,6 @@ def decode_skip(first: int, payload: bytes) -> int:
     if not 1 <= first <= through:
         raise PeerViolation(f"skip from {first} to {through}")
     return int(through)
+
+
+_ACK: Final = int(FrameType.ACK)

@@ -73,6 +73,7 @@ _TRAFFIC: Final = frozenset(
         FrameType.PING,
         FrameType.PONG,
         FrameType.GO_AWAY,
+        FrameType.DRAIN,
     }
 )
 

@@ -1,0 +1,72 @@
+"""Messages that the peer's application was too busy for: when they are offered again, and which are out on offer.
+
+The receiver counts how often it was busy for a message, and says so in every statement; a statement with the count
+that is known already was made before the last offer, unless that got lost. It is taken for lost once a round trip is
+over: offering a message twice does no harm.
+"""
+
+import math
+
+from agt.transport._outgoing import Outgoing
+
+
+class Postponed:
+    """The postponed messages of one channel."""
+
+    __slots__ = ("_offered_at", "_waiting", "offer_at")
+
+    def __init__(self) -> None:
+        self._waiting: dict[int, Outgoing] = {}
+        self._offered_at: dict[int, float] = {}
+        self.offer_at = math.inf
+        """When those that wait are offered again; nothing new is written before."""
+
+    def __bool__(self) -> bool:
+        return bool(self._waiting)
+
+    def refused(self, message: Outgoing, times: int, retry_at: float, now: float, timeout_s: float) -> bool:
+        """Take in that the peer was busy for a message `times` times; true when that is news."""
+        sequence = message.sequence
+        if times > message.refusals:
+            message.refusals = times
+            self._offered_at.pop(sequence, None)
+            self._waiting[sequence] = message
+            # The latest word counts: a queue that is refused message by message is offered again as a whole.
+            self.offer_at = retry_at if self.offer_at == math.inf else max(self.offer_at, retry_at)
+            return True
+        offered_at = self._offered_at.get(sequence)
+        if offered_at is not None and now - offered_at > timeout_s:
+            self._waiting[sequence] = message
+            self.offer_at = min(self.offer_at, now)
+        return False
+
+    def holds(self, message: Outgoing) -> bool:
+        """Whether the peer provably does not have this message: it was refused, and not offered since."""
+        return message.sequence in self._waiting
+
+    def drop(self, message: Outgoing) -> None:
+        """Offer a message no more."""
+        self._waiting.pop(message.sequence, None)
+        self._offered_at.pop(message.sequence, None)
+        if not self._waiting:
+            self.offer_at = math.inf
+
+    def take(self, now: float) -> list[Outgoing]:
+        """Return what is offered now, in order."""
+        messages = [message for _, message in sorted(self._waiting.items()) if not message.ending]
+        self._waiting.clear()
+        self.offer_at = math.inf
+        self._offered_at.update((message.sequence, now) for message in messages)
+        return messages
+
+    def settled_through(self, base: int) -> None:
+        """Forget what has ended."""
+        for sequence in [sequence for sequence in (*self._waiting, *self._offered_at) if sequence <= base]:
+            self._waiting.pop(sequence, None)
+            self._offered_at.pop(sequence, None)
+        if not self._waiting:
+            self.offer_at = math.inf
+
+    def connection_lost(self) -> None:
+        """Take every offer that is out for lost; the next statement says which were."""
+        self._offered_at = dict.fromkeys(self._offered_at, -math.inf)
