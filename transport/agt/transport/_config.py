@@ -35,7 +35,7 @@ class ReliableConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     ack_timeout_seconds: Seconds = 5.0
     """The longest single wait for an acknowledgement; the measured round trip usually makes it shorter."""
     dedup_cache_size: Count = 1000
-    """Remembered ids of messages that bring their own; sequences need no such memory."""
+    """Remembered ids of messages that bring their own (`own_id`), a peer; sequences need no such memory."""
     dedup_ttl_seconds: Seconds = 300
     """How long such an id is remembered."""
     send_queue_max: Count = 100

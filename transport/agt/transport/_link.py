@@ -20,8 +20,13 @@ from agt.transport._wire import WireTraits
 class Link(Protocol):
     """Reliability over one wire towards one peer (see the module's essay for the calling order)."""
 
-    make_outgoing: MakesOutgoing
-    """Makes each message of `send`; a driver puts its own class here before the first one."""
+    @property
+    def make_outgoing(self) -> MakesOutgoing:
+        """Makes each message of `send`; a driver puts its own class here before the first one."""
+        ...
+
+    @make_outgoing.setter
+    def make_outgoing(self, make: MakesOutgoing) -> None: ...
 
     @property
     def traits(self) -> WireTraits:

@@ -19,6 +19,8 @@ from agt.transport._link import Link
 from agt.transport._metrics import TransportMetrics
 from agt.transport._native import native_acceptor
 from agt.transport._native_names import NativeNames
+from agt.transport._own_ids import OwnId, memory_of_ids
+from agt.transport._own_ids_link import Acceptor, OwnIdsAcceptor
 from agt.transport._pacing import ConnectBudget
 from agt.transport._received import ReceivedMessage
 from agt.transport._session import Session
@@ -58,6 +60,7 @@ class ReliableListener(Listener):
         max_senders: int = 10_000,
         connect_budget: ConnectBudget | None = None,
         native_names: NativeNames | None = None,
+        own_id: OwnId | None = None,
         tls: ssl.SSLContext | None = None,
         claims: CertificateNames = certificate_names,
         keys: KeyRing | None = None,
@@ -81,6 +84,7 @@ class ReliableListener(Listener):
             max_senders: senders remembered at once; the one quiet for longest makes room for another.
             connect_budget: how fast callers are taken in; the others are told when to come back.
             native_names: where the names of those who have spoken natively are kept, for the legacy listeners.
+            own_id: reads the id that a message brings, where it brings one; see `ReliableTransport`.
             tls: settings of TLS, see `tls_server_context`; None for none.
             claims: which names a client certificate may claim; by default those that it was issued for.
             keys: the keys that callers must prove to have; None asks for none. Nobody is taken without one then.
@@ -92,29 +96,24 @@ class ReliableListener(Listener):
         """
         self.config = checked(config or ReliableConfig())
         self.metrics = metrics if metrics is not None else TransportMetrics()
+        timeout_s, refused = self.config.hello_timeout_s, self.metrics.refused
+        door = Door(hello_timeout_s=timeout_s, limits=limits, tls=tls, claims=claims, sources=sources, refused=refused)
         super().__init__(
-            host=host,
-            port=port,
-            path=path,
-            max_connections=max_connections,
-            connect_budget=connect_budget,
-            door=Door(
-                hello_timeout_s=self.config.hello_timeout_s,
-                limits=limits,
-                tls=tls,
-                claims=claims,
-                sources=sources,
-                refused=self.metrics.refused,
-            ),
+            host=host, port=port, path=path, max_connections=max_connections, connect_budget=connect_budget, door=door
         )
         self.name = name
         self._on_peer, self._on_gone, self._on_message = on_peer, on_gone, on_message
-        self._acceptor = native_acceptor(
-            name, self.config, max_senders, keys, connects_per_s=self.connect_budget.connects_per_s
-        )
+        self._acceptor = self._new_acceptor(max_senders, keys, own_id)
         self._native_names = native_names
         self._sessions: dict[str, Session] = {}
         self._announced: set[str] = set()
+
+    def _new_acceptor(self, max_senders: int, keys: KeyRing | None, own_id: OwnId | None) -> Acceptor:
+        rate = self.connect_budget.connects_per_s
+        acceptor = native_acceptor(self.name, self.config, max_senders, keys, connects_per_s=rate)
+        if own_id is None:
+            return acceptor
+        return OwnIdsAcceptor(acceptor, lambda: memory_of_ids(own_id, self.config, self.metrics))
 
     @property
     def sessions(self) -> Mapping[str, Session]:

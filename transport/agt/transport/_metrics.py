@@ -5,7 +5,7 @@ the integers here, and `agt.transport.metrics` turns them into Prometheus famili
 """
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from operator import attrgetter
 from threading import RLock
 from typing import Protocol
@@ -71,7 +71,6 @@ class TransportMetrics:
         "decode_errors",
         "dedup_evictions",
         "dedup_hits",
-        "dedup_size",
         "duplicates_dropped",
         "heartbeats",
         "latency_counts",
@@ -80,6 +79,7 @@ class TransportMetrics:
         "observed_missing",
         "observed_replies",
         "outcomes",
+        "own_ids",
         "queue_full",
         "received",
         "reconnections",
@@ -116,8 +116,6 @@ class TransportMetrics:
         """Messages recognised by an id of their own; sequences need no such cache."""
         self.dedup_evictions = 0
         """Remembered ids that made room for newer ones."""
-        self.dedup_size = 0
-        """Remembered ids now."""
         self.decode_errors = 0
         """Connections dropped, or bytes passed over, because they made no sense."""
         self.tag_failures = 0
@@ -138,6 +136,8 @@ class TransportMetrics:
         """Written messages whose reply did not come within the wire's reply timeout."""
         self.lock = RLock()
         """Held by the drivers for threads around everything that counts here; one event loop needs none."""
+        self.own_ids: WeakSet[Sized] = WeakSet()
+        """The caches of ids that messages have brought."""
         self.sending: WeakSet[Live] = WeakSet()
         """Sessions whose reliable messages count here."""
         self.writing: WeakSet[Live] = WeakSet()
@@ -160,6 +160,11 @@ class TransportMetrics:
     def settled(self, event: Settled) -> None:
         """Count a reliable message that has ended otherwise."""
         self.outcomes[event.outcome] += 1
+
+    @property
+    def dedup_size(self) -> int:
+        """Remembered ids now, over all live caches."""
+        return sum(len(known) for known in self.own_ids)
 
     def observe_latency(self, latency_s: float) -> None:
         """Put one latency, in seconds, into the histogram."""

@@ -26,6 +26,8 @@ from agt.transport._metrics import TransportMetrics
 from agt.transport._native import native_link
 from agt.transport._outbox import handles
 from agt.transport._outcome import Outcome
+from agt.transport._own_ids import OwnId, memory_of_ids
+from agt.transport._own_ids_link import OwnIdsLink
 from agt.transport._received import ReceivedMessage
 from agt.transport._redial import Redial
 from agt.transport._session import DEADLINE_S, Session
@@ -52,6 +54,17 @@ class ReliableTransport:
     processed by the peer's application, once, in order. Use on one event loop, asyncio or trio.
     """
 
+    last_error: str = ""
+    """Why there is no connection, or why the last one ended; for people."""
+    restored: tuple[Delivery, ...] = ()
+    """The messages that an outbox still had when it was opened, on their way again; oldest first."""
+    _session: Session | None = None
+    _kept: "OutboxLink | None" = None
+    _key: DiallingKey | None = None
+    _tasks: TaskGroup | None = None
+    _connected: anyio.Event | None = None
+    _exited = False
+
     def __init__(
         self,
         connection: Connection,
@@ -70,6 +83,7 @@ class ReliableTransport:
         make_link: LinkMaker | None = None,
         key: KeySource | None = None,
         outbox: "SQLiteOutbox | None" = None,
+        own_id: OwnId | None = None,
     ) -> None:
         """Remember whom to dial and how hard to try.
 
@@ -92,6 +106,8 @@ class ReliableTransport:
                 anew for each connection. Without one, the peer is whoever answers.
             outbox: keeps what is accepted until it has ended, over restarts and `kill -9` (`agt.transport.durable`);
                 its own limits then stand for `send_queue_max`, and `name` may be left to it.
+            own_id: reads the id that a received message brings in its payload, where it brings one: within
+                `dedup_cache_size` ids and `dedup_ttl_seconds` each id is handed out once, whoever sends it again.
 
         Raises:
             UsageError: when both `outbox` and `make_link` are given.
@@ -115,21 +131,10 @@ class ReliableTransport:
         self.name = name or ("" if outbox is not None else secrets.token_hex(8))
         """Who we are; with an outbox and without a name, known once entered."""
         self.metrics = metrics if metrics is not None else TransportMetrics()
-        self.last_error = ""
-        """Why there is no connection, or why the last one ended; for people."""
-        self._on_message = on_message
-        self.restored: tuple[Delivery, ...] = ()
-        """The messages that an outbox still had when it was opened, on their way again; oldest first."""
         self._make_link = make_link or native_link
-        self._outbox = outbox
-        self._kept: OutboxLink | None = None
-        self._key_source = key
-        self._key: DiallingKey | None = None
+        self._on_message, self._own_id = on_message, own_id
+        self._outbox, self._key_source = outbox, key
         self._timers = Timers()
-        self._session: Session | None = None
-        self._tasks: TaskGroup | None = None
-        self._connected: anyio.Event | None = None
-        self._exited = False
 
     # Life
 
@@ -141,17 +146,8 @@ class ReliableTransport:
         """
         if self._session is not None:
             raise Closed("a transport is entered once; make a new one")
-        link: Link
-        if self._outbox is not None:
-            link = self._kept = await self._outbox.open(self.name, self.config)
-            self.name = self._kept.name
-        else:
-            link = self._make_link(self.name, self.config)
-        if self._key_source is not None:
-            self._key = DiallingKey(self._key_source, self.name, rng=random.SystemRandom())
-            link = self._key.keyed(link, timeout_s=self.config.hello_timeout_s)
         self._session = Session(
-            link,
+            await self._new_link(),
             metrics=self.metrics,
             recv_queue_max=self.config.recv_queue_max,
             overflow=self.config.overflow,
@@ -281,6 +277,20 @@ class ReliableTransport:
         delivery = Delivery()
         delivery.settle(Outcome.NOT_DELIVERED, reason=self.session.closed)
         return delivery
+
+    async def _new_link(self) -> Link:
+        link: Link
+        if self._outbox is not None:
+            link = self._kept = await self._outbox.open(self.name, self.config)
+            self.name = self._kept.name
+        else:
+            link = self._make_link(self.name, self.config)
+        if self._key_source is not None:
+            self._key = DiallingKey(self._key_source, self.name, rng=random.SystemRandom())
+            link = self._key.keyed(link, timeout_s=self.config.hello_timeout_s)
+        if self._own_id is not None:
+            link = OwnIdsLink(link, memory_of_ids(self._own_id, self.config, self.metrics))
+        return link
 
     async def _keep_connected(self, session: Session) -> None:
         redial = Redial(

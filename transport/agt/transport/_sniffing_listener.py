@@ -100,27 +100,27 @@ class SniffingListener(Listener):
             listener.serve_for(self)
         return self
 
-    async def _server_for(self, caller: socket.socket) -> Listener | None:
-        wire = await self._sniff(caller)
+    async def _server_for(self, sock: socket.socket) -> Listener | None:
+        wire = await self._sniff(sock)
         if wire is None:
             return None  # It hung up without a word.
         if wire == TLS and wire not in self._wires:
             self.callers["refused"] += 1
             logger.warning("a caller on %s speaks TLS, which is not configured here; give a `tls` wire", self.address)
-            caller.send(TLS_REFUSAL)
+            sock.send(TLS_REFUSAL)
             return None
         self.callers[wire] += 1
         server = self._wires.get(wire if wire in self._wires else self._default or "")
         self.callers["refused"] += server is None
         return server
 
-    async def _sniff(self, caller: socket.socket) -> str | None:
+    async def _sniff(self, sock: socket.socket) -> str | None:
         """Return the wire, or `silent` or `unrecognised`; None when the caller is gone."""
         pause_s, seen = FIRST_LOOK_S, 0
         with anyio.move_on_after(self._sniff_timeout_s):
             while True:
-                await anyio.wait_readable(caller)
-                head = caller.recv(SNIFF_LIMIT, socket.MSG_PEEK)
+                await anyio.wait_readable(sock)
+                head = sock.recv(SNIFF_LIMIT, socket.MSG_PEEK)
                 if not head:
                     return None
                 verdict = self._sniffer.verdict(head) if len(head) > seen else None

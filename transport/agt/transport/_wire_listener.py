@@ -67,7 +67,7 @@ class WireListener(Listener):
             overflow: what a full send queue does.
             hello_timeout_s: how long a connection may last without saying who it is.
             max_connections: connections at once; one more is closed at once.
-            connect_budget: how fast callers are taken in; the others are held for a moment, or closed.
+            connect_budget: how fast callers are taken in; the others wait for a moment, or are closed.
             native_names: who may not come on this wire any more, because they have spoken natively.
             tls: settings of TLS, see `tls_server_context`; None for none.
             claims: which names a client certificate may claim; by default those that it was issued for.
@@ -75,20 +75,16 @@ class WireListener(Listener):
             limits: how many connections may be on their way in.
         """
         self.metrics = metrics if metrics is not None else TransportMetrics()
+        door = Door(
+            hello_timeout_s=hello_timeout_s,
+            limits=limits,
+            tls=tls,
+            claims=claims,
+            sources=sources,
+            refused=self.metrics.refused,
+        )
         super().__init__(
-            host=host,
-            port=port,
-            path=path,
-            max_connections=max_connections,
-            connect_budget=connect_budget,
-            door=Door(
-                hello_timeout_s=hello_timeout_s,
-                limits=limits,
-                tls=tls,
-                claims=claims,
-                sources=sources,
-                refused=self.metrics.refused,
-            ),
+            host=host, port=port, path=path, max_connections=max_connections, connect_budget=connect_budget, door=door
         )
         self._make_link = make_link
         self._on_peer, self._on_gone, self._on_message = on_peer, on_gone, on_message
