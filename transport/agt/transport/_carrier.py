@@ -25,7 +25,6 @@ class Carrier:
 
     __slots__ = (
         "_clock",
-        "_dirty",
         "_idle",
         "_link",
         "_room",
@@ -34,6 +33,7 @@ class Carrier:
         "_sleeper",
         "_stream",
         "current",
+        "dirty",
         "dropped",
     )
 
@@ -46,7 +46,8 @@ class Carrier:
         self._sleeper: anyio.Event | None = None
         self._idle: anyio.Event | None = None
         self._room: anyio.Event | None = None
-        self._dirty = True
+        self.dirty = True
+        """Whether it is going to look anyway what there is to write, so that nobody needs to wake it."""
         self.current = True
         """False once a newer connection carries the link, or this one has ended."""
         self.dropped: Dropped | None = None
@@ -69,7 +70,7 @@ class Carrier:
 
     def wake(self) -> None:
         """Have the pump look whether there is something to write; cheap, and safe from synchronous code."""
-        self._dirty = True
+        self.dirty = True
         if self._sleeper is not None:
             self._sleeper.set()
             self._sleeper = None  # Once is enough for a turn; the next thousand messages find nothing to wake.
@@ -96,7 +97,7 @@ class Carrier:
 
     async def flushed(self) -> None:
         """Wait until everything that the link wants written was handed to the socket, or the connection ended."""
-        while self.current and (self._dirty or self._sleeper is None):
+        while self.current and (self.dirty or self._sleeper is None):
             if self._idle is None:
                 self._idle = anyio.Event()
             await self._idle.wait()
@@ -128,7 +129,7 @@ class Carrier:
 
     async def _pump(self) -> None:
         while self.current:
-            self._dirty = False
+            self.dirty = False
             data = self._link.data_to_send(now=self._clock())
             self._session.flushing()
             if data:
@@ -137,7 +138,7 @@ class Carrier:
                 except (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError):
                     self.dropped = self.dropped or CLOSED_BY_PEER
                     break
-            elif self._dirty:
+            elif self.dirty:
                 continue
             elif self.dropped is not None:
                 break

@@ -26,6 +26,10 @@ class Carried(Protocol):
         """Pull events, arm the timer, wake whoever waits: called after each exchange with the link."""
         ...
 
+    def react(self) -> None:
+        """Pull events, and leave the rest to the `flushing` that follows in the same breath."""
+        ...
+
     def flushing(self) -> None:
         """The same, after the link has been asked for what it has to write."""
         ...
@@ -42,6 +46,11 @@ class Carrying(Protocol):
     @property
     def dropped(self) -> Dropped | None:
         """Why the connection ends; None while it lasts."""
+        ...
+
+    @property
+    def dirty(self) -> bool:
+        """Whether it is going to look anyway what there is to write, so that nobody needs to wake it."""
         ...
 
     async def run(self) -> Dropped:

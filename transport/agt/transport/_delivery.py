@@ -1,11 +1,13 @@
 """The handle of one message on its way: cheap to make, settled exactly once.
 
-A handle is the very object that the link works on (`Outgoing`), with what waiting for it needs. An event is made only
-by those who wait for one message; callbacks serve everyone else, so that a million unawaited sends cost no million
-wakers.
+A handle is the very object that the link works on (`Outgoing`), with what waiting for it needs. A waker is made only
+for who waits for a message that has not ended; callbacks serve everyone else, so that a million unawaited sends cost
+no million wakers.
 """
 
-from collections.abc import Callable, Generator
+import asyncio
+from collections.abc import Callable, Generator, Iterable
+from functools import partial
 from typing import Any
 
 import anyio
@@ -19,7 +21,7 @@ class Delivery(Outgoing, eq=False):
 
     runtime: str = ""
     """The runtime whose path made the last attempt, where a router chose it."""
-    _callbacks: "list[Callable[[Delivery], None]] | None" = None
+    _then: "list[Callable[[Delivery], None]] | None" = None
 
     def settle(self, outcome: Outcome, *, reason: str = "", latency_s: float = 0.0, resends: int | None = None) -> None:
         """End the message; called once by whoever carries it.
@@ -34,41 +36,36 @@ class Delivery(Outgoing, eq=False):
         self.outcome, self.reason, self.latency_s = outcome, reason, latency_s
         if resends is not None:
             self.resends = resends
-        callbacks, self._callbacks = self._callbacks, None
-        for callback in callbacks or ():
-            callback(self)
+        if self._then is not None:
+            self._call_back()
 
     def add_done_callback(self, callback: "Callable[[Delivery], None]") -> None:
         """Call back when settled, at once if it already is; callbacks must not raise."""
         if self.outcome is not None:
             callback(self)
-        elif self._callbacks is None:
-            self._callbacks = [callback]
+        elif self._then is None:
+            self._then = [callback]
         else:
-            self._callbacks.append(callback)
+            self._then.append(callback)
 
     def remove_done_callback(self, callback: "Callable[[Delivery], None]") -> None:
         """Forget a callback; a no-op when it isn't there."""
-        if self._callbacks is not None and callback in self._callbacks:
-            self._callbacks.remove(callback)
+        if self._then is not None and callback in self._then:
+            self._then.remove(callback)
 
     async def wait(self) -> "Delivery":
         """Wait until the message has ended and return this handle."""
+        return await self
+
+    def __await__(self) -> Generator[Any, Any, "Delivery"]:
         if self.outcome is None:
-            event = anyio.Event()
-
-            def wake(_: Delivery) -> None:
-                event.set()
-
+            waiting, wake = _waker()
             self.add_done_callback(wake)
             try:
-                await event.wait()
+                yield from waiting
             finally:
                 self.remove_done_callback(wake)
         return self
-
-    def __await__(self) -> Generator[Any, Any, "Delivery"]:
-        return self.wait().__await__()
 
     def __bool__(self) -> bool:
         return self.outcome is Outcome.DELIVERED
@@ -76,3 +73,34 @@ class Delivery(Outgoing, eq=False):
     def __repr__(self) -> str:
         state = self.outcome.value if self.outcome else "on its way"
         return f"<Delivery {state}{': ' + self.reason if self.reason else ''}>"
+
+    def _call_back(self) -> None:
+        callbacks, self._then = self._then, None
+        for callback in callbacks or ():
+            callback(self)
+
+
+def settle_delivered(deliveries: Iterable[Delivery], now: float) -> None:
+    """End messages as delivered at `now`: `settle`, for a run of them in one loop."""
+    delivered = Outcome.DELIVERED
+    for delivery in deliveries:
+        assert delivery.outcome is None, "a delivery settles once"
+        delivery.outcome = delivered
+        delivery.latency_s = now - delivery.accepted_at
+        if delivery._then is not None:  # noqa: SLF001 - the class's own loop
+            delivery._call_back()  # noqa: SLF001 - as above
+
+
+def _waker() -> "tuple[Generator[Any, Any, Any], Callable[[object], None]]":
+    """Return what to wait on and what ends that: a bare future on asyncio, an event elsewhere."""
+    try:
+        future = asyncio.get_running_loop().create_future()
+    except RuntimeError:
+        event = anyio.Event()
+        return event.wait().__await__(), lambda _: event.set()
+    return future.__await__(), partial(_wake, future)
+
+
+def _wake(future: "asyncio.Future[None]", _: object) -> None:
+    if not future.done():  # Its waiter may have been cancelled in this very turn.
+        future.set_result(None)

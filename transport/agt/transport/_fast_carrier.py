@@ -138,7 +138,7 @@ class FastCarrier(asyncio.BufferedProtocol):
                 self._link.receive_data(bytes(self._view[:nbytes]), now=self._now())
             except PeerViolation as violation:
                 self.end(Dropped(str(violation), "peer", final=False))
-            self._session.turn()
+            self._session.react()
             self._flush()
         except Exception as error:  # noqa: BLE001 - a callback of the application raised: `run` raises it there
             self._fail(error)

@@ -198,9 +198,10 @@ class FastStream(asyncio.BufferedProtocol, SocketStream):
 async def fast_connect(host: str, port: int) -> FastStream:
     """Dial a TCP address, all its families in turn."""
     loop = asyncio.get_running_loop()
-    # Only asyncio's own loop races addresses; uvloop tries one after the other.
-    racing = {"happy_eyeballs_delay": HAPPY_EYEBALLS_S} if isinstance(loop, asyncio.BaseEventLoop) else {}
-    _, stream = await loop.create_connection(FastStream, host, port, **racing)
+    if isinstance(loop, asyncio.BaseEventLoop):
+        _, stream = await loop.create_connection(FastStream, host, port, happy_eyeballs_delay=HAPPY_EYEBALLS_S)
+    else:  # uvloop, which tries one address after the other
+        _, stream = await loop.create_connection(FastStream, host, port)
     return stream
 
 

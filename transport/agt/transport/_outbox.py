@@ -9,8 +9,9 @@ from typing import cast
 
 import anyio
 
+from agt.transport._batch import DeliveryBatch, send_run
 from agt.transport._config import Overflow
-from agt.transport._delivery import Delivery
+from agt.transport._delivery import Delivery, settle_delivered
 from agt.transport._errors import Closed, QueueFull
 from agt.transport._events import Delivered, Settled
 from agt.transport._link import Link
@@ -22,7 +23,7 @@ from agt.transport._outgoing import Outgoing
 class Outbox:
     """Handles of the unsettled messages of one link, and the overflow policy."""
 
-    __slots__ = ("_clock", "_closed", "_link", "_metrics", "_overflow", "_room", "_room_turn")
+    __slots__ = ("_clock", "_closed", "_line", "_link", "_metrics", "_overflow", "room")
 
     def __init__(self, link: Link, metrics: TransportMetrics, overflow: Overflow, clock: Callable[[], float]) -> None:
         self._link = link
@@ -31,10 +32,11 @@ class Outbox:
         self._overflow = overflow
         self._clock = clock
         self._closed = ""
-        self._room: anyio.Event | None = None
-        self._room_turn = anyio.Lock()
+        self.room: anyio.Event | None = None
+        """What the first blocked sender waits for; None when nobody does."""
+        self._line: anyio.Lock | None = None
 
-    def send_nowait(self, payload: bytes, deadline_s: float) -> Delivery:
+    def accept(self, payload: bytes, now: float, deadline: float) -> Delivery:
         """Accept a message, making room by dropping the oldest unwritten one if that is the policy.
 
         Raises:
@@ -42,16 +44,38 @@ class Outbox:
             MessageTooLarge: when the wire can't carry it.
             Closed: when the session has been closed.
         """
+        if self._closed:
+            raise Closed(f"nothing more can be sent: {self._closed}")
         try:
-            return self._accept(payload, deadline_s)
+            message = self._link.send(payload, now=now, deadline=deadline)
         except QueueFull:
             self._metrics.queue_full += 1
-            if self._overflow is not Overflow.DROP_OLDEST or not self._drop_oldest():
+            if self._overflow is not Overflow.DROP_OLDEST or not self._drop_oldest(now):
                 raise
-            return self._accept(payload, deadline_s)
+            message = self._link.send(payload, now=now, deadline=deadline)
+        self._metrics.accepted += 1
+        return message  # type: ignore[return-value]  # The link makes them by our class; a cast would be a call.
 
-    async def send(self, payload: bytes, deadline_s: float, accepted: Callable[[], None]) -> Delivery:
-        """Accept a message as the policy says; with BLOCK, wait in line for room until the deadline.
+    def accept_run(self, payloads: Sequence[bytes], now: float, deadline: float) -> DeliveryBatch:
+        """Accept messages, all or none.
+
+        Raises:
+            QueueFull: when there is no room for all.
+            MessageTooLarge: when the wire can't carry one of them.
+            Closed: when the session has been closed.
+        """
+        if self._closed:
+            raise Closed(f"nothing more can be sent: {self._closed}")
+        try:
+            messages = send_run(self._link, payloads, now=now, deadline=deadline)
+        except QueueFull:
+            self._metrics.queue_full += len(payloads)
+            raise
+        self._metrics.accepted += len(messages)
+        return DeliveryBatch(handles(messages))
+
+    async def accept_when_room(self, payload: bytes, deadline_s: float, accepted: Callable[[], None]) -> Delivery:
+        """Accept a message once there is room, waiting in line until its deadline; its handle says if there was none.
 
         Args:
             payload: the message.
@@ -59,29 +83,31 @@ class Outbox:
             accepted: called as soon as the link has it.
 
         Raises:
-            QueueFull: with REJECT, or with DROP_OLDEST when everything queued has been written already.
             MessageTooLarge: when the wire can't carry it.
             Closed: when the session has been closed.
         """
-        give_up_at = self._clock() + deadline_s
-        if self._overflow is not Overflow.BLOCK or not self._room_turn.locked():
-            try:
-                delivery = self.send_nowait(payload, deadline_s)
-            except QueueFull:
-                if self._overflow is not Overflow.BLOCK:
-                    raise
-            else:
-                accepted()
-                return delivery
+        deadline = self._clock() + deadline_s
+        if self._line is None:
+            self._line = anyio.Lock()
         with anyio.move_on_after(deadline_s):
-            async with self._room_turn:
-                delivery = await self._accept_when_room(payload, give_up_at)
-                accepted()
-                return delivery
+            async with self._line:
+                while True:
+                    try:
+                        delivery = self.accept(payload, self._clock(), deadline)
+                    except QueueFull:
+                        await self._wait_for_room()
+                    else:
+                        accepted()
+                        return delivery
         delivery = Delivery()
         self._metrics.accepted += 1
         self._end(delivery, Outcome.NOT_DELIVERED, "the send queue stayed full until the deadline")
         return delivery
+
+    @property
+    def in_line(self) -> bool:
+        """Whether somebody waits for room, so that nobody may pass."""
+        return self._line is not None and self._line.locked()
 
     def older_than(self, now: float, limits_s: Sequence[float]) -> list[int]:
         """Count, for each limit in seconds (ascending), the messages that have been on their way longer."""
@@ -91,9 +117,7 @@ class Outbox:
     def delivered(self, event: Delivered) -> None:
         """Settle the handles of messages that were delivered."""
         self._metrics.delivered(event)
-        now = event.now
-        for message in handles(event.messages):
-            message.settle(Outcome.DELIVERED, latency_s=now - message.accepted_at)
+        settle_delivered(handles(event.messages), event.now)
 
     def settled(self, event: Settled) -> None:
         """Settle the handle of a message that the link has seen to another end."""
@@ -103,8 +127,8 @@ class Outbox:
 
     def tell_room(self) -> None:
         """Let the first blocked sender try again."""
-        if self._room is not None:
-            self._room.set()
+        if self.room is not None:
+            self.room.set()
 
     def close(self, reason: str, *, unsent: Sequence[Delivery], in_doubt: Sequence[Delivery]) -> None:
         """Accept nothing more, and settle what was withdrawn from the link."""
@@ -114,30 +138,18 @@ class Outbox:
                 self._end(delivery, outcome, reason)
         self.tell_room()
 
-    def _accept(self, payload: bytes, deadline_s: float) -> Delivery:
-        if self._closed:
-            raise Closed(f"nothing more can be sent: {self._closed}")
-        now = self._clock()
-        message = self._link.send(payload, now=now, deadline=now + deadline_s)
-        self._metrics.accepted += 1
-        return cast("Delivery", message)
+    async def _wait_for_room(self) -> None:
+        self.room = anyio.Event()
+        try:
+            await self.room.wait()
+        finally:
+            self.room = None
 
-    async def _accept_when_room(self, payload: bytes, give_up_at: float) -> Delivery:
-        while True:
-            try:
-                return self._accept(payload, give_up_at - self._clock())
-            except QueueFull:
-                self._room = anyio.Event()
-                try:
-                    await self._room.wait()
-                finally:
-                    self._room = None
-
-    def _drop_oldest(self) -> bool:
+    def _drop_oldest(self, now: float) -> bool:
         queued = self._link.queued
         oldest = next(islice(self._link.unsettled(), self._link.in_flight, None), None)
         if oldest is not None:
-            self._link.cancel(oldest, now=self._clock())
+            self._link.cancel(oldest, now=now)
         return self._link.queued < queued
 
     def _end(self, delivery: Delivery, outcome: Outcome, reason: str) -> None:

@@ -21,3 +21,5 @@ class Outcome(enum.StrEnum):
 
     WRITTEN = "written"
     """Legacy paths only: the bytes went to the socket, which is all such a path can ever say."""
+
+    __hash__ = str.__hash__  # What equals the word hashes like it; an enum's own hash is a call for each count.

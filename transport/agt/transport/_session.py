@@ -8,18 +8,21 @@ picks up in the same pass. Everything that queues has a limit: the link's own se
 here for what the application has not taken, `write_queue_max` for legacy writes that wait for a stalled socket.
 """
 
-import math
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import anyio
 from anyio.abc import ByteStream
 
-from agt.transport._alarms import Alarm
+from agt.transport._batch import DeliveryBatch
 from agt.transport._carrier import Carrier
 from agt.transport._carrying import Carrying
 from agt.transport._config import Overflow
+from agt.transport._counting import Growth
+from agt.transport._deadline import Deadline
 from agt.transport._delivery import Delivery
+from agt.transport._errors import QueueFull
 from agt.transport._events import Delivered, Dropped, Observed, Opened, Received, Settled
 from agt.transport._fast_carrier import FastCarrier
 from agt.transport._fast_stream import FastStream
@@ -27,14 +30,12 @@ from agt.transport._inbox import Inbox
 from agt.transport._link import Link
 from agt.transport._metrics import TransportMetrics
 from agt.transport._outbox import Outbox, handles
-from agt.transport._received import ReceivedMessage
+from agt.transport._received import ReceivedBatch, ReceivedMessage
 from agt.transport._timers import Timers, running_clock
 from agt.transport._writes import Writes
 
 DEADLINE_S = 30.0
 """How long a message may take unless its sender says otherwise."""
-FOLDED_COUNTERS = ("observed_missing", "resends", "ack_timeouts", "duplicates_dropped", "decode_errors", "heartbeats")
-"""What a link may count, itself or as `counters`; a session adds the growth to its runtime's metrics."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ class Session:
         write_queue_max: int = 100,
         overflow: Overflow = Overflow.REJECT,
         on_message: Callable[[ReceivedMessage], None] | None = None,
+        on_batch: Callable[[ReceivedBatch], None] | None = None,
         timers: Timers | None = None,
         peer: str = "",
     ) -> None:
@@ -78,6 +80,7 @@ class Session:
             overflow: what a full send queue does to the next message.
             on_message: called with each message instead of queueing it; when it returns, the message counts as
                 processed unless it was refused or deferred. When it raises, the message is refused.
+            on_batch: called with all that came together instead; the same holds for the batch. The cheap way for many.
             timers: a timer service that somebody runs; without one, the session keeps time only while it is carried.
             peer: the peer's name, where it is known before its hello.
         """
@@ -91,21 +94,19 @@ class Session:
         self.progress = 0
         """Messages that got through in either direction: whether connections do any good."""
         self._clock = running_clock()
-        self._timers = timers
+        self._deadline = Deadline(timers)
         self._own_timers = timers is None
-        self._alarm: Alarm | None = None
         self._overflow = overflow
         self._outbox = Outbox(link, self.metrics, overflow, self._clock)
         self._writes = Writes(link, self.written_metrics, write_queue_max)
-        self._inbox = Inbox(recv_queue_max, on_message)
+        self._inbox = Inbox(recv_queue_max, on_message, on_batch)
         self._carrier: Carrying | None = None
         self._opened = False
         self._opened_count = 0
         self._turning = False
         self._quiet_callbacks: list[Callable[[], None]] = []
         self._connection_callbacks: list[Callable[[Session], None]] = []
-        self._counters: object = getattr(link, "counters", link)
-        self._folded = {name: 0 for name in FOLDED_COUNTERS if hasattr(self._counters, name)}
+        self._growth = Growth(link, self.metrics, self.written_metrics)
         self.metrics.sending.add(self)
         self.written_metrics.writing.add(self)
 
@@ -162,9 +163,23 @@ class Session:
             MessageTooLarge: when the wire can't carry it.
             Closed: when the session has been closed.
         """
-        delivery = self._outbox.send_nowait(payload, deadline_s)
-        self._accepted(deadline_s)
+        now = self._clock()
+        delivery = self._outbox.accept(payload, now, now + deadline_s)
+        self._accepted(now + deadline_s)
         return delivery
+
+    def send_batch_nowait(self, payloads: Sequence[bytes], *, deadline_s: float = DEADLINE_S) -> DeliveryBatch:
+        """Accept messages for reliable sending, all or none, in one go: the cheap way for many.
+
+        Raises:
+            QueueFull: when there is no room for all of them; nothing is dropped to make some.
+            MessageTooLarge: when the wire can't carry one of them.
+            Closed: when the session has been closed.
+        """
+        now = self._clock()
+        batch = self._outbox.accept_run(payloads, now, now + deadline_s)
+        self._accepted(now + deadline_s)
+        return batch
 
     async def send(self, payload: bytes, *, deadline_s: float = DEADLINE_S) -> Delivery:
         """Accept a message as the overflow policy says; with BLOCK, wait for room no longer than the deadline.
@@ -176,7 +191,13 @@ class Session:
             MessageTooLarge: when the wire can't carry it.
             Closed: when the session has been closed.
         """
-        return await self._outbox.send(payload, deadline_s, lambda: self._accepted(deadline_s))
+        if self._overflow is not Overflow.BLOCK:
+            return self.send_nowait(payload, deadline_s=deadline_s)
+        if not self._outbox.in_line:
+            with suppress(QueueFull):
+                return self.send_nowait(payload, deadline_s=deadline_s)
+        deadline = self._clock() + deadline_s
+        return await self._outbox.accept_when_room(payload, deadline_s, lambda: self._accepted(deadline))
 
     def write_nowait(self, payload: bytes) -> Delivery:
         """Write a message the legacy way, over the same wire: nothing is remembered, nothing sent again.
@@ -188,9 +209,7 @@ class Session:
             UsageError: when the wire has no legacy way.
         """
         delivery = self._writes.write(payload, self._clock(), connected=self._opened)
-        self._arm(self.link.next_deadline())
-        if self._carrier is not None:
-            self._carrier.wake()
+        self._accepted(self.link.next_deadline())
         return delivery
 
     async def flush(self) -> None:
@@ -237,13 +256,13 @@ class Session:
             self._carrier.more_room()
         return batch
 
-    def acknowledge(self, token: int) -> None:
-        """Tell the peer that a message was processed; `ReceivedMessage.ack` calls this."""
+    def acknowledge(self, token: int, count: int = 1) -> None:
+        """Tell the peer that messages were processed; `ReceivedMessage.ack` calls this."""
         if not self.closed:
-            self.link.acknowledge(token, now=self._clock())
+            self.link.acknowledge(token, now=self._clock(), count=count)
             if not self._turning:  # Within a turn the events are being pulled already.
                 self._after_call()
-            elif self._carrier is not None:
+            elif self._carrier is not None and not self._carrier.dirty:
                 self._carrier.wake()
 
     def refuse(self, token: int, code: str) -> None:
@@ -291,8 +310,9 @@ class Session:
             if not self._own_timers:
                 return await carrier.run()
             async with anyio.create_task_group() as tasks:
-                self._timers, self._alarm = Timers(), None
-                tasks.start_soon(self._timers.run)
+                timers = Timers()
+                self._deadline.keep_by(timers)
+                tasks.start_soon(timers.run)
                 await carrier.run()
                 tasks.cancel_scope.cancel()
             assert carrier.dropped is not None, "a carrier ends for a reason"
@@ -325,8 +345,7 @@ class Session:
         if self._carrier is not None:
             self._carrier.more_room()
         self.disconnect(reason)
-        if self._alarm is not None and self._timers is not None:
-            self._timers.cancel(self._alarm)
+        self._deadline.keep_by(None)
 
     # Called by the carrier
 
@@ -334,9 +353,17 @@ class Session:
         """Pull every event, then arm the timer and wake who waits; callbacks may come back here."""
         if self._turning:
             return
+        self.react()
+        self._settle_up()
+
+    def react(self) -> None:
+        """Pull every event, and leave the rest to the `flushing` that follows."""
+        if self._turning:
+            return
         self._turning = True
+        next_event = self.link.next_event
         try:
-            while (event := self.link.next_event()) is not None:
+            while (event := next_event()) is not None:
                 if isinstance(event, Delivered):
                     self.progress += len(event.messages)
                     self._outbox.delivered(event)
@@ -352,14 +379,9 @@ class Session:
                     self._carrier.end(event)
         finally:
             self._turning = False
-        self._arm(self.link.next_deadline())
-        self._fold_counters()
-        self._outbox.tell_room()
-        if self._quiet_callbacks:
-            self._tell_quiet()
 
     def flushing(self) -> None:
-        """The same, after the link has been asked for what it has to write."""
+        """The same as `turn`, after the link has been asked for what it has to write."""
         self._writes.flushed()
         self.turn()
 
@@ -370,12 +392,14 @@ class Session:
 
     # Within
 
-    def _accepted(self, deadline_s: float) -> None:
-        self._arm(self._clock() + deadline_s)
-        if self._carrier is None or self._overflow is Overflow.DROP_OLDEST:
-            self.turn()  # No pump will do it now: a message that gave way must be told so at once.
-        if self._carrier is not None:
-            self._carrier.wake()
+    def _accepted(self, deadline: float) -> None:
+        if deadline < self._deadline.at:
+            self._deadline.bring_forward(deadline, self._on_timer)
+        carrier = self._carrier
+        if carrier is None or self._overflow is Overflow.DROP_OLDEST:
+            self.turn()  # No carrier will do it now: a message that gave way must be told so at once.
+        if carrier is not None and not carrier.dirty:
+            carrier.wake()
 
     def changed(self) -> None:
         """Look at the link: something else than this session has changed it (a store that has written, say)."""
@@ -392,11 +416,7 @@ class Session:
         count = len(event.payloads)
         self.metrics.received += count
         self.progress += count
-        token, sequence = event.token, event.sequence
-        for place, payload in enumerate(event.payloads):
-            self._inbox.put(
-                ReceivedMessage(self, token + place, payload, sequence if sequence < 0 else sequence + place)
-            )
+        self._inbox.put(event, self)
 
     def _on_opened(self, event: Opened) -> None:
         self.peer = event.peer or self.peer
@@ -418,23 +438,18 @@ class Session:
             for callback in callbacks:
                 callback()
 
-    def _arm(self, deadline: float) -> None:
-        alarm = self._alarm
-        if self._timers is None or self.closed or deadline == math.inf or (alarm is not None and alarm.at <= deadline):
-            return
-        if alarm is not None:
-            self._timers.cancel(alarm)
-        self._alarm = self._timers.arm(deadline, self._on_timer)
+    def _settle_up(self) -> None:
+        """Do what may have become due by an exchange with the link."""
+        deadline = self.link.next_deadline()
+        if deadline < self._deadline.at:
+            self._deadline.bring_forward(deadline, self._on_timer)
+        self._growth.fold()
+        if self._outbox.room is not None:
+            self._outbox.tell_room()
+        if self._quiet_callbacks:
+            self._tell_quiet()
 
     def _on_timer(self, now: float) -> None:
-        self._alarm = None
+        self._deadline.rang()
         self.link.handle_timer(now=now)
         self._after_call()
-
-    def _fold_counters(self) -> None:
-        for name, seen in self._folded.items():
-            value: int = getattr(self._counters, name)
-            if value != seen:
-                metrics = self.written_metrics if name == "observed_missing" else self.metrics
-                setattr(metrics, name, getattr(metrics, name) + value - seen)
-                self._folded[name] = value

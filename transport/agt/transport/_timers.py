@@ -5,6 +5,7 @@ who has a deadline puts one alarm on a common heap, and one task sleeps until th
 """
 
 import asyncio
+import time
 from collections.abc import Callable
 
 import anyio
@@ -18,9 +19,11 @@ GRAIN_S = 0.001
 def running_clock() -> Callable[[], float]:
     """Return the running event loop's own clock: the cheap one on asyncio, the portable one elsewhere."""
     try:
-        return asyncio.get_running_loop().time
+        loop = asyncio.get_running_loop()
     except RuntimeError:
         return anyio.current_time
+    # asyncio's own loop asks the monotonic clock; without the method around it, that is twice as cheap.
+    return time.monotonic if type(loop).time is asyncio.BaseEventLoop.time else loop.time
 
 
 class Timers(Alarms):
