@@ -33,9 +33,9 @@ async def test_a_caller_over_the_budget_is_told_when_and_comes_back_then(until) 
         await first.wait_connected()
         async with ReliableTransport(TCPConnection("127.0.0.1", listener.port), name="second") as second:
             await until(lambda: second.last_error)
-            assert "busy: 5 callers are taken in each second" in second.last_error
+            assert "busy: come back in 0.2 s" in second.last_error or "busy: come back in 0.1" in second.last_error
             await second.wait_connected()
-        assert 0.19 <= came[1] - came[0] <= 1.0
+        assert 0.19 <= came[1] - came[0] <= 3.0
         assert (listener.pacer.admitted, listener.pacer.sent_away) == (2, 1)
         assert listener.metrics.decode_errors == 0
 
@@ -93,7 +93,7 @@ async def test_a_crowd_comes_back_to_a_listener_that_was_started_again(until) ->
 
 async def test_legacy_callers_are_held_for_their_token_or_let_go(until) -> None:
     """Their wire has no word for "later": a short wait, unread; a long one is spared them."""
-    budget = ConnectBudget(connects_per_s=10, connect_burst=1, hold_max_s=0.15)
+    budget = ConnectBudget(connects_per_s=2, connect_burst=1, hold_max_s=0.6)
     came: list[float] = []
     listener = WireListener(
         lambda: LinesLink("controller"),
@@ -110,7 +110,7 @@ async def test_legacy_callers_are_held_for_their_token_or_let_go(until) -> None:
         for number in range(3):
             tasks.start_soon(dial, f"lamp-{number}")
         await until(lambda: len(came) == 2 and len(ends) == 1)
-        assert 0.09 <= came[1] - came[0] <= 0.5
+        assert 0.3 <= came[1] - came[0] <= 3.0
         assert (listener.pacer.admitted, listener.pacer.sent_away) == (2, 1)
         tasks.cancel_scope.cancel()
 

@@ -10,6 +10,7 @@ import anyio
 import pytest
 
 from agt.transport import (
+    ConnectBudget,
     Link,
     NativeNames,
     ReceivedMessage,
@@ -249,6 +250,22 @@ async def test_a_cync_device_that_spoke_natively_is_let_go(until) -> None:
         sock = await dial(home.listener.port, first)
         await read_all(sock)
         assert (home.peers, home.payloads, names.refused) == ([], [], 1)
+        sock.close()
+
+
+async def test_one_port_has_one_budget_for_all_its_wires(until) -> None:
+    """Given to the port, it holds for the native peers behind it, and is what their welcome speaks of."""
+    budget = ConnectBudget(connects_per_s=4, connect_burst=2)
+    async with house(connect_budget=budget) as home:
+        sock = await dial(home.listener.port, b"hello lamp-7\n")
+        await until(lambda: home.peers == [("lines", "lamp-7")])
+        async with ReliableTransport(home.connection(), name="first") as first:
+            await first.wait_connected()
+            assert first.session.link.spread_s == 1 / 4
+            async with ReliableTransport(home.connection(), name="second") as second:
+                await until(lambda: "busy" in second.last_error)
+                await second.wait_connected()
+        assert (home.listener.pacer.admitted, home.listener.pacer.sent_away) == (3, 1)
         sock.close()
 
 

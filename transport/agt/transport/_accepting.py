@@ -132,7 +132,8 @@ class Listener(ABC):
 
     def serve_for(self, host: "Listener") -> None:
         """Serve connections that another listener accepts: by its clock, at its address, on its budget."""
-        self.timers, self._pacer, self._served_for = host.timers, host.pacer, host
+        self.timers, self.connect_budget = host.timers, host.connect_budget
+        self._pacer, self._served_for = host.pacer, host
 
     @abstractmethod
     async def serve(self, stream: ByteStream, caller: Caller) -> None:

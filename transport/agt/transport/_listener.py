@@ -109,11 +109,13 @@ class ReliableListener(Listener):
         self._announced: set[str] = set()
 
     def _new_acceptor(self, max_senders: int, keys: KeyRing | None, own_id: OwnId | None) -> Acceptor:
-        rate = self.connect_budget.connects_per_s
-        acceptor = native_acceptor(self.name, self.config, max_senders, keys, connects_per_s=rate)
+        acceptor = native_acceptor(self.name, self.config, max_senders, keys, spread_s=self._spread_s)
         if own_id is None:
             return acceptor
         return OwnIdsAcceptor(acceptor, lambda: memory_of_ids(own_id, self.config, self.metrics))
+
+    def _spread_s(self, peers: int) -> float:
+        return self.pacer.drain_s(peers)
 
     @property
     def sessions(self) -> Mapping[str, Session]:
@@ -151,8 +153,7 @@ class ReliableListener(Listener):
         if why := self.door.forbids(caller, greeting.hello.name):
             raise Refused(why, AwayCode.UNAUTHORISED)
         if wait_s := self.pacer.admit(now):
-            text = f"busy: {self.connect_budget.connects_per_s:g} callers are taken in each second"
-            raise Refused(text, AwayCode.BUSY, retry_after_s=wait_s)
+            raise Refused(f"busy: come back in {wait_s:.3g} s", AwayCode.BUSY, retry_after_s=wait_s)
         link = self._acceptor.admit(greeting)
         caller.admit()
         session = self._session_of(greeting.hello.name, link)

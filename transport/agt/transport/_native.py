@@ -1,8 +1,8 @@
 """The native wire as the drivers use it: our settings in its words, and generators that no one can guess."""
 
-import math
 import random
 import time
+from collections.abc import Callable
 
 from agt.transport._config import ReliableConfig
 from agt.transport.trust import KeyedAcceptor, KeyRing
@@ -33,7 +33,7 @@ def native_acceptor(
     max_senders: int,
     keys: KeyRing | None = None,
     *,
-    connects_per_s: float = math.inf,
+    spread_s: Callable[[int], float] = lambda _: 0.0,
 ) -> NativeAcceptor | KeyedAcceptor:
     """Make the accepting end for everyone who dials; with keys, for everyone who proves to have one of them.
 
@@ -46,6 +46,6 @@ def native_acceptor(
         rng=rng,
         config=native_config(config, max_senders=max_senders),
         generation_floor=time.time_ns() // 1_000_000,
-        connects_per_s=connects_per_s,
+        spread_s=spread_s,
     )
     return acceptor if keys is None else KeyedAcceptor(acceptor, keys, name, rng=rng)

@@ -41,8 +41,6 @@ from agt.transport.wires.cync import CyncConfig, CyncLink, time_body
 from agt.transport.wires.lines import LinesLink
 
 HOST = "127.0.0.1"
-SLOWEST_ACK_S = 0.35
-"""Real devices take up to 331 ms to ack (docs/reference/facts.md, 1); a timer below that resends what isn't lost."""
 MIRROR_QUEUE_MAX = 2000
 """One twin takes the whole fleet's mirrored commands, so its queue is that of many devices."""
 SHADOW_SUFFIX = "-shadow"
@@ -109,7 +107,7 @@ class Gateway:
             notify("READY=1")
 
     def _cync_listener(self, port: int) -> WireListener:
-        config = CyncConfig(time_answer=_time_answer, min_ack_timeout_s=SLOWEST_ACK_S)
+        config = CyncConfig(time_answer=_time_answer)
 
         def make_link() -> Link:
             return CyncLink("controller", config)

@@ -5,8 +5,8 @@ that is not fenced gets a link; the link then reads the same bytes again and doe
 is one implementation of it.
 """
 
-import math
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from agt.transport._errors import PeerViolation, TransportError
@@ -90,7 +90,7 @@ class NativeAcceptor:
         rng: "Random",
         config: NativeConfig | None = None,
         generation_floor: int = 0,
-        connects_per_s: float = math.inf,
+        spread_s: Callable[[int], float] = lambda _: 0.0,
     ) -> None:
         """Make an acceptor that remembers nobody yet.
 
@@ -100,7 +100,8 @@ class NativeAcceptor:
             config: limits and waits, for each link too.
             generation_floor: a number no lower than any generation that an earlier acceptor of this name gave, so
                 that generations rise over restarts; the seconds since 1970, say.
-            connects_per_s: how many callers can be taken in each second; each is told how long all of them take.
+            spread_s: says over how many seconds so many peers should spread, should they lose us together; each is
+                told so in its welcome.
 
         Raises:
             msgspec.ValidationError: when a number of the configuration is out of range.
@@ -109,7 +110,7 @@ class NativeAcceptor:
         self._rng = rng
         self._config = checked(config if config is not None else NativeConfig())
         self._generation_floor = generation_floor
-        self._connects_per_s = connects_per_s
+        self._spread_s = spread_s
         self._links: OrderedDict[str, NativeLink] = OrderedDict()
 
     def __len__(self) -> int:
@@ -149,7 +150,7 @@ class NativeAcceptor:
             raise Refused(refusal.text, AwayCode(refusal.code))
         self._links[hello.name] = link
         self._links.move_to_end(hello.name)
-        link.spread_s = len(self._links) / self._connects_per_s
+        link.spread_s = self._spread_s(len(self._links))
         return link
 
     def forget(self, name: str) -> None:
