@@ -20,6 +20,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from agt.transport._ack_level import AckLevel
 from agt.transport._errors import Closed, QueueFull
 from agt.transport._events import Event, Settled
 from agt.transport._link import Withdrawal
@@ -102,6 +103,11 @@ class OutboxLink:
     def traits(self) -> WireTraits:
         """What this wire can promise."""
         return self._link.traits
+
+    @property
+    def ack_level(self) -> AckLevel:
+        """What the peer has done with a message before it acknowledges it."""
+        return self._link.ack_level
 
     @property
     def in_flight(self) -> int:

@@ -7,7 +7,7 @@ is one implementation of it.
 
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from agt.transport._errors import PeerViolation, TransportError
 from agt.transport.wires.native._config import NativeConfig, checked
@@ -80,6 +80,24 @@ def _read_hello(kind: int, payload: bytes) -> Hello:
     return decode_body(payload, Hello)
 
 
+class Keeper(Protocol):
+    """Who remembers senders beyond this process, and makes their links out of that."""
+
+    def make_link(
+        self, sender: str, name: str, *, rng: "Random", config: NativeConfig, generation_floor: int
+    ) -> NativeLink:
+        """Make the link for a sender that has none now."""
+        ...
+
+    def admitted(self, sender: str, link: NativeLink) -> None:
+        """Learn that this link stands for the sender from now on; called at each admission."""
+        ...
+
+    def forgotten(self, sender: str) -> None:
+        """Learn that the sender is remembered no more."""
+        ...
+
+
 class NativeAcceptor:
     """The links of everyone who dials us, by the name they give; bounded."""
 
@@ -91,6 +109,7 @@ class NativeAcceptor:
         config: NativeConfig | None = None,
         generation_floor: int = 0,
         spread_s: Callable[[int], float] = lambda _: 0.0,
+        keeper: Keeper | None = None,
     ) -> None:
         """Make an acceptor that remembers nobody yet.
 
@@ -102,6 +121,7 @@ class NativeAcceptor:
                 that generations rise over restarts; the seconds since 1970, say.
             spread_s: says over how many seconds so many peers should spread, should they lose us together; each is
                 told so in its welcome.
+            keeper: makes the links of senders that are remembered elsewhere, too; None for memory alone.
 
         Raises:
             msgspec.ValidationError: when a number of the configuration is out of range.
@@ -111,6 +131,7 @@ class NativeAcceptor:
         self._config = checked(config if config is not None else NativeConfig())
         self._generation_floor = generation_floor
         self._spread_s = spread_s
+        self._keeper = keeper
         self._links: OrderedDict[str, NativeLink] = OrderedDict()
 
     def __len__(self) -> int:
@@ -138,24 +159,29 @@ class NativeAcceptor:
         link = self._links.get(hello.name)
         if link is None:
             self._make_room()
-            link = NativeLink(
-                self._name,
-                rng=self._rng,
-                config=self._config,
-                role=Role.ACCEPTING,
-                generation_floor=self._generation_floor,
-            )
+            link = self._make_link(hello.name)
         refusal = link.refusal(hello)
         if refusal is not None:
             raise Refused(refusal.text, AwayCode(refusal.code))
         self._links[hello.name] = link
+        if self._keeper is not None:
+            self._keeper.admitted(hello.name, link)
         self._links.move_to_end(hello.name)
         link.spread_s = self._spread_s(len(self._links))
         return link
 
     def forget(self, name: str) -> None:
         """Drop what is remembered of a sender; when it comes back, it learns that it was forgotten."""
-        self._links.pop(name, None)
+        if self._links.pop(name, None) is not None and self._keeper is not None:
+            self._keeper.forgotten(name)
+
+    def _make_link(self, sender: str) -> NativeLink:
+        floor = self._generation_floor
+        if self._keeper is not None:
+            return self._keeper.make_link(
+                sender, self._name, rng=self._rng, config=self._config, generation_floor=floor
+            )
+        return NativeLink(self._name, rng=self._rng, config=self._config, role=Role.ACCEPTING, generation_floor=floor)
 
     def _make_room(self) -> None:
         """Forget whoever has been quiet for longest when there is no room for one more."""
@@ -166,3 +192,5 @@ class NativeAcceptor:
             raise Refused(f"{self._config.max_senders} senders are remembered already", AwayCode.TOO_MANY_SENDERS)
         # Numbers must rise for the forgotten, too.
         self._generation_floor = max(self._generation_floor, self._links.pop(idle).generation)
+        if self._keeper is not None:
+            self._keeper.forgotten(idle)

@@ -25,6 +25,16 @@ class Claims:
         self._holder = 0
         self._holder_generation = 0
 
+    @property
+    def state(self) -> tuple[int, int, int]:
+        """The highest number given, whose claim counts, and its number: what a restarted acceptor has to know."""
+        return self._highest, self._holder, self._holder_generation
+
+    def restore(self, highest: int, holder: int, holder_generation: int) -> None:
+        """Go on from what an earlier acceptor knew."""
+        self._highest = max(self._highest, highest)
+        self._holder, self._holder_generation = holder, holder_generation
+
     def refuses(self, epoch: int, brought: int) -> bool:
         """Whether this incarnation, bringing the number it was given or 0, is older than the holder."""
         return epoch != self._holder and 0 < brought < self._holder_generation

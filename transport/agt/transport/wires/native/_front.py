@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar, Final
 
+from agt.transport._ack_level import AckLevel
 from agt.transport._errors import UsageError
 from agt.transport._events import Event
 from agt.transport._link import Withdrawal
@@ -16,6 +17,7 @@ from agt.transport.wires.native._config import WINDOW_LIMIT, NativeConfig, check
 from agt.transport.wires.native._counters import LinkCounters
 from agt.transport.wires.native._draining import Draining
 from agt.transport.wires.native._frames import HEADER_SIZE, FrameParser
+from agt.transport.wires.native._handshake import DURABLE, FEATURES
 from agt.transport.wires.native._keepalive import Keepalive
 from agt.transport.wires.native._lanes import Lanes, draw_epoch
 from agt.transport.wires.native._receiver import CHANNEL_SHIFT
@@ -33,6 +35,7 @@ class LinkFront:
     """What an application sees of a link to one peer; `NativeLink` is the rest of it."""
 
     sender_class: ClassVar[type[Sender]] = Sender
+    features: ClassVar[int] = FEATURES
 
     def __init__(
         self,
@@ -84,6 +87,7 @@ class LinkFront:
         self.spread_s = 0.0
         """Over how many seconds all who dial one acceptor should spread, should they lose it together; the accepting
         side says it in its welcome."""
+        self._peer_features = 0
         self._generation = 0
         self._peer_memory = 0
         self._state = State.IDLE
@@ -128,6 +132,11 @@ class LinkFront:
     def state(self) -> State:
         """Where the link stands with its present connection."""
         return self._state
+
+    @property
+    def ack_level(self) -> AckLevel:
+        """What the peer has done with a message before it acknowledges it."""
+        return AckLevel.DURABLE if self._peer_features & DURABLE else AckLevel.PROCESSED
 
     @property
     def generation(self) -> int:

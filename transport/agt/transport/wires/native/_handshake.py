@@ -22,7 +22,9 @@ VERSION_MAX: Final = 1
 FRAME_MAX_DEFAULT: Final = 1 << 20
 """What a peer reads that does not say."""
 FEATURES: Final = 0
-"""Bits of optional abilities; none yet. Both sides use what both have."""
+"""Bits of what a side is or can do beyond its version; unknown ones mean nothing."""
+DURABLE: Final = 1
+"""What this side acknowledges is durable."""
 
 Number = Annotated[int, Meta(ge=0)]
 Positive = Annotated[int, Meta(ge=1)]

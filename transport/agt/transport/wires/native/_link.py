@@ -28,7 +28,6 @@ from agt.transport.wires.native._frames import (
 from agt.transport.wires.native._front import LinkFront
 from agt.transport.wires.native._handshake import (
     CULPRITS,
-    FEATURES,
     FINAL_CODES,
     VERSION_MAX,
     VERSION_MIN,
@@ -89,6 +88,7 @@ class NativeLink(LinkFront):
             return
         self._to(Step.DIALLED)
         hello = Hello(
+            features=self.features,
             name=self._name,
             epoch=self.epoch,
             generation=self._generation,
@@ -298,7 +298,7 @@ class NativeLink(LinkFront):
         if refusal is not None:
             self._drop(refusal.text, "peer", now, code=AwayCode(refusal.code))
             return
-        self.peer = hello.name
+        self.peer, self._peer_features = hello.name, hello.features
         self._peer_half = payload
         # A memory that has never heard of us has received nothing: our last welcome was lost, no more.
         remembered = hello.memory == self._peer_memory and hello.remembers_epoch in (0, self.epoch)
@@ -320,7 +320,7 @@ class NativeLink(LinkFront):
             window_bytes=self._config.recv_window_bytes,
             frame_max=self._config.max_frame_bytes,
             channels=self._config.channels,
-            features=hello.features & FEATURES,
+            features=self.features,
             spread_ms=math.ceil(self.spread_s * 1000),
         )
         self._own_half = encode_frame(FrameType.WELCOME, payload=encode_body(welcome))
@@ -339,7 +339,7 @@ class NativeLink(LinkFront):
         if self._hellos == 1:
             self._round_trip.sample(now - self._began_at)
         self.peer, self.spread_s = welcome.name, welcome.spread_ms / 1000
-        self._peer_half = payload
+        self._peer_half, self._peer_features = payload, welcome.features
         self._generation = welcome.generation
         first = self._peer_memory == 0
         remembered = welcome.memory == self._peer_memory
