@@ -5,6 +5,7 @@ from typing import Protocol
 import anyio
 
 from agt.transport._events import Dropped
+from agt.transport._wire import WireTraits
 
 FAREWELL_S = 1.0
 """How long a connection that is to be dropped may take to flush its last words."""
@@ -17,6 +18,33 @@ def in_words(error: BaseException) -> Dropped:
     """Return why a connection broke: in the stream's own words where it has some (TLS), else that it was closed."""
     words = str(error) if isinstance(error, anyio.BrokenResourceError) else ""
     return Dropped(words, "network", final=False) if words else CLOSED_BY_PEER
+
+
+class Speaks(Protocol):
+    """What a carrier needs of a link, or of what stands between the link and the wire."""
+
+    @property
+    def traits(self) -> WireTraits:
+        """What the wire can promise."""
+        ...
+
+    @property
+    def in_flight(self) -> int:
+        """Messages written to the wire and not settled yet."""
+        ...
+
+    @property
+    def queued(self) -> int:
+        """Messages accepted and not yet written."""
+        ...
+
+    def receive_data(self, data: bytes, *, now: float) -> None:
+        """Take bytes from the peer, cut anywhere."""
+        ...
+
+    def data_to_send(self, *, now: float) -> bytes:
+        """Return, once, the bytes that should go to the peer now; empty when there are none."""
+        ...
 
 
 class Carried(Protocol):

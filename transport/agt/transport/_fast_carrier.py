@@ -14,11 +14,10 @@ from collections.abc import Callable
 
 import anyio
 
-from agt.transport._carrying import CLOSED_BY_PEER, FAREWELL_S, SUPERSEDED, Carried
+from agt.transport._carrying import CLOSED_BY_PEER, FAREWELL_S, SUPERSEDED, Carried, Speaks
 from agt.transport._errors import PeerViolation
 from agt.transport._events import Dropped
 from agt.transport._fast_stream import FastStream, receive_buffer
-from agt.transport._link import Link
 
 
 class FastCarrier(asyncio.BufferedProtocol):
@@ -45,7 +44,7 @@ class FastCarrier(asyncio.BufferedProtocol):
         "dropped",
     )
 
-    def __init__(self, session: Carried, link: Link, stream: FastStream, clock: Callable[[], float]) -> None:
+    def __init__(self, session: Carried, link: Speaks, stream: FastStream, clock: Callable[[], float]) -> None:
         self._session = session
         self._link = link
         self._stream = stream

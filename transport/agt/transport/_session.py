@@ -33,6 +33,7 @@ from agt.transport._outbox import Outbox, handles
 from agt.transport._received import ReceivedBatch, ReceivedMessage
 from agt.transport._timers import Timers, running_clock
 from agt.transport._writes import Writes
+from agt.transport.trust import TLSByteStream
 
 DEADLINE_S = 30.0
 """How long a message may take unless its sender says otherwise."""
@@ -290,6 +291,8 @@ class Session:
         carrier: Carrying
         if isinstance(stream, FastStream):
             carrier = FastCarrier(self, self.link, stream, self._clock)
+        elif isinstance(stream, TLSByteStream) and isinstance(stream.below, FastStream):
+            carrier = FastCarrier(self, stream.secured(self.link), stream.below, self._clock)
         else:
             carrier = Carrier(self, self.link, stream, self._clock)
         self._carrier = carrier

@@ -11,8 +11,10 @@ from typing import Any
 import anyio
 from anyio.abc import ByteStream
 
+from agt.transport._link import Link
 from agt.transport.trust._certificates import PeerCertificate
 from agt.transport.trust._parting import part
+from agt.transport.trust._secured_link import SecuredLink
 from agt.transport.trust._tls_layer import TLSFailure, TLSLayer
 
 READ_SIZE = 65536
@@ -40,6 +42,16 @@ class TLSByteStream(ByteStream):
     def peer_certificate(self) -> PeerCertificate | None:
         """The peer's verified certificate, if it showed one."""
         return self._layer.peer_certificate
+
+    @property
+    def below(self) -> ByteStream:
+        """The stream that carries the encrypted bytes."""
+        return self._stream
+
+    def secured(self, link: Link) -> SecuredLink:
+        """Return a link as it looks from below; this stream must not be used again."""
+        heard, self._plain = self._plain, b""
+        return SecuredLink(link, self._layer, heard)
 
     async def handshake(self) -> None:
         """Shake hands; the connection is of no use when this fails.
