@@ -3,6 +3,7 @@
 This page is the whole public door; everything else in the package is private.
 """
 
+from agt.transport._batch import DeliveryBatch
 from agt.transport._config import Overflow, ReliableConfig, TransportConfig, load_config
 from agt.transport._connections import Connection, TCPConnection, UnixConnection
 from agt.transport._delivery import Delivery
@@ -25,7 +26,7 @@ from agt.transport._native_names import NativeNames
 from agt.transport._outcome import Outcome
 from agt.transport._outgoing import Outgoing
 from agt.transport._pacing import ConnectBudget
-from agt.transport._received import ReceivedMessage
+from agt.transport._received import ReceivedBatch, ReceivedMessage
 from agt.transport._reliable import ReliableTransport
 from agt.transport._session import Session, SessionWithdrawal
 from agt.transport._sniffing import Recogniser, begins_with
@@ -59,6 +60,7 @@ __all__ = (
     "ConnectionUnavailable",
     "Delivered",
     "Delivery",
+    "DeliveryBatch",
     "Dropped",
     "Event",
     "KeyFile",
@@ -77,6 +79,7 @@ __all__ = (
     "PreSharedKey",
     "QueueFull",
     "Received",
+    "ReceivedBatch",
     "ReceivedMessage",
     "Recogniser",
     "Refusal",

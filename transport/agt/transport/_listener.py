@@ -22,7 +22,7 @@ from agt.transport._native_names import NativeNames
 from agt.transport._own_ids import OwnId, memory_of_ids
 from agt.transport._own_ids_link import Acceptor, OwnIdsAcceptor
 from agt.transport._pacing import ConnectBudget
-from agt.transport._received import ReceivedMessage
+from agt.transport._received import ReceivedBatch, ReceivedMessage
 from agt.transport._session import Session
 from agt.transport._timers import running_clock
 from agt.transport.trust import (
@@ -54,6 +54,7 @@ class ReliableListener(Listener):
         on_peer: Callable[[Session], None] | None = None,
         on_gone: Callable[[Session], None] | None = None,
         on_message: Callable[[ReceivedMessage], None] | None = None,
+        on_batch: Callable[[ReceivedBatch], None] | None = None,
         metrics: TransportMetrics | None = None,
         config: ReliableConfig | None = None,
         max_connections: int = 10_000,
@@ -78,6 +79,7 @@ class ReliableListener(Listener):
             on_gone: called when a session ends for good: its sender was forgotten to make room for another, or the
                 listener closes. Not called when a connection drops; see `Session.on_connection` for that.
             on_message: called with each message from any peer, instead of the sessions' queues.
+            on_batch: called with all that came together from a peer instead, which is cheaper for many.
             metrics: where everything counts.
             config: limits and waits of every session.
             max_connections: connections at once; one more is closed at once.
@@ -102,7 +104,7 @@ class ReliableListener(Listener):
             host=host, port=port, path=path, max_connections=max_connections, connect_budget=connect_budget, door=door
         )
         self.name = name
-        self._on_peer, self._on_gone, self._on_message = on_peer, on_gone, on_message
+        self._on_peer, self._on_gone, self._on_message, self._on_batch = on_peer, on_gone, on_message, on_batch
         self._acceptor = self._new_acceptor(max_senders, keys, own_id)
         self._native_names = native_names
         self._sessions: dict[str, Session] = {}
@@ -174,6 +176,7 @@ class ReliableListener(Listener):
             recv_queue_max=self.config.recv_queue_max,
             overflow=self.config.overflow,
             on_message=self._on_message,
+            on_batch=self._on_batch,
             timers=self.timers,
             peer=name,
         )

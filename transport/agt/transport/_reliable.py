@@ -9,13 +9,14 @@ only when the peer has said that dialling again is pointless.
 import random
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
 import anyio
 from anyio.abc import TaskGroup
 
+from agt.transport._batch import DeliveryBatch
 from agt.transport._config import Overflow, ReliableConfig, checked
 from agt.transport._connections import Connection
 from agt.transport._delivery import Delivery
@@ -28,7 +29,7 @@ from agt.transport._outbox import handles
 from agt.transport._outcome import Outcome
 from agt.transport._own_ids import OwnId, memory_of_ids
 from agt.transport._own_ids_link import OwnIdsLink
-from agt.transport._received import ReceivedMessage
+from agt.transport._received import ReceivedBatch, ReceivedMessage
 from agt.transport._redial import Redial
 from agt.transport._session import DEADLINE_S, Session
 from agt.transport._timers import Timers, running_clock
@@ -79,6 +80,7 @@ class ReliableTransport:
         overflow: Overflow = Overflow.BLOCK,
         config: ReliableConfig | None = None,
         on_message: Callable[[ReceivedMessage], None] | None = None,
+        on_batch: Callable[[ReceivedBatch], None] | None = None,
         metrics: TransportMetrics | None = None,
         make_link: LinkMaker | None = None,
         key: KeySource | None = None,
@@ -100,6 +102,7 @@ class ReliableTransport:
             overflow: what a full send queue does.
             config: all settings at once, also those without an argument here; replaces the ones above.
             on_message: called with each received message instead of queueing it for `recv_reliable`.
+            on_batch: called with all that came together instead, which is cheaper for many.
             metrics: where everything counts; a private one when not given.
             make_link: makes another link than the native one (for tests and other wires).
             key: what both sides know, for connections without TLS: a `PreSharedKey`, or a `KeyFile` that is read
@@ -132,7 +135,7 @@ class ReliableTransport:
         """Who we are; with an outbox and without a name, known once entered."""
         self.metrics = metrics if metrics is not None else TransportMetrics()
         self._make_link = make_link or native_link
-        self._on_message, self._own_id = on_message, own_id
+        self._on_message, self._on_batch, self._own_id = on_message, on_batch, own_id
         self._outbox, self._key_source = outbox, key
         self._timers = Timers()
 
@@ -152,6 +155,7 @@ class ReliableTransport:
             recv_queue_max=self.config.recv_queue_max,
             overflow=self.config.overflow,
             on_message=self._on_message,
+            on_batch=self._on_batch,
             timers=self._timers,
         )
         self._session.on_connection(self._tell_connected)
@@ -221,14 +225,15 @@ class ReliableTransport:
             MessageTooLarge: when the wire can't carry it.
             Closed: after the transport was left.
         """
-        if self._refused:
-            return self._not_delivered()
-        delivery = await self.session.send(data, deadline_s=deadline_s)
+        session = self.session
+        if session.closed:
+            return self._unsent(1)[0]
+        delivery = await session.send(data, deadline_s=deadline_s)
         try:
             return await delivery
         finally:
             if not delivery.done and self._outbox is None:
-                self.session.cancel(delivery)
+                session.cancel(delivery)
 
     def send_nowait(self, data: bytes, *, deadline_s: float = DEADLINE_S) -> Delivery:
         """Accept a message and return its handle at once: the fast way for many messages.
@@ -238,9 +243,25 @@ class ReliableTransport:
             MessageTooLarge: when the wire can't carry it.
             Closed: after the transport was left.
         """
-        if self._refused:
-            return self._not_delivered()
-        return self.session.send_nowait(data, deadline_s=deadline_s)
+        session = self._session
+        if session is None or session.closed:
+            return self._unsent(1)[0]
+        return session.send_nowait(data, deadline_s=deadline_s)
+
+    def send_batch_nowait(self, payloads: Sequence[bytes], *, deadline_s: float = DEADLINE_S) -> DeliveryBatch:
+        """Accept messages, all or none, in one go, and return their handles: the fastest way for many.
+
+        Await the batch for all of them, or any handle of it.
+
+        Raises:
+            QueueFull: when there is no room for all of them.
+            MessageTooLarge: when the wire can't carry one of them.
+            Closed: after the transport was left.
+        """
+        session = self._session
+        if session is None or session.closed:
+            return self._unsent(len(payloads))
+        return session.send_batch_nowait(payloads, deadline_s=deadline_s)
 
     async def recv_reliable(self) -> ReceivedMessage:
         """Return the next message; answer it with `ack()` once it is processed.
@@ -267,16 +288,20 @@ class ReliableTransport:
             reason = f"{reason}; the outbox keeps it"
         session.close(reason)
 
-    @property
-    def _refused(self) -> bool:
-        return not self._exited and self._session is not None and bool(self._session.closed)
+    def _unsent(self, count: int) -> DeliveryBatch:
+        """Return handles for messages that come when the peer has refused us for good.
 
-    def _not_delivered(self) -> Delivery:
-        self.metrics.accepted += 1
-        self.metrics.outcomes[Outcome.NOT_DELIVERED] += 1
-        delivery = Delivery()
-        delivery.settle(Outcome.NOT_DELIVERED, reason=self.session.closed)
-        return delivery
+        Raises:
+            Closed: when that is not why there is no session to take them.
+        """
+        if self._exited or not self.session.closed:
+            raise Closed(f"nothing more can be sent: {self.session.closed}")
+        self.metrics.accepted += count
+        self.metrics.outcomes[Outcome.NOT_DELIVERED] += count
+        deliveries = [Delivery() for _ in range(count)]
+        for delivery in deliveries:
+            delivery.settle(Outcome.NOT_DELIVERED, reason=self.session.closed)
+        return DeliveryBatch(deliveries)
 
     async def _new_link(self) -> Link:
         link: Link

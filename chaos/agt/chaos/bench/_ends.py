@@ -62,11 +62,11 @@ async def send(task: SendTask) -> None:
                 acknowledged += await awaited(client.send, messages, window)
                 rates[str(window)] = task.messages / (time.perf_counter() - started)
                 cpu_s = time.process_time() - cpu[0], time.clock_gettime(receiver_clock) - cpu[1]
-        if subject.batches:
-            acknowledged += await in_batches(client.send_batch, payloads.take(task.warm_up))
+        else:
+            acknowledged += await in_batches(client.send_batch, payloads.take(task.warm_up), client.count)
             messages = payloads.take(task.batched)
             started = time.perf_counter()
-            acknowledged += await in_batches(client.send_batch, messages)
+            acknowledged += await in_batches(client.send_batch, messages, client.count)
             batch_per_s = task.batched / (time.perf_counter() - started)
     per_100k = 100_000 / task.messages
     say(

@@ -47,7 +47,9 @@ class _Rounds:
     """What one loop's rounds gave."""
 
     trips: dict[str, list[Trips]] = field(default_factory=lambda: {"blocking": [], "duties": [], "ours": []})
-    sent: dict[str, list[Sent]] = field(default_factory=lambda: {"duties": [], "no-waiter": [], "ours": []})
+    sent: dict[str, list[Sent]] = field(
+        default_factory=lambda: {"duties": [], "no-waiter": [], "ours": [], "ours-batches": []}
+    )
     rows_per_s: list[float] = field(default_factory=list)
 
 
@@ -82,7 +84,7 @@ def _one_round(rounds: _Rounds, loop: str, effort: Effort, progress: Progress) -
 
 def _folded(loop: str, rounds: _Rounds, effort: Effort, progress: Progress) -> Result:
     ours, limits = rounds.sent["ours"], _limits(rounds)
-    trips = percentiles(rounds.trips["ours"])
+    trips, batch = percentiles(rounds.trips["ours"]), batch_rate(rounds.sent["ours-batches"])
     idle = None
     if effort.connections:
         progress(f"{effort.connections:,} idle connections, {loop}")
@@ -94,14 +96,14 @@ def _folded(loop: str, rounds: _Rounds, effort: Effort, progress: Progress) -> R
         payload_bytes=PAYLOAD_BYTES,
         rtt_us=trips,
         acked_per_s=rates(ours),
-        batch_acked_per_s=batch_rate(ours),
+        batch_acked_per_s=batch,
         durable_acked_per_s=None,
         cpu_s_per_100k=cpu(ours),
         rss_per_connection_bytes=max(idle.accepting, idle.dialling) if idle is not None else None,
         rss_per_end_bytes=idle,
         connections=effort.connections,
         limits=limits,
-        ratio=_ratios(trips, rates(ours), batch_rate(ours), limits),
+        ratio=_ratios(trips, rates(ours), batch, limits),
     )
 
 

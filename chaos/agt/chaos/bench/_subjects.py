@@ -9,20 +9,33 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from operator import attrgetter
+from typing import Any
 
 from agt.chaos.bench._limits import Duties, NoWaiter
 from agt.chaos.bench._work import BATCH, BATCHES_IN_FLIGHT, Consumer
-from agt.transport import Delivery, ReceivedMessage, ReliableConfig, ReliableListener, ReliableTransport, TCPConnection
+from agt.transport import (
+    ReceivedBatch,
+    ReceivedMessage,
+    ReliableConfig,
+    ReliableListener,
+    ReliableTransport,
+    TCPConnection,
+)
 
 QUEUE = 1100
 """Room for a thousand in flight, and a little."""
 
 Send = Callable[[bytes], Awaitable[object]]
-SendBatch = Callable[[Sequence[bytes]], Awaitable[int]]
+SendBatch = Callable[[Sequence[bytes]], Awaitable[Any]]
 
 
 async def _none(_: object) -> int:
     raise NotImplementedError("this subject has no such way of sending")
+
+
+def _itself(batch: int) -> int:
+    return batch
 
 
 @dataclass(frozen=True)
@@ -31,6 +44,8 @@ class Client:
 
     send: Send = _none
     send_batch: SendBatch = _none
+    count: Callable[[Any], int] = _itself
+    """How many messages of an awaited batch were acknowledged."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +57,7 @@ class Subject:
     """Listen while it lasts; gives the port."""
     connect: Callable[[int], AbstractAsyncContextManager[Client]]
     awaits: bool
-    """Whether it has a handle a message."""
-    batches: bool
-    """Whether it has a handle a batch."""
+    """Whether single messages are awaited; else batches are."""
 
 
 @asynccontextmanager
@@ -91,25 +104,29 @@ async def _serve_ours(consumer: Consumer) -> AsyncIterator[int]:
 
 
 @asynccontextmanager
+async def _serve_our_batches(consumer: Consumer) -> AsyncIterator[int]:
+    def on_batch(batch: ReceivedBatch) -> None:
+        for payload in batch.payloads:
+            consumer.take(payload)
+
+    async with ReliableListener(on_batch=on_batch, config=bench_config()) as listener:
+        yield listener.port
+
+
+@asynccontextmanager
 async def _connect_ours(port: int) -> AsyncIterator[Client]:
     async with ReliableTransport(TCPConnection("127.0.0.1", port), config=bench_config()) as transport:
         await transport.wait_connected()
-
-        async def all_of(deliveries: list[Delivery]) -> int:
-            return sum([bool(await delivery) for delivery in deliveries])
-
-        def send_batch(payloads: Sequence[bytes]) -> Awaitable[int]:
-            return all_of([transport.send_nowait(payload) for payload in payloads])
-
-        yield Client(send=transport.send_nowait, send_batch=send_batch)
+        yield Client(send=transport.send_nowait, send_batch=transport.send_batch_nowait, count=attrgetter("delivered"))
 
 
 SUBJECTS = {
     subject.name: subject
     for subject in (
-        Subject("duties", partial(_serve_limit, Duties), _connect_duties, awaits=True, batches=False),
-        Subject("no-waiter", partial(_serve_limit, NoWaiter), _connect_no_waiter, awaits=False, batches=True),
-        Subject("ours", _serve_ours, _connect_ours, awaits=True, batches=True),
+        Subject("duties", partial(_serve_limit, Duties), _connect_duties, awaits=True),
+        Subject("no-waiter", partial(_serve_limit, NoWaiter), _connect_no_waiter, awaits=False),
+        Subject("ours", _serve_ours, _connect_ours, awaits=True),
+        Subject("ours-batches", _serve_our_batches, _connect_ours, awaits=False),
     )
 }
 

@@ -7,12 +7,15 @@ bytes of the payloads rise, so whatever came twice or out of order is missing fr
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 
 PAYLOAD_BYTES = 128
 BATCH = 250
 """Messages of one `send_batch`."""
 BATCHES_IN_FLIGHT = 4
 _NUMBER_BYTES = 8
+
+Batch = TypeVar("Batch")
 
 
 class Consumer:
@@ -80,14 +83,16 @@ async def awaited(send: Callable[[bytes], Awaitable[object]], payloads: Sequence
     return acknowledged
 
 
-async def in_batches(send_batch: Callable[[Sequence[bytes]], Awaitable[int]], payloads: Sequence[bytes]) -> int:
-    """Send batches, await each as a whole, and return how many messages were acknowledged."""
-    waiting: deque[Awaitable[int]] = deque()
+async def in_batches(
+    send_batch: Callable[[Sequence[bytes]], Awaitable[Batch]], payloads: Sequence[bytes], count: Callable[[Batch], int]
+) -> int:
+    """Send batches, await each as a whole, and return how many messages were acknowledged by `count` of each."""
+    waiting: deque[Awaitable[Batch]] = deque()
     acknowledged = 0
     for first in range(0, len(payloads), BATCH):
         if len(waiting) >= BATCHES_IN_FLIGHT:
-            acknowledged += await waiting.popleft()
+            acknowledged += count(await waiting.popleft())
         waiting.append(send_batch(payloads[first : first + BATCH]))
     while waiting:
-        acknowledged += await waiting.popleft()
+        acknowledged += count(await waiting.popleft())
     return acknowledged

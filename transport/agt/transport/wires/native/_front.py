@@ -2,7 +2,7 @@
 
 import math
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from agt.transport._ack_level import AckLevel
@@ -181,6 +181,18 @@ class LinkFront:
         """
         lanes = self._lanes
         return (lanes.sender(channel) if channel else lanes.senders[0]).send(payload, now, deadline)
+
+    def send_run(
+        self, payloads: Sequence[bytes], *, now: float, deadline: float, channel: int = 0
+    ) -> Sequence[Outgoing]:
+        """Accept messages, all or none, and return them: `send`, for a run of them at once.
+
+        Raises:
+            QueueFull: when the send queue has no room for all.
+            MessageTooLarge: when the wire can't carry one of them.
+            UsageError: when there is no such channel.
+        """
+        return self._lanes.sender(channel).send_run(payloads, now, deadline)
 
     def cancel(self, message: Outgoing, *, now: float) -> None:
         """Give up on a message early; it still ends exactly once. A no-op when it has ended."""

@@ -11,7 +11,7 @@ Nothing is ended here because a connection can't be had: the messages are in the
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from agt.transport._events import Settled
@@ -82,6 +82,14 @@ class KeepingSender(Sender):
         entry.sequence = self._last + len(self._queue)
         return entry
 
+    def send_run(self, payloads: Sequence[bytes], now: float, deadline: float) -> list[Outgoing]:
+        """Queue messages, numbered."""
+        first = self._last + len(self._queue) + 1
+        entries = super().send_run(payloads, now, deadline)
+        for sequence, entry in enumerate(entries, first):
+            entry.sequence = sequence
+        return entries
+
     def cancel(self, message: Outgoing, now: float) -> None:
         """Give up on a message: at once when it was certainly never written, else when the receiver has answered."""
         place = message.sequence - self._last - 1
@@ -112,7 +120,11 @@ class KeepingSender(Sender):
         """Leave everything as it is: the outbox keeps it."""
 
     def reclaim(self) -> None:
-        """Forget the oldest messages as long as they have ended; only between connections, when no one is asked."""
+        """Forget the oldest messages as long as they have ended; only between connections, when no one is asked.
+
+        None that isn't stored: the receiver would be told that its number has ended, and a restarted sender would not
+        know that number.
+        """
         if self._open:
             return
         while self._window and self._window[0].told:
@@ -120,7 +132,7 @@ class KeepingSender(Sender):
             self._base += 1
             self._told -= 1
             self._ending -= 1
-        while not self._window and self._queue and self._queue[0].told:
+        while not self._window and self._queue and self._queue[0].told and self._base < self.released_through:
             self._queue.popleft()
             self._base += 1
             self._queue_told -= 1

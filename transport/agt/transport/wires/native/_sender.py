@@ -24,6 +24,7 @@ Nothing here knows connections beyond `resume` and `connection_lost`, or the clo
 
 import math
 from collections import deque
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from agt.transport._errors import MessageTooLarge, PeerViolation, QueueFull
@@ -75,6 +76,22 @@ class Sender(Writing):
             self._expire_at = min(self._expire_at, ask_at(entry, timeout_s))
         queue.append(entry)
         return entry
+
+    def send_run(self, payloads: Sequence[bytes], now: float, deadline: float) -> list[Outgoing]:
+        """Queue messages, all or none."""
+        queue = self._queue
+        if len(queue) + len(payloads) > self._queue_max:
+            raise QueueFull("send queue", self._queue_max)
+        longest = max(map(len, payloads), default=0)
+        if longest > self._payload_max:
+            raise MessageTooLarge(longest, self._payload_max)
+        make, channel, epoch = self.make_outgoing, self._channel, self._epoch
+        entries = [make(payload, now, deadline, channel, epoch) for payload in payloads]
+        timeout_s = self._round_trip.timeout_s
+        if entries and deadline - timeout_s < self._expire_at:
+            self._expire_at = min(self._expire_at, ask_at(entries[0], timeout_s))
+        queue += entries
+        return entries
 
     def cancel(self, message: Outgoing, now: float) -> None:
         """Give up on a message: at once when it was never written, else as soon as the receiver has answered."""
