@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import anyio
+import msgspec
 import pytest
 
 from agt.router import (
@@ -20,8 +21,10 @@ from agt.router import (
     SelectorKilled,
     SelectorReading,
     SelectorState,
+    order,
 )
 from agt.router.testing import ManualClock, ScriptedPath
+from agt.transport import Barrier
 
 RUNTIMES = Runtimes(control="legacy", candidate="reliable")
 
@@ -142,6 +145,7 @@ def test_environment_moves_devices_at_once(world: Any) -> None:
     assert world.router.runtime_of("d") == "legacy"
     status = world.router.status()
     assert (status.percentage, status.environment) == (0.0, {"percentage": "CANARY_PERCENTAGE=0"})
+    assert [switch.says for switch in status.switches] == ["percentage 100 -> 0 (CANARY_PERCENTAGE=0)"]
     world.router.set_environment({}, "line 1 is not NAME=value")
     assert world.router.status().problems == ("agt.env: line 1 is not NAME=value",)
 
@@ -179,10 +183,45 @@ def test_preview_counts_what_would_move_and_changes_nothing(make_world: Callable
         world.send(name)
     preview = world.router.preview(world.selector(21.0))
     assert (preview.moves, preview.to_candidate, preview.unconfirmed) == (1, 1, 1)
+    assert (preview.in_flight, preview.queued, preview.waiting) == (1, 0, 0)
     assert preview.devices == ("a",)
     assert preview.by_kind == {"warm": 1}
     assert world.router.status().runtimes["reliable"].devices == 0
     assert world.set(21.0).receipt().moving == preview.moves
+
+
+def test_preview_names_at_most_a_hundred_and_counts_all(make_world: Callable[..., Any]) -> None:
+    """Sorted, the first hundred; devices without a candidate attachment are counted apart: they don't move yet."""
+    world = make_world(0.0)
+    for number in range(150):
+        world.add(f"d{number:03}", Barrier.SEQUENCE)
+    world.router.attach("late", {"legacy": world.path("late", "legacy")})
+    world.send("d000")
+    preview = world.router.preview(world.selector(100.0))
+    assert (preview.moves, preview.waiting, len(preview.devices)) == (150, 1, 100)
+    assert preview.devices == tuple(f"d{number:03}" for number in range(100))
+    assert (preview.in_flight, preview.unconfirmed) == (1, 0)
+
+
+def test_devices_are_counted_out_in_order(make_world: Callable[..., Any]) -> None:
+    """The first of those that a share can take; overrides count apart, one without attachment counts."""
+    world = make_world(0.0)
+    names = [f"d{number}" for number in range(20)]
+    for name in names:
+        world.add(name)
+    world.router.attach("late", {"legacy": world.path("late", "legacy")})
+    forced = tuple(
+        Override(device=device, runtime=runtime, owner="ana")
+        for device, runtime in (("d0", "reliable"), ("d1", "legacy"))
+    )
+    selector = msgspec.structs.replace(world.selector(0.0, generation=2), overrides=forced)
+    world.router.apply(selector)
+    found = world.router.in_order(5)
+    others = sorted({*names, "late"} - {"d0", "d1"}, key=order)
+    assert (found.by_name, found.total, found.devices) == (1, len(others), tuple(others[:5]))
+    world.router.apply(selector.with_route(percentage=None, up_to=others[4]).at_generation(3))
+    on = {name for name in (*names, "late") if world.router.explain(name).runtime == "reliable"}
+    assert on == {"d0", *others[:5]} - {"late"}
 
 
 def test_carried_seconds_count_only_settled_time_with_devices(make_world: Callable[..., Any]) -> None:

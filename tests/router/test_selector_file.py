@@ -123,9 +123,9 @@ def test_kill_wins_over_a_write_that_is_under_way(file: SelectorFile, monkeypatc
     """A kill between a writer's look and its rename is noticed, and the writer's file goes too."""
     replace = file._replace
 
-    def killed_just_before(text: str) -> None:
+    def killed_just_before(*arguments: object) -> None:
         file.kill()
-        replace(text)
+        replace(*arguments)
 
     monkeypatch.setattr(file, "_replace", killed_just_before)
     with pytest.raises(SelectorKilled):

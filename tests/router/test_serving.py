@@ -85,6 +85,23 @@ async def test_preview_answers_and_moves_nobody(tmp_path: Path) -> None:
             assert (answer.status_code, answer.json()["error"]["code"]) == (422, "invalid")
 
 
+async def test_whole_selector_is_previewed_and_devices_are_counted(tmp_path: Path) -> None:
+    """What an action would write is asked about as it is; wrong questions are answered in words."""
+    async with served(tmp_path) as (router, client):
+        body = format_selector(SELECTOR.with_route(kill_switch=True))
+        preview = (await client.post("/preview", content=body)).json()
+        assert (preview["moves"], preview["to_control"], preview["devices"]) == (1, 1, ["a"])
+        assert router.runtime_of("a") == "reliable"
+        order = (await client.get("/order", params={"count": 7})).json()
+        assert order == {"by_name": 0, "devices": ["a"], "total": 1}
+        for answer in (
+            await client.post("/preview", content="percentag = 3"),
+            await client.get("/order", params={"count": "-1"}),
+            await client.get("/order"),
+        ):
+            assert (answer.status_code, answer.json()["error"]["code"]) == (422, "invalid")
+
+
 async def test_selector_is_applied_in_memory_at_once(tmp_path: Path) -> None:
     """Going back needs no file; a bad body changes nothing and names its keys."""
     async with served(tmp_path) as (router, client):

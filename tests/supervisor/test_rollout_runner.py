@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, closing
 import anyio
 import pytest
 
-from agt.router import Ledger, Message, Router, Runtimes, SelectorFile
+from agt.router import Ledger, Message, Router, Runtimes, SelectorFile, order, position
 from agt.router.serving import create_app, serve
 from agt.router.testing import ScriptedDevice, ScriptedPath
 from agt.router.watching import watch
@@ -142,6 +142,85 @@ async def test_preview_is_in_words_and_changes_nothing(tmp_path):
         preview = await rollout.preview(Action(action="set", percentage=25.0))
         assert preview.says == "goes to 25 %; moves no device"
         assert (file.read().selector, rollout.state.generation) == (before[0], before[1].generation)
+
+
+async def test_preview_says_who_moves_how_and_what_is_in_flight(tmp_path):
+    """By name and count, by kind of move, with what can't be confirmed; and it is what then happens."""
+    devices = [_Device(name) for name in "abcdefgh"]
+    async with _rollout(tmp_path, *devices) as (rollout, router, until):
+        router.send(Message(device="a", number=1, payload=b"set 1 1"))
+        preview = await rollout.preview(Action(action="set", percentage=25.0))
+        there = [name for name in "abcdefgh" if position(name) < 25]
+        assert preview.devices == tuple(there) == ("a", "f")
+        assert (preview.moves, preview.to_candidate, preview.to_control) == (len(there), len(there), 0)
+        assert (preview.by_kind, preview.in_flight, preview.unconfirmed) == ({"warm": 2}, 1, 1)
+        assert (preview.percentage, preview.says) == (
+            25.0,
+            "moves 2 devices; up to 1 command on old can't be confirmed",
+        )
+        await rollout.act(Action(action="set", percentage=25.0, version=9))
+        await until(lambda: router.status().moves.moving + router.status().moves.moved == preview.moves)
+
+
+async def test_preview_of_a_kill_is_of_everything(tmp_path):
+    """Also what a cohort or an override holds."""
+    async with _rollout(tmp_path, _Device("a"), _Device("b")) as (rollout, router, until):
+        await rollout.act(Action(action="set", percentage=100.0, version=9))
+        await until(lambda: router.runtime_of("a") == router.runtime_of("b") == "new")
+        preview = await rollout.preview(Action(action="kill-switch-on"))
+        assert (preview.moves, preview.to_control, preview.devices) == (2, 2, ("a", "b"))
+
+
+async def test_exactly_so_many_devices_are_moved(tmp_path):
+    """Seven of twenty, by their order; then three of those, the last in out first; more than there are is refused."""
+    names = [f"device-{number}" for number in range(20)]
+    ranked = sorted(names, key=order)
+    async with _rollout(tmp_path, *map(_Device, names)) as (rollout, router, until):
+        preview = await rollout.preview(Action(action="set", devices=7))
+        assert set(preview.devices) == set(ranked[:7])
+        for count in (7, 3):
+            receipt = await rollout.act(Action(action="set", devices=count, version=9))
+            assert receipt.says == f"set to exactly {count} devices by operator"
+            await until(lambda count=count: {n for n in names if router.runtime_of(n) == "new"} == set(ranked[:count]))
+        assert rollout.state.up_to == ranked[2]
+        with pytest.raises(Refused, match="only 20 devices"):
+            await rollout.act(Action(action="set", devices=21, version=9))
+        await rollout.act(Action(action="set", devices=0))
+        await until(lambda: not any(router.runtime_of(name) == "new" for name in names))
+
+
+async def test_edit_by_hand_is_taken_for_what_it_is_and_keeps_its_comments(tmp_path):
+    """Without a number, or under the old one: the rollout is held at what the hand wrote, which gets its number."""
+    async with _rollout(tmp_path, _Device("a")) as (rollout, _router, until):
+        path = tmp_path / "selector.toml"
+        by_hand = (
+            '# mine\n[runtimes]\ncontrol = "old"\ncandidate = "new"\n[runtime]\nnew_enabled = true\npercentage = {}\n'
+        )
+        before = rollout.state.generation
+        path.write_text(by_hand.format(30))
+        await until(lambda: rollout.state.percent == 30)
+        assert (rollout.state.status, rollout.state.generation) == (Status.HELD, before + 1)
+        await until(lambda: f"generation = {before + 1}" in path.read_text())
+        assert path.read_text().startswith("# mine\n")
+        path.write_text(path.read_text().replace("percentage = 30", "percentage = 0.5"))
+        await until(lambda: rollout.state.percent == 0.5)
+        await until(lambda: f"generation = {before + 2}" in path.read_text())
+        await rollout.act(Action(action="resume", version=9))
+        assert path.read_text().startswith("# mine\n")
+        assert SelectorFile(path).read().selector.percentage == 0
+
+
+async def test_variables_are_shown_with_what_they_override(tmp_path):
+    """Those that are set where a router runs."""
+    async with _rollout(tmp_path, _Device("a")) as (rollout, router, until):
+        router.set_environment({"CANARY_PERCENTAGE": "0", "DARK_LAUNCH": "true"}, "line 3 is not NAME=value")
+        await until(lambda: len(rollout.sections()["switches"]) == 2)
+        shown = {switch.says: switch.overrides for switch in rollout.sections()["switches"]}
+        assert shown == {
+            "CANARY_PERCENTAGE=0 changes nothing: percentage is 0": False,
+            "shadow off -> candidate (DARK_LAUNCH=true)": True,
+        }
+        assert rollout.sections()["selector_problems"] == ("agt.env: line 3 is not NAME=value",)
 
 
 async def test_restarted_supervisor_goes_on_where_it_was(tmp_path):

@@ -9,6 +9,7 @@ from agt.router._canary import CanaryRouter
 from agt.router._decision import ChainLink, Decision, decide
 from agt.router._environment import Overlaid, Switch, overlay, parse_env_file
 from agt.router._errors import (
+    CommentsWouldGo,
     GenerationConflict,
     MoveRefused,
     RouterError,
@@ -23,23 +24,27 @@ from agt.router._ledger import Anomaly, Counts, Ledger
 from agt.router._mover import MoveLimits
 from agt.router._path import InDoubt, Message, Path, Withdrawn
 from agt.router._paths import LegacyPath, ReliablePath
-from agt.router._position import POSITION_VERSION, moves_at, position
+from agt.router._position import POSITION_VERSION, moves_at, order, position
 from agt.router._problem import Problem
 from agt.router._router import Router, SelectorSource
 from agt.router._selector import Meaning, Override, Route, Runtimes, Selector
 from agt.router._selector_file import MemorySelector, SelectorFile, SelectorReading, SelectorState
 from agt.router._selector_text import check_selector, format_selector, parse_selector
 from agt.router._shadow import Shadow, Twin
-from agt.router._status import DeviceStatus, LedgerStatus, RoutePreview, RouterStatus
+from agt.router._status import DevicesInOrder, DeviceStatus, LedgerStatus, RoutePreview, RouterStatus
+from agt.router._survey import ORDERED_MAX
 
 __all__ = (
+    "ORDERED_MAX",
     "POSITION_VERSION",
     "Anomaly",
     "CanaryRouter",
     "ChainLink",
+    "CommentsWouldGo",
     "Counts",
     "Decision",
     "DeviceStatus",
+    "DevicesInOrder",
     "Explanation",
     "GenerationConflict",
     "InDoubt",
@@ -83,6 +88,7 @@ __all__ = (
     "explain",
     "format_selector",
     "moves_at",
+    "order",
     "overlay",
     "parse_env_file",
     "parse_selector",

@@ -23,7 +23,9 @@ class GenerationConflict(RouterError):
     """Raised when somebody else wrote the selector first; read it again and decide anew."""
 
     def __init__(self, expected: int, found: int) -> None:
-        super().__init__(f"selector is at generation {found}, not {expected}; read it again and decide anew")
+        by_hand = "" if found != expected else ", but was edited by hand since it was read"
+        wrong = "" if found == expected else f", not {expected}"
+        super().__init__(f"selector is at generation {found}{wrong}{by_hand}; read it again and decide anew")
         self.expected, self.found = expected, found
 
 
@@ -41,6 +43,18 @@ class SelectorUnwritable(RouterError):
     def __init__(self, where: str, why: str) -> None:
         super().__init__(f"cannot write {where}: {why}; nothing was changed")
         self.where, self.why = where, why
+
+
+class CommentsWouldGo(RouterError):
+    """Raised when a write would drop what somebody wrote around the values; nothing was changed."""
+
+    def __init__(self, where: str, count: int, why: str) -> None:
+        lines = f"{count} comment{'s' if count != 1 else ''}"
+        super().__init__(
+            f"{where} has {lines} that a write would drop, because {why}; take them out, or move the file aside "
+            "and let it be written anew"
+        )
+        self.where, self.count, self.why = where, count, why
 
 
 class MoveRefused(RouterError):

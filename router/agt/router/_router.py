@@ -10,6 +10,7 @@ Going back never waits for anything: `kill` acts in memory first and only then t
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Protocol
 
 import anyio
@@ -33,8 +34,8 @@ from agt.router._selector_file import SelectorReading, SelectorState
 from agt.router._selector_text import check_selector
 from agt.router._shadow import Shadow
 from agt.router._state import RouterState
-from agt.router._status import DeviceStatus, RoutePreview, RouterStatus
-from agt.router._survey import device_status, preview, survey
+from agt.router._status import DevicesInOrder, DeviceStatus, RoutePreview, RouterStatus
+from agt.router._survey import device_status, in_order, preview, survey
 from agt.transport import Delivery, Outcome
 
 LOOK_S = 0.25
@@ -158,6 +159,12 @@ class Router:
         self._check(selector)
         return preview(self._state, selector, wall=self._wall())
 
+    def in_order(self, count: int) -> DevicesInOrder:
+        """Return the first devices that a share alone would take, without a cohort; the way to "exactly 7"."""
+        selector = self._state.selector or Selector(runtimes=self.runtimes)
+        alone = selector.with_route(enabled=True, kill_switch=False, cohort=())
+        return in_order(self._state, alone, count, wall=self._wall())
+
     def explain(self, device: str, *, component: str | None = None, session: str | None = None) -> Explanation:
         """Say why a device is where it is, or where it would be if it came now."""
         state, known = self._state, self._state.devices.get(device)
@@ -165,15 +172,7 @@ class Router:
             subject = Subject(device, session, component, state.mode, self._wall())
         else:
             asked = state.subject(known, now=self._wall())
-            subject = Subject(
-                device,
-                session or asked.session,
-                component or asked.component,
-                asked.mode,
-                asked.now,
-                asked.live_on,
-                asked.candidate_ready,
-            )
+            subject = replace(asked, session=session or asked.session, component=component or asked.component)
         return explain_in(state.situation, subject)
 
     # Devices and messages

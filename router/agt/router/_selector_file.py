@@ -1,7 +1,9 @@
 """Where the selector lives: one file, written whole or not at all, and taken away by a kill.
 
 Writers go by compare-and-swap on `generation` under a lock file; readers take no lock, since a rename shows them
-either the old file or the new one. A kill renames the file aside, which needs no free space and no lock: the
+either the old file or the new one. An editor knows neither lock nor generation, so a writer may also say which selector
+it has read, and looks at the bytes again just before it replaces them: who edits by hand is not overwritten. Comments
+are kept. A kill renames the file aside, which needs no free space and no lock: the
 absent file *is* the latch. A writer that a kill overtook notices it by the inode it started from, and takes
 its own file away again: a kill always wins.
 """
@@ -15,12 +17,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from agt.router._errors import GenerationConflict, SelectorInvalid, SelectorKilled, SelectorUnwritable
+from agt.router._errors import (
+    CommentsWouldGo,
+    GenerationConflict,
+    SelectorInvalid,
+    SelectorKilled,
+    SelectorUnwritable,
+)
 from agt.router._problem import Problem
 from agt.router._selector import Runtimes, Selector
+from agt.router._selector_comments import CannotKeep, amended, comments
 from agt.router._selector_text import SELECTOR_MAX_BYTES, check_selector, format_selector, parse_selector
 
 KILLED_SUFFIX = ".killed"
+DROPPED_SUFFIX = ".before"
+"""Where a text goes whose comments, or whose mistakes, a way back had to write over."""
 
 
 class SelectorState(enum.StrEnum):
@@ -71,21 +82,34 @@ class SelectorFile:
         except SelectorInvalid as error:
             return SelectorReading(SelectorState.BAD, problems=error.problems, says=str(error))
 
-    def write(self, selector: Selector, *, expected: int, after_kill: bool = False) -> Selector:
-        """Write a selector if the file is still at the expected generation.
+    def write(
+        self,
+        selector: Selector,
+        *,
+        expected: int,
+        read: Selector | None = None,
+        after_kill: bool = False,
+        force: bool = False,
+    ) -> Selector:
+        """Write a selector if the file is still as it was when the change was thought of.
 
         Args:
             selector: What to write; its generation becomes `expected + 1`, or its own when that is higher.
             expected: The generation that the change was based on; 0 when there is no file yet.
+            read: The selector that the change was based on: then an edit by hand that left the number alone is
+                noticed too.
             after_kill: Whether this may end a kill; then `expected` is the killed file's generation, and
                 that file is removed once the new one stands.
+            force: Whether to go on when comments that can't be kept, or a text that can't be read, would be lost;
+                the old text is then kept beside the file, if the disk takes it.
 
         Returns:
             The selector as written, with its generation.
 
         Raises:
-            SelectorInvalid: when it contradicts itself.
+            SelectorInvalid: when it contradicts itself, or somebody has left a text there that has to be mended.
             GenerationConflict: when somebody wrote first.
+            CommentsWouldGo: when comments can't be kept.
             SelectorKilled: when a kill holds, or came while writing.
             SelectorUnwritable: when the disk refused.
         """
@@ -94,10 +118,13 @@ class SelectorFile:
         with self._translated_errors(), self._locked():
             if self.killed_path.exists() and not self.path.exists() and not after_kill:
                 raise SelectorKilled(str(self.killed_path))
-            inode, found = self._present(after_kill=after_kill)
-            if found != expected:
-                raise GenerationConflict(expected, found)
-            self._replace(format_selector(written))
+            inode, before = self._present(after_kill=after_kill)
+            found = self._selector_in(before, force=force or inode is None)
+            generation = found.generation if found else 0
+            if generation != expected or (read is not None and found != read):
+                raise GenerationConflict(expected, generation)
+            text = self._text(written, before, force=force)
+            self._replace(text, before if inode is not None else None, expected)
             self._yield_to_kill(inode)
             if after_kill:
                 self.killed_path.unlink(missing_ok=True)
@@ -128,28 +155,73 @@ class SelectorFile:
     def _parse(self, data: bytes) -> Selector:
         return parse_selector(data, origin=str(self.path), runtimes=self._runtimes)
 
-    def _present(self, *, after_kill: bool) -> tuple[int | None, int]:
-        """Return the inode and generation that the file has now; a bad file counts as generation 0."""
+    def _present(self, *, after_kill: bool) -> tuple[int | None, bytes]:
+        """Return the inode and bytes that the file has now; after a kill those of the killed one, without inode."""
         try:
-            inode = self.path.stat().st_ino
+            with self.path.open("rb") as file:
+                return os.fstat(file.fileno()).st_ino, file.read(SELECTOR_MAX_BYTES + 1)
         except FileNotFoundError:
-            killed = self.killed_selector() if after_kill else None
-            return None, killed.generation if killed else 0
-        reading = self.read()
-        return inode, reading.selector.generation if reading.selector else 0
+            pass
+        with contextlib.suppress(OSError):
+            if after_kill:
+                return None, _read_bounded(self.killed_path)
+        return None, b""
 
-    def _replace(self, text: str) -> None:
+    def _selector_in(self, data: bytes, *, force: bool) -> Selector | None:
+        """Return the selector in a text; with `force`, or where there is no file, a bad one counts as none."""
+        try:
+            return self._parse(data)
+        except SelectorInvalid:
+            if force:
+                return None
+            raise
+
+    def _text(self, selector: Selector, before: bytes, *, force: bool) -> str:
+        """Return what to write over a text, with the comments that it has."""
+        old = before.decode("utf-8", "replace")
+        count, why = comments(old), ""
+        if count:
+            try:
+                return amended(old, selector)
+            except CannotKeep as error:
+                why = str(error)
+            except SelectorInvalid:
+                why = "it can't be read"
+        if why and not force:
+            raise CommentsWouldGo(str(self.path), count, why)
+        if why or (before and self._bad(before)):
+            with contextlib.suppress(OSError):
+                self.path.with_name(self.path.name + DROPPED_SUFFIX).write_bytes(before)
+        return format_selector(selector)
+
+    def _bad(self, data: bytes) -> bool:
+        return self._selector_in(data, force=True) is None
+
+    def _replace(self, text: str, before: bytes | None, expected: int) -> None:
+        """Put a text in the file's place, unless somebody changed that meanwhile."""
         handle, name = tempfile.mkstemp(prefix=f".{self.path.name}.", suffix=".tmp", dir=self.path.parent)
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as file:
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
+            if before is not None:
+                self._unchanged(before, expected)
             Path(name).replace(self.path)
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
         _sync_folder(self.path.parent)
+
+    def _unchanged(self, before: bytes, expected: int) -> None:
+        """Make sure that nobody has edited the file by hand while ours was being written.
+
+        Raises:
+            GenerationConflict: when somebody has.
+        """
+        with contextlib.suppress(FileNotFoundError):  # Gone: a kill took it, which is looked at afterwards.
+            if _read_bounded(self.path) != before:
+                raise GenerationConflict(expected, expected)
 
     def _yield_to_kill(self, inode: int | None) -> None:
         """Undo our own write when a kill took the file away that it was based on."""

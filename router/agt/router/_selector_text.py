@@ -20,6 +20,8 @@ from agt.router._selector_names import fixed_names, runtime_name
 SELECTOR_MAX_BYTES = 1 << 20
 """Largest selector that is read; ten thousand names in a cohort are a fifth of it."""
 
+_LEFT_AWAY = ("default_daemon", "up_to")
+"""Keys of `[runtime]` that aren't written while they say nothing."""
 _FLAGS = ("components", "modes")
 _TABLES: dict[str, type[msgspec.Struct]] = {"runtimes": Runtimes, "runtime": Route}
 
@@ -65,7 +67,7 @@ def format_selector(selector: Selector) -> str:
     route = {
         f"{candidate}{key.removeprefix('candidate')}" if key.startswith("candidate_") else key: value
         for key, value in data.pop("runtime").items()
-        if value is not None and not (key == "default_daemon" and value == "")
+        if value is not None and not (key in _LEFT_AWAY and value == "")
     }
     overrides = [{key: value for key, value in item.items() if value is not None} for item in data.pop("overrides")]
     ordered: dict[str, Any] = {"generation": data.pop("generation"), "runtimes": data.pop("runtimes"), "runtime": route}

@@ -96,13 +96,30 @@ class RoutePreview(msgspec.Struct, frozen=True, kw_only=True):
     moves: int
     """Devices that would change runtime."""
     unconfirmed: int
-    """Messages on the paths that would be left, at most this many of which can't be confirmed."""
+    """Of the messages in flight, at most this many that can't be confirmed."""
+    in_flight: int = 0
+    """Messages on the paths that would be left, written and not answered."""
+    queued: int = 0
+    """Messages there that are not written yet; they go over the new path."""
     by_kind: dict[str, int] = {}
     """Moves by how the device changes path: `in-place`, `warm`, `redial`."""
     to_candidate: int = 0
     to_control: int = 0
+    waiting: int = 0
+    """Devices meant for the candidate that stay on control until their attachment to it is up."""
     devices: tuple[str, ...] = ()
-    """Names of those that would move, at most 100."""
+    """Names of those that would move, sorted, the first 100."""
+
+
+class DevicesInOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """The devices that a share can take, in the order in which it takes them."""
+
+    by_name: int
+    """Devices that are on the candidate whatever the share: by override."""
+    devices: tuple[str, ...]
+    """The first of the others, in order."""
+    total: int
+    """How many others there are."""
 
 
 class DeviceStatus(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,6 +1,7 @@
 """Reads a router's state: status, the line of each device, and what a selector would change."""
 
 from collections import Counter
+from heapq import nsmallest
 
 import msgspec
 
@@ -8,11 +9,13 @@ from agt.router._decision import Situation, choose, decide_in
 from agt.router._device import Device
 from agt.router._ledger import Counts
 from agt.router._move import MoveState
+from agt.router._position import order
 from agt.router._problem import Problem
 from agt.router._selector import Selector
 from agt.router._state import RouterState
 from agt.router._status import (
     LEGACY_USERS_MAX,
+    DevicesInOrder,
     DeviceStatus,
     LedgerStatus,
     MovesStatus,
@@ -25,6 +28,8 @@ from agt.transport import Barrier
 
 PREVIEW_NAMES_MAX = 100
 """Names listed in a preview."""
+ORDERED_MAX = 10_000
+"""Names listed in the order of positions; what takes more devices than that is a percentage."""
 
 
 def survey(state: RouterState, *, now: float) -> RouterStatus:
@@ -68,26 +73,48 @@ def preview(state: RouterState, selector: Selector | None, *, wall: float) -> Ro
     kinds: Counter[str] = Counter()
     targets: Counter[str] = Counter()
     names: list[str] = []
-    unconfirmed = 0
+    unconfirmed = in_flight = queued = waiting = 0
     for device in state.devices.values():
         target = choose(situation, state.subject(device, now=wall))
+        waiting += target == state.runtimes.control and _would_wait(state, situation, device, wall=wall)
         if target == device.target:
             continue
         targets[target] += 1
-        if len(names) < PREVIEW_NAMES_MAX:
-            names.append(device.name)
+        names.append(device.name)
         path = device.paths.get(target) or device.path
         if path is not None:
             kinds[path.move.value] += 1
+        if device.path is not None:
+            in_flight += device.path.in_flight
+            queued += device.path.queued
         unconfirmed += _unconfirmed(device)
     return RoutePreview(
         moves=targets.total(),
         unconfirmed=unconfirmed,
+        in_flight=in_flight,
+        queued=queued,
         by_kind=dict(sorted(kinds.items())),
         to_candidate=targets[state.runtimes.candidate],
         to_control=targets[state.runtimes.control],
-        devices=tuple(names),
+        waiting=waiting,
+        devices=tuple(nsmallest(PREVIEW_NAMES_MAX, names)),
     )
+
+
+def in_order(state: RouterState, selector: Selector, count: int, *, wall: float) -> DevicesInOrder:
+    """Return the first devices that a share of a selector would take; a missing attachment is no obstacle."""
+    situation = Situation(selector, environment=state.environment, runtimes=state.runtimes)
+    nobody, everybody = situation.at_share(0.0), situation.at_share(100.0)
+    by_name, others = 0, []
+    for device in state.devices.values():
+        subject = state.subject(device, now=wall, candidate_ready=True)
+        if choose(nobody, subject) == state.runtimes.candidate:
+            by_name += 1
+        elif choose(everybody, subject) == state.runtimes.candidate:
+            others.append(device.name)
+    salt = selector.runtime.salt
+    first = nsmallest(min(count, ORDERED_MAX), others, key=lambda name: order(name, salt))
+    return DevicesInOrder(by_name=by_name, devices=tuple(first), total=len(others))
 
 
 def device_status(state: RouterState, device: Device, *, wall: float) -> DeviceStatus:
@@ -142,6 +169,13 @@ def _moves(state: RouterState) -> MovesStatus:
 
 def _ledger(counts: Counts) -> LedgerStatus:
     return msgspec.convert(counts, LedgerStatus, from_attributes=True)
+
+
+def _would_wait(state: RouterState, situation: Situation, device: Device, *, wall: float) -> bool:
+    """Tell whether only a missing attachment would keep a device on control."""
+    if state.candidate_ready(device):
+        return False
+    return choose(situation, state.subject(device, now=wall, candidate_ready=True)) == state.runtimes.candidate
 
 
 def _unconfirmed(device: Device) -> int:

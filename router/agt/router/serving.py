@@ -59,6 +59,8 @@ def create_app(router: Router, collectors: Iterable[Collector] = ()) -> Starlett
             Route("/devices", api.devices),
             Route("/explain", api.explain),
             Route("/preview", api.preview),
+            Route("/preview", api.preview_selector, methods=["POST"]),
+            Route("/order", api.order),
             Route("/ready", api.ready),
             Route("/selector", api.put_selector, methods=["POST"]),
             Route("/kill", api.kill, methods=["POST"]),
@@ -233,6 +235,24 @@ class _Api:
         except SelectorInvalid as error:
             return _error(422, "invalid", str(error), "percentages go from 0 to 100 in steps of 0.01")
 
+    async def preview_selector(self, request: Request) -> Response:
+        """What a whole selector would change."""
+        body = await _body(request)
+        if body is None:
+            return _error(422, "invalid", f"body is larger than {SELECTOR_MAX_BYTES} bytes", "send the selector alone")
+        try:
+            selector = parse_selector(body, origin="body", runtimes=self._router.runtimes)
+            return _json(self._router.preview(selector))
+        except SelectorInvalid as error:
+            return _error(422, "invalid", str(error), "nothing was changed")
+
+    async def order(self, request: Request) -> Response:
+        """The first devices that a share takes."""
+        count = request.query_params.get("count", "")
+        if not (count.isascii() and count.isdigit() and len(count) < 10):
+            return _error(422, "invalid", "count is not a number", "ask /order?count=7")
+        return _json(self._router.in_order(int(count)))
+
     async def ready(self, _: Request) -> Response:
         """Whether messages can be routed: always, once this answers; says with what."""
         return _json({"ready": True, "router": self._router.status().router})
@@ -259,7 +279,7 @@ class _Api:
         selector = self._router.selector
         if selector is None:
             return None
-        return selector.with_route(percentage=percentage, default=selector.runtimes.control, enabled=True)
+        return selector.with_route(percentage=percentage, up_to="", default=selector.runtimes.control, enabled=True)
 
 
 async def _receipt(request: Request, batch: MoveBatch) -> Response:

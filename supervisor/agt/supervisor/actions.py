@@ -36,7 +36,9 @@ class Action(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     key: str = ""
     """Idempotency key: the same key twice answers the first receipt again."""
     percentage: float | None = None
-    """For `set`."""
+    """For `set`: 0 to 100."""
+    devices: int | None = None
+    """For `set`, instead of a percentage: exactly so many of the devices that the routers know now."""
     to: str = ""
     """For `rollback`: a phase's name, or empty for control."""
     name: str = ""

@@ -142,6 +142,18 @@ class DrillView(msgspec.Struct, frozen=True, kw_only=True):
     """What it will do, in words."""
 
 
+class SwitchView(msgspec.Struct, frozen=True, kw_only=True):
+    """One environment variable that is set where a router runs, and what it does to the selector."""
+
+    router: str
+    """The router's socket."""
+    variable: str
+    overrides: bool
+    """Whether it changes what the selector says."""
+    says: str
+    """`percentage 25 -> 5 (CANARY_PERCENTAGE=5)`."""
+
+
 class View(msgspec.Struct, frozen=True, kw_only=True):
     """Everything at one instant."""
 
@@ -169,6 +181,10 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     rollbacks: tuple[RollbackView, ...] = ()
     ledger: tuple[LedgerView, ...] = ()
     drills: tuple[DrillView, ...] = ()
+    switches: tuple[SwitchView, ...] = ()
+    """Environment variables that are set, by router, and what each overrides."""
+    selector_problems: tuple[str, ...] = ()
+    """What is wrong with selector or environment as the routers see them; the last good ones are in force."""
 
 
 class Preview(msgspec.Struct, frozen=True, kw_only=True):
@@ -178,9 +194,23 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
     says: str
     """`moves 12 devices; up to 7 commands on legacy can't be confirmed`."""
     moves: int = 0
+    """Devices that would change runtime."""
     unconfirmed: int = 0
+    """Of the messages in flight, at most this many that can't be confirmed."""
     version: int = 0
     """The view's version that this was computed from."""
+    percentage: float | None = None
+    """The share that the candidate would have; None when the action routes nothing."""
+    to_candidate: int = 0
+    to_control: int = 0
+    waiting: int = 0
+    """Devices meant for the candidate that stay on control until their attachment to it is up."""
+    by_kind: dict[str, int] = {}
+    """Moves by how the device changes path: `in-place`, `warm`, `redial`."""
+    in_flight: int = 0
+    """Messages on the paths that would be left."""
+    devices: tuple[str, ...] = ()
+    """Names of those that would move, sorted, the first 100."""
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,12 +4,15 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from agt.supervisor._errors import SupervisorError
 from agt.supervisor.cli._options import Json, RunDir, print_json, run_directory
+
+if TYPE_CHECKING:
+    from agt.router import Explanation
 
 
 def register(app: typer.Typer) -> None:
@@ -46,10 +49,18 @@ def explain(
         print_json(explained)
         return
     typer.echo(f"{device} is on {explained.runtime}: {explained.reason}")
-    typer.echo(f"position {explained.position:.2f}, moves to the candidate at {explained.moves_at:g} %")
+    typer.echo(
+        f"position {explained.position:.2f}, moves to the candidate at {explained.moves_at:g} %{_unless(explained)}"
+    )
     for link in explained.chain:
         where = f" -> {link.runtime}" if link.runtime else ""
         typer.echo(f"  {link.rule}: {link.verdict}{where}{f' ({link.says})' if link.says else ''}")
+
+
+def _unless(explained: "Explanation") -> str:
+    """Say why no percentage would move the device, when one wouldn't."""
+    held = explained.held_because
+    return f" where the percentage decides, which it doesn't: {held}" if held else ""
 
 
 def _variables(path: Path, parse: Callable[[str], dict[str, str]]) -> dict[str, str]:

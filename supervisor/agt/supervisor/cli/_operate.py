@@ -68,18 +68,24 @@ def rollback(
 
 
 def set_value(
-    what: Annotated[str, typer.Argument(metavar="percentage", help="What to set: percentage.")],
-    value: Annotated[float, typer.Argument(min=0, max=100, help="0 to 100, in steps of 0.01.")],
+    what: Annotated[str, typer.Argument(metavar="percentage|devices", help="What to set.")],
+    value: Annotated[float, typer.Argument(min=0, help="0 to 100 in steps of 0.01, or a number of devices.")],
     dry_run: DryRun = False,
     reason: Reason = "",
     by: By = "",
     run_dir: RunDir = None,
     json: Json = False,
 ) -> None:
-    """Set the percentage that the candidate carries; the rollout is held meanwhile."""
-    if what != "percentage":
-        raise typer.BadParameter(f"there is no {what!r} to set; there is `percentage`.")
-    _forward(control(run_dir), "set", dry_run=dry_run, json=json, by=by, reason=reason, percentage=value)
+    """Set what the candidate carries: a percentage, or exactly so many devices; the rollout is held meanwhile."""
+    if what == "percentage" and value <= 100:
+        share: dict[str, Any] = {"percentage": value}
+    elif what == "devices" and value.is_integer():
+        share = {"devices": int(value)}
+    elif what in ("percentage", "devices"):
+        raise typer.BadParameter(f"{value:g} is no {'percentage' if what == 'percentage' else 'number of devices'}.")
+    else:
+        raise typer.BadParameter(f"there is no {what!r} to set; there are `percentage` and `devices`.")
+    _forward(control(run_dir), "set", dry_run=dry_run, json=json, by=by, reason=reason, **share)
 
 
 def sign_off(
@@ -142,6 +148,8 @@ def _show(answer: Receipt | Preview, *, json: bool) -> None:
         print_json(answer)
         return
     typer.echo(answer.says)
+    if isinstance(answer, Preview):
+        typer.echo("".join(f"{line}\n" for line in preview_lines(answer)), nl=False)
     if isinstance(answer, Receipt):
         times = {"routed": answer.routed_ms, "settled": answer.settled_ms}
         said = [f"{word} in {ms:.0f} ms" for word, ms in times.items() if ms is not None]
@@ -149,3 +157,19 @@ def _show(answer: Receipt | Preview, *, json: bool) -> None:
             typer.echo(", ".join(said))
         if answer.missing:
             typer.echo(f"not confirmed by {', '.join(answer.missing)}")
+
+
+def preview_lines(preview: Preview) -> list[str]:
+    """Write down what a preview knows beside its sentence."""
+    if not preview.moves and not preview.waiting:
+        return []
+    ways = {"to the candidate": preview.to_candidate, "to control": preview.to_control, **preview.by_kind}
+    lines = [", ".join(f"{count:,} {word}" for word, count in ways.items() if count)]
+    if preview.in_flight:
+        lines.append(f"{preview.in_flight:,} in flight, of which up to {preview.unconfirmed:,} can't be confirmed")
+    if preview.waiting:
+        lines.append(f"{preview.waiting:,} stay on control until their attachment to the candidate is up")
+    if preview.devices:
+        more = preview.moves - len(preview.devices)
+        lines.append(f"devices: {', '.join(preview.devices)}{f', and {more:,} more' if more > 0 else ''}")
+    return [line for line in lines if line]

@@ -1,4 +1,4 @@
-"""`agt plan check` and `agt plan show`: a plan before it is run."""
+"""`agt plan check`, `show` and `schema`: a plan before it is run."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -43,6 +43,17 @@ def show(plan: PlanPath, json: Json = False) -> None:
         print_json(loaded.file)
     else:
         typer.echo("\n".join(_lines(loaded)))
+
+
+@app.command()
+def schema(
+    selector: Annotated[bool, typer.Option("--selector", help="Of the selector file instead.")] = False,
+) -> None:
+    """Print the JSON Schema of plans, or of selectors, for editors that complete and check."""
+    from agt.router.schemas import schema_of, selector_schema  # noqa: PLC0415 - as above.
+    from agt.supervisor.rollout import PlanFile  # noqa: PLC0415 - as above.
+
+    print_json(selector_schema() if selector else schema_of(PlanFile, title="agt plan"))
 
 
 def _counts(plan: "Plan") -> str:

@@ -50,6 +50,10 @@ def status_lines(view: View) -> list[str]:
         f"gates of {view.phase}": [
             f"{_VERDICT_MARKS[gate.verdict]} {gate.name}: {gate.verdict}, {gate.reason}" for gate in view.gates
         ],
+        "environment": [
+            f"{'!' if switch.overrides else ' '} {switch.router}: {switch.says}" for switch in view.switches
+        ],
+        "selector": [f"! {problem}" for problem in view.selector_problems],
         "traffic": [_runtime_line(runtime) for runtime in view.runtimes],
         "processes": [
             f"{process.name}: {process.state}{f' (pid {process.pid})' if process.pid else ''}, "

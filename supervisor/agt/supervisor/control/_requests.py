@@ -50,9 +50,18 @@ def check_complete(action: Action) -> None:
             f"{action.action} goes forward and names no version",
             "send the version of the view it is based on",
         )
-    if action.action == "set" and (action.percentage is None or not 0 <= action.percentage <= 100):
-        raise Refused("invalid", "set needs a percentage from 0 to 100")
+    if action.action == "set":
+        _check_share(action)
     if action.action in {"sign-off", "drill"} and not action.name:
         raise Refused("invalid", f"{action.action} needs a name", "the view lists gates and drills")
     if action.action == "record-cause" and not action.reason.strip():
         raise Refused("invalid", "record-cause needs a reason", "say in a sentence what went wrong")
+
+
+def _check_share(action: Action) -> None:
+    if (action.percentage is None) == (action.devices is None):
+        raise Refused("invalid", "set needs a percentage from 0 to 100, or a number of devices", "give one of them")
+    if action.percentage is not None and not 0 <= action.percentage <= 100:
+        raise Refused("invalid", "set needs a percentage from 0 to 100")
+    if action.devices is not None and action.devices < 0:
+        raise Refused("invalid", "set needs a number of devices from 0 on")

@@ -29,6 +29,10 @@ class RouterStatus(msgspec.Struct, frozen=True, kw_only=True):
     carried_s: dict[str, float] = {}
     """Seconds that each generation was carried by this instance."""
     legacy_users: list[Any] = []
+    switches: tuple[dict[str, Any], ...] = ()
+    """Environment variables that are set there: variable, overrides, says."""
+    problems: tuple[str, ...] = ()
+    """What is wrong with selector or environment."""
 
     def carried(self, generation: int) -> float:
         """Return the seconds that this instance carried a generation."""

@@ -22,6 +22,8 @@ class SetRoute:
     """Whether it gives the candidate anything that it doesn't have."""
     ends_kill: bool = False
     """Whether it ends a kill."""
+    up_to: str = ""
+    """The last device of the share, where it was set by count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,14 @@ class Kill:
 
     journal: int
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """Give the selector that somebody wrote by hand this generation."""
+
+    journal: int
+    generation: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +59,7 @@ class ResolveAlerts:
     source: str
 
 
-Effect = SetRoute | Kill | RaiseAlert | ResolveAlerts
+Effect = SetRoute | Kill | Number | RaiseAlert | ResolveAlerts
 
 
 def is_forward(effect: Effect) -> bool:

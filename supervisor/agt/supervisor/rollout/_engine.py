@@ -14,7 +14,7 @@ import msgspec
 from agt.supervisor.measure import Readings, RouterSeen
 from agt.supervisor.records import Alert
 from agt.supervisor.rollout._attribution import UNANSWERED, Fault, find_fault, is_clean, unanswered_share
-from agt.supervisor.rollout._effects import Effect, Kill, RaiseAlert, ResolveAlerts, SetRoute
+from agt.supervisor.rollout._effects import Effect, Kill, Number, RaiseAlert, ResolveAlerts, SetRoute
 from agt.supervisor.rollout._gates import Look, gate_name, judge_gate, judge_objective
 from agt.supervisor.rollout._plan import Plan
 from agt.supervisor.rollout._plan_file import Phase, Route
@@ -42,7 +42,7 @@ class Observation:
     carried_s: float
     """How long the present generation has been carried, by the routers' clocks."""
     selector_generation: int
-    """Of the selector as it is on the disk, 0 when there is none."""
+    """Of the selector as it is on the disk, 0 when there is none; one that was written by hand counts as the next."""
     killed: bool = False
     """Whether a kill holds, in the selector's place or in a router."""
     alerts: tuple[Alert, ...] = ()
@@ -164,7 +164,9 @@ def go_back(plan: Plan, state: State, seen: Observation, *, to: int | None, says
 
 def kill(state: State, *, says: str, by: str) -> Step:
     """Return the step that sends everything to control at once and keeps it there."""
-    after = moved(state, Event.KILLED, journal=state.journal + 1, percent=0.0, reason=says, candidate_since=None)
+    after = moved(
+        state, Event.KILLED, journal=state.journal + 1, percent=0.0, up_to="", reason=says, candidate_since=None
+    )
     effects = (Kill(after.journal, says), RaiseAlert("escalate", KILL_SWITCH, says))
     return Step(after, effects, says, Event.KILLED.value, by)
 
@@ -175,6 +177,7 @@ def _routed(state: State, seen: Observation, route: Route, now: float) -> dict[s
         "journal": state.journal + 1,
         "generation": next_generation(state, seen),
         "percent": route.share,
+        "up_to": "",
         "by_hand": False,
         "routed_at": now,
         "applied_at": None,
@@ -208,7 +211,8 @@ def _outside(plan: Plan, state: State, seen: Observation, now: float) -> Step | 
         return _started(plan, state, seen, now)
     if seen.selector_generation < state.generation:
         forward = state.status not in (Status.ROLLED_BACK, Status.CLEARED)
-        return Step(state, (SetRoute(state.journal, state.generation, current_route(plan, state), forward=forward),))
+        route = current_route(plan, state)
+        return Step(state, (SetRoute(state.journal, state.generation, route, forward=forward, up_to=state.up_to),))
     return None
 
 
@@ -232,11 +236,14 @@ def _adopted(state: State, seen: Observation) -> Step:
         journal=state.journal + 1,
         generation=seen.selector_generation,
         percent=seen.selector_percent,
+        up_to="",
         by_hand=True,
         applied_at=None,
         reason=says,
     )
-    return Step(after, (RaiseAlert("warn", "selector", says),), says, event.value)
+    # Only what has no number of its own, or had it twice, is given one; the others are left as they are.
+    effects = (Number(after.journal, after.generation), RaiseAlert("warn", "selector", says))
+    return Step(after, effects, says, event.value)
 
 
 def _started(plan: Plan, state: State, seen: Observation, now: float) -> Step | None:

@@ -47,8 +47,15 @@ _WAY_OUT: Final[dict[Status, str]] = {
 }
 
 
+class Counted(Action, frozen=True, kw_only=True):
+    """An action by number of devices, once that is resolved: `percentage` is the share that ends with this one."""
+
+    up_to: str = ""
+    """The last device that shall be in; empty when there is none."""
+
+
 def operate(plan: Plan, state: State, seen: Observation, action: Action, *, now: float) -> Step:
-    """Return what an operator's action does.
+    """Return what an operator's action does; one by number of devices has to be `Counted`.
 
     Raises:
         Refused: if it can't be done now; the state is as it was.
@@ -63,11 +70,23 @@ def operate(plan: Plan, state: State, seen: Observation, action: Action, *, now:
         raise Refused("refused", f"{action.action} is not possible: it is {word}", _WAY_OUT[error.status]) from None
 
 
-def is_back(action: Action, percent: float) -> bool:
+def is_back(action: Action, state: State) -> bool:
     """Return whether the action gives the candidate nothing, so that it needs neither version nor record."""
     if action.action == "set":
-        return action.percentage is not None and action.percentage <= percent
+        return action.percentage is not None and not _raises(action, state)
     return action.action in ("hold", "rollback", "kill-switch-on")
+
+
+def _raises(action: Action, state: State) -> bool:
+    """Return whether a share gives the candidate a device that it doesn't have."""
+    percent = round(action.percentage or 0.0, 2)
+    # Within one step of 0.01 % the last device decides; any other than the present one may be later.
+    further = bool(state.up_to) and _up_to(action) != state.up_to
+    return percent > state.percent or (percent == state.percent and further)
+
+
+def _up_to(action: Action) -> str:
+    return action.up_to if isinstance(action, Counted) else ""
 
 
 def _who(action: Action) -> str:
@@ -133,6 +152,7 @@ def _kill_off(_plan: Plan, state: State, seen: Observation, action: Action, _now
         journal=state.journal + 1,
         generation=next_generation(state, seen),
         percent=0.0,
+        up_to="",
         by_hand=False,
         applied_at=None,
         reason=says,
@@ -145,14 +165,15 @@ def _kill_off(_plan: Plan, state: State, seen: Observation, action: Action, _now
 
 def _set(plan: Plan, state: State, seen: Observation, action: Action, now: float) -> Step:
     if action.percentage is None or not 0 <= action.percentage <= 100:
-        raise Refused("invalid", "set needs a percentage from 0 to 100")
+        raise Refused("invalid", "set needs a percentage from 0 to 100, or a number of devices")
     percent = round(action.percentage, 2)
-    raises = percent > state.percent
+    raises, up_to = _raises(action, state), _up_to(action)
     if raises and state.status is Status.ROLLED_BACK:
         raise NotPossible(state.status, Event.SET)
     base = msgspec.structs.replace(current_route(plan, state), percent=percent, default="control", cohort=())
     route = msgspec.structs.replace(base, shadow="off") if percent == 100 else base
-    says = f"set to {percent:g} % by {_who(action)}"
+    what = f"exactly {action.devices} device{'s' * (action.devices != 1)}" if action.devices else f"{percent:g} %"
+    says = f"set to {what} by {_who(action)}"
     since = state.candidate_since if state.candidate_since is not None or not percent else now
     after = moved(
         state,
@@ -160,6 +181,7 @@ def _set(plan: Plan, state: State, seen: Observation, action: Action, now: float
         journal=state.journal + 1,
         generation=next_generation(state, seen),
         percent=percent,
+        up_to=up_to,
         by_hand=True,
         routed_at=now,
         applied_at=None,
@@ -168,7 +190,7 @@ def _set(plan: Plan, state: State, seen: Observation, action: Action, now: float
         reason=says,
         candidate_since=since if percent else None,
     )
-    effect = SetRoute(after.journal, after.generation, route, forward=raises)
+    effect = SetRoute(after.journal, after.generation, route, forward=raises, up_to=up_to)
     return Step(after, (effect, RaiseAlert("info", "rollout", says)), says, Event.SET.value)
 
 

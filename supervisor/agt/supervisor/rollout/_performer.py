@@ -7,7 +7,7 @@ from typing import Final
 import anyio
 from anyio.abc import TaskGroup
 
-from agt.supervisor.rollout._effects import Kill, RaiseAlert, ResolveAlerts, SetRoute
+from agt.supervisor.rollout._effects import Kill, Number, RaiseAlert, ResolveAlerts, SetRoute
 from agt.supervisor.rollout._engine import Step
 from agt.supervisor.rollout._plan import Plan
 from agt.supervisor.rollout._recorder import Recorder
@@ -44,6 +44,8 @@ class Performer:
             elif isinstance(effect, Kill):
                 told = await self._way.kill(effect)
                 told = self._account(done, told, before=before, at=at, began=began, generation=done.state.generation)
+            elif isinstance(effect, Number):
+                await self._number(effect, at=at)
             else:
                 self.alert(effect, at=at)
         return told
@@ -64,6 +66,12 @@ class Performer:
             self.alert(RaiseAlert("degraded", SELECTOR, str(error)), at=at)
         else:
             self.alert(ResolveAlerts(SELECTOR), at=at)
+
+    async def _number(self, effect: Number, *, at: float) -> None:
+        try:
+            await self._way.number(effect.generation)
+        except RouteRefused as error:
+            self.alert(RaiseAlert("warn", SELECTOR, str(error)), at=at)
 
     def _account(self, done: Step, told: Told, *, before: State, at: float, began: float, generation: int) -> Told:
         """Begin the account of a way back, and let it be completed while we go on."""

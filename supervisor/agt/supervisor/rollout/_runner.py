@@ -16,14 +16,15 @@ import anyio
 import msgspec
 from anyio.abc import TaskStatus
 
-from agt.router import SelectorState
+from agt.router import Selector, SelectorState
 from agt.supervisor.actions import Action, Refused
 from agt.supervisor.measure import Readings, RequestFailed, RouterSeen, Timeline, scrape_all
 from agt.supervisor.records import Entry, Policy, StoreUnavailable
 from agt.supervisor.rollout._effects import Kill, RaiseAlert, ResolveAlerts, SetRoute, is_forward
 from agt.supervisor.rollout._engine import Observation, Step, fresh, judge_gates, look_of, step
 from agt.supervisor.rollout._live import Live
-from agt.supervisor.rollout._operator import is_back, operate
+from agt.supervisor.rollout._moves import Moves, in_words
+from agt.supervisor.rollout._operator import Counted, is_back, operate
 from agt.supervisor.rollout._past import Numbers, Past, past_of
 from agt.supervisor.rollout._performer import Performer
 from agt.supervisor.rollout._plan import Plan
@@ -35,16 +36,18 @@ from agt.supervisor.rollout._verdict import Judgement
 from agt.supervisor.rollout._views import (
     budget_views,
     drill_views,
-    effect_in_words,
     gate_views,
     ledger_views,
     phase_views,
+    selector_problems,
+    switch_views,
 )
 from agt.supervisor.rollout._way import Told, Way
 from agt.supervisor.view import Preview, Receipt, RollbackView, Severity
 
 SCRAPE_TIMEOUT_S: Final = 1.0
 """A router that takes longer to answer counts as silent."""
+_PREVIEWED: Final = frozenset(Preview.__struct_fields__)
 STORE: Final = "store"
 """Source of the alert that stands while nothing can be recorded."""
 
@@ -84,6 +87,7 @@ class Rollout:
         self._gates = self._judged()
         self._carried_before: dict[str, float] = {}
         self._stale_before = 0
+        self._by_hand: Selector | None = None
 
     @property
     def state(self) -> State:
@@ -145,7 +149,8 @@ class Rollout:
             Refused: if it can't be done; then nothing was changed.
         """
         self._parts()
-        if is_back(action, self._state.percent) or action.action in ("sign-off", "record-cause"):
+        action = await self._counted(action)
+        if is_back(action, self._state) or action.action in ("sign-off", "record-cause"):
             told = await self._perform_now(self._operate(action))
         else:
             self._check_version(action)
@@ -170,18 +175,26 @@ class Rollout:
         Raises:
             Refused: if it could not be done now.
         """
+        action = await self._counted(action)
         done = self._operate(action)
-        percent, moves, unconfirmed = done.state.percent, 0, 0
+        percent, moves, routed = done.state.percent, Moves(), False
         says = f"{done.says or 'changes nothing'}; stays at {percent:g} %"
-        if any(isinstance(effect, SetRoute | Kill) for effect in done.effects):
-            leaves = self.plan.candidate if percent < self._state.percent else self.plan.control
+        for effect in done.effects:
+            if not isinstance(effect, SetRoute | Kill):
+                continue
+            leaves, routed = self.plan.candidate if percent < self._state.percent else self.plan.control, True
             try:
-                moves, unconfirmed = await self._way.preview(percent)
-                says = effect_in_words(moves, unconfirmed, percent=percent, leaves=leaves)
+                moves = await self._way.preview(effect)
+                says = in_words(moves, percent=percent, leaves=leaves)
             except RequestFailed as error:
                 says = f"goes to {percent:g} %; how many devices move can't be said: {error}"
+        facts = {key: value for key, value in msgspec.structs.asdict(moves).items() if key in _PREVIEWED}
         return Preview(
-            action=action.action, says=says, moves=moves, unconfirmed=unconfirmed, version=self._view_version()
+            action=action.action,
+            says=says,
+            version=self._view_version(),
+            percentage=percent if routed else None,
+            **facts,
         )
 
     def raise_alert(self, severity: Severity, source: str, message: str, policy: Policy = "auto-resolve") -> None:
@@ -216,7 +229,20 @@ class Rollout:
             "rollbacks": self._rollbacks.views,
             "ledger": ledger_views(plan, seen.routers),
             "drills": drill_views(plan),
+            "switches": switch_views(seen.routers),
+            "selector_problems": selector_problems(seen.routers),
         }
+
+    async def _counted(self, action: Action) -> Action:
+        """Resolve a number of devices into the last one of them, and its percentage."""
+        if action.action != "set" or action.devices is None:
+            return action
+        try:
+            last, percentage = await self._way.last_of(action.devices)
+        except RequestFailed as error:
+            raise Refused("unavailable", f"devices can't be counted: {error}", "set a percentage instead") from error
+        given = {**msgspec.structs.asdict(action), "percentage": percentage, "up_to": last}
+        return msgspec.convert(given, Counted)
 
     def _operate(self, action: Action) -> Step:
         return operate(self.plan, self._state, self._seen, action, now=self._clock())
@@ -334,12 +360,23 @@ class Rollout:
                 },
             ),
             carried_s=self._soak.carried_s(state.generation, self._way.sockets),
-            selector_generation=selector.generation if selector else 0,
+            selector_generation=self._generation_of(selector) if selector else 0,
             selector_percent=selector.percentage if selector else 0.0,
             killed=reading.state is SelectorState.KILLED
             or any(status.killed and status.generation >= state.generation for status in statuses),
             alerts=alerts,
         )
+
+    def _generation_of(self, selector: Selector) -> int:
+        """Return which generation a selector counts as: one that was written by hand is the next one, once."""
+        state = self._state
+        edited = selector.generation == state.generation and selector.percentage != state.percent
+        if state.generation == 0 or not (selector.generation == 0 or edited):
+            return selector.generation
+        if selector == self._by_hand:
+            return state.generation
+        self._by_hand = selector
+        return state.generation + 1
 
     def _parts(self) -> tuple[Recorder, Performer]:
         if self._recorder is None or self._performer is None:

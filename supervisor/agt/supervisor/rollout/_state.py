@@ -127,6 +127,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     """Of the selector that carries the route; 0 before the first."""
     percent: float = 0.0
     """What is routed to the candidate now."""
+    up_to: str = ""
+    """The last device of the share, where an operator set it by count."""
     by_hand: bool = False
     """Whether the route is an operator's and not the phase's."""
     reason: str = ""

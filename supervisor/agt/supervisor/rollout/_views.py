@@ -13,7 +13,16 @@ from agt.supervisor.rollout._plan import Plan
 from agt.supervisor.rollout._plan_file import Phase, Route
 from agt.supervisor.rollout._state import State, Status
 from agt.supervisor.rollout._verdict import Judgement
-from agt.supervisor.view import BudgetView, DrillView, GateView, LedgerView, PhaseState, PhaseView, RuntimeView
+from agt.supervisor.view import (
+    BudgetView,
+    DrillView,
+    GateView,
+    LedgerView,
+    PhaseState,
+    PhaseView,
+    RuntimeView,
+    SwitchView,
+)
 
 _LEDGER_KEYS: Final = ("accepted", "delivered", "written", "not_delivered", "indeterminate", "resends")
 
@@ -83,20 +92,30 @@ def ledger_views(plan: Plan, routers: Iterable[RouterSeen]) -> tuple[LedgerView,
     return tuple(views)
 
 
+def switch_views(routers: Iterable[RouterSeen]) -> tuple[SwitchView, ...]:
+    """Return what the environment of each router overrides."""
+    return tuple(
+        SwitchView(
+            router=router.socket,
+            variable=str(one.get("variable", "")),
+            overrides=bool(one.get("overrides")),
+            says=str(one.get("says", "")),
+        )
+        for router in routers
+        if router.status is not None
+        for one in router.status.switches
+    )
+
+
+def selector_problems(routers: Iterable[RouterSeen]) -> tuple[str, ...]:
+    """Return what routers find wrong, each once."""
+    found = (says for router in routers if router.status is not None for says in router.status.problems)
+    return tuple(dict.fromkeys(found))
+
+
 def drill_views(plan: Plan) -> tuple[DrillView, ...]:
     """Return what an operator may try on purpose."""
     return tuple(DrillView(name=drill.name, says=drill.says) for drill in plan.drills)
-
-
-def effect_in_words(moves: int, unconfirmed: int, *, percent: float, leaves: str) -> str:
-    """Return the sentence that an operator confirms."""
-    if not moves:
-        return f"goes to {percent:g} %; moves no device"
-    devices = "1 device" if moves == 1 else f"{moves:,} devices"
-    if not unconfirmed:
-        return f"moves {devices}; every command on the way is accounted for"
-    commands = "1 command" if unconfirmed == 1 else f"{unconfirmed:,} commands"
-    return f"moves {devices}; up to {commands} on {leaves} can't be confirmed"
 
 
 def add_points(charts: Charts, runtimes: Iterable[RuntimeView]) -> None:

@@ -16,6 +16,8 @@ import anyio.to_thread
 import msgspec
 
 from agt.router import (
+    ORDERED_MAX,
+    DevicesInOrder,
     GenerationConflict,
     RouterError,
     Runtimes,
@@ -24,9 +26,13 @@ from agt.router import (
     SelectorKilled,
     SelectorReading,
     format_selector,
+    moves_at,
+    order,
 )
+from agt.supervisor.actions import Refused
 from agt.supervisor.measure import RequestFailed, RouterStatus, request
 from agt.supervisor.rollout._effects import Kill, SetRoute
+from agt.supervisor.rollout._moves import Moves, added
 from agt.supervisor.rollout._plan import Plan
 from agt.supervisor.rollout._plan_file import Route
 from agt.supervisor.view import RollbackView
@@ -99,12 +105,17 @@ class Way:
         if reading.selector is not None and found.generation >= effect.generation:
             return
         selector = self._selector(effect, found)
-        try:
-            await anyio.to_thread.run_sync(
-                lambda: self._file.write(selector, expected=found.generation, after_kill=effect.ends_kill)
-            )
-        except RouterError as error:
-            raise RouteRefused(str(error)) from error
+        await self._write(selector, expected=found.generation, read=reading.selector, after_kill=effect.ends_kill)
+
+    async def number(self, generation: int) -> None:
+        """Give a selector that was written by hand the number that it counts as; nothing else in it changes.
+
+        Raises:
+            RouteRefused: if the disk or another writer was against it.
+        """
+        found = self.read().selector
+        if found is not None and found.generation < generation:
+            await self._write(found.at_generation(generation), expected=found.generation, read=found)
 
     async def go_back(self, effect: SetRoute) -> Told:
         """Tell every router at once, then write the file; never raises."""
@@ -113,7 +124,7 @@ class Way:
         body = format_selector(selector).encode()
         missing = await self._tell("/selector", body)
         routed_s = anyio.current_time() - began
-        latched = await anyio.to_thread.run_sync(lambda: self._write_back(selector))
+        latched = await anyio.to_thread.run_sync(lambda: self._write_back(effect))
         return Told(routed_s, missing, latched)
 
     async def kill(self, effect: Kill) -> Told:
@@ -147,40 +158,93 @@ class Way:
                 return
             await anyio.sleep(SETTLE_POLL_S)
 
-    async def preview(self, percent: float) -> tuple[int, int]:
-        """Return how many devices a percentage would move, and how many messages could not be confirmed.
+    async def preview(self, effect: SetRoute | Kill) -> Moves:
+        """Return what a change of route would move, asked of every router with the very selector that it would get.
 
         Raises:
             RequestFailed: if a router doesn't answer.
         """
-        moves = unconfirmed = 0
+        base = self.read().selector or self._last
+        if isinstance(effect, Kill):
+            selector = base.with_route(kill_switch=True)
+        else:
+            selector = self._selector(effect, self._killed_or_fresh(effect) if effect.ends_kill else base)
+        body = format_selector(selector).encode()
+        found: list[Moves] = []
         for path in self.sockets.values():
-            answer = await request(path, "GET", f"/preview?percentage={percent:g}", timeout_s=TELL_TIMEOUT_S)
+            answer = await request(path, "POST", "/preview", body=body, timeout_s=TELL_TIMEOUT_S)
             if not answer.ok:
                 raise RequestFailed(path, f"answers {answer.status} to a preview")
             try:
-                found = msgspec.json.decode(answer.body, type=_RoutePreview)
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                found.append(msgspec.json.decode(answer.body, type=Moves))
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 raise RequestFailed(path, f"answers a preview that can't be read: {error}") from error
-            moves, unconfirmed = moves + found.moves, unconfirmed + found.unconfirmed
-        return moves, unconfirmed
+        return added(found)
+
+    async def last_of(self, count: int) -> tuple[str, float]:
+        """Return the last of so many devices, and the percentage that takes it; no name when there is none.
+
+        Raises:
+            Refused: when so many can't be had.
+            RequestFailed: when a router doesn't answer.
+        """
+        base = self.read().selector or self._last
+        answers = [await self._order(path, count) for path in self.sockets.values()]
+        by_name, others = sum(one.by_name for one in answers), sum(one.total for one in answers)
+        if count == 0:
+            return "", 0.0
+        if count <= by_name:
+            raise Refused("refused", f"{by_name} devices are on the candidate by override", "end some of these first")
+        if count > by_name + others:
+            raise Refused("refused", f"there are only {by_name + others} devices that the candidate could carry")
+        if count - by_name > ORDERED_MAX:
+            raise Refused("invalid", f"more than {ORDERED_MAX:,} devices can't be counted out", "set a percentage")
+        salt = base.runtime.salt
+        names = sorted((name for one in answers for name in one.devices), key=lambda name: order(name, salt))
+        last = names[count - by_name - 1]
+        return last, moves_at(last, salt)
+
+    async def _order(self, path: Path, count: int) -> DevicesInOrder:
+        answer = await request(path, "GET", f"/order?count={count}", timeout_s=TELL_TIMEOUT_S)
+        if not answer.ok:
+            raise RequestFailed(path, f"answers {answer.status} to a count")
+        try:
+            return msgspec.json.decode(answer.body, type=DevicesInOrder)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise RequestFailed(path, f"answers a count that can't be read: {error}") from error
 
     def _selector(self, effect: SetRoute, base: Selector) -> Selector:
-        return base.with_route(**_keys(effect.route, self._plan)).at_generation(effect.generation)
+        keys = _keys(effect.route, self._plan) | {"up_to": effect.up_to}
+        if effect.up_to:
+            keys |= {"percentage": None, "enabled": True}
+        return base.with_route(**keys).at_generation(effect.generation)
 
     def _killed_or_fresh(self, effect: SetRoute) -> Selector:
         killed = self._file.killed_selector() if effect.ends_kill else None
         return killed or Selector(runtimes=self._runtimes)
 
-    def _write_back(self, selector: Selector) -> bool:
+    async def _write(
+        self, selector: Selector, *, expected: int, read: Selector | None, after_kill: bool = False
+    ) -> None:
+        try:
+            await anyio.to_thread.run_sync(
+                lambda: self._file.write(selector, expected=expected, read=read, after_kill=after_kill)
+            )
+        except RouterError as error:
+            raise RouteRefused(str(error)) from error
+
+    def _write_back(self, effect: SetRoute) -> bool:
         """Write the file that routers already follow; rename it aside when that fails. True when renamed."""
         for _ in range(CONFLICTS_MAX):
             present = self._file.read().selector
+            # What somebody else wrote beside the route, since we read it, stays.
+            selector = self._selector(effect, present or self._last)
             if present == selector:
                 return False  # Asked for twice, by an operator and by a check that found it not written yet.
             found = present.generation if present else 0
+            wanted = selector.at_generation(max(selector.generation, found + 1))
             try:
-                self._file.write(selector.at_generation(max(selector.generation, found + 1)), expected=found)
+                self._file.write(wanted, expected=found, read=present, force=True)
             except GenerationConflict:
                 continue
             except SelectorKilled:
@@ -217,11 +281,6 @@ class Way:
         async with anyio.create_task_group() as group:
             for name, path in self.sockets.items():
                 group.start_soon(job, name, path)
-
-
-class _RoutePreview(msgspec.Struct, frozen=True):
-    moves: int = 0
-    unconfirmed: int = 0
 
 
 def _all_settled(statuses: dict[str, RouterStatus], sockets: dict[str, Path], generation: int) -> bool:
