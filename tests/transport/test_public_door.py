@@ -10,6 +10,7 @@ import agt.transport
 import agt.transport.testing
 
 PUBLIC = (
+    "AckLevel",
     "AdmissionLimits",
     "BadCredential",
     "Barrier",
@@ -63,6 +64,7 @@ PUBLIC = (
     "Withdrawal",
     "__version__",
     "begins_with",
+    "commit_batch",
     "load_config",
     "new_runtime_nonce",
     "tls_client_context",

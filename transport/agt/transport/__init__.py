@@ -3,7 +3,9 @@
 This page is the whole public door; everything else in the package is private.
 """
 
+from agt.transport._ack_level import AckLevel
 from agt.transport._batch import DeliveryBatch
+from agt.transport._committing import commit_batch
 from agt.transport._config import Overflow, ReliableConfig, TransportConfig, load_config
 from agt.transport._connections import Connection, TCPConnection, UnixConnection
 from agt.transport._delivery import Delivery
@@ -50,6 +52,7 @@ from agt.transport.trust import (
 )
 
 __all__ = (
+    "AckLevel",
     "AdmissionLimits",
     "BadCredential",
     "Barrier",
@@ -103,6 +106,7 @@ __all__ = (
     "Withdrawal",
     "__version__",
     "begins_with",
+    "commit_batch",
     "load_config",
     "new_runtime_nonce",
     "tls_client_context",

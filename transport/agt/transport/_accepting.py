@@ -97,15 +97,17 @@ class Listener(ABC):
         Raises:
             ConnectionUnavailable: when the address is in use or can't be had.
         """
-        if self._path is not None:
-            prepare_socket_directory(self._path)
-            self._socket, self._port = listen_unix(self._path), 0
-        else:
-            self._socket = await listen_tcp(self._host, self._port)
-            self._port = self._socket.getsockname()[1]
+        await self.prepare()
+        try:
+            await self._listen()
+        except BaseException:
+            await self.put_away()
+            raise
+        assert self._socket is not None, "it listens now"
         self._tasks = anyio.create_task_group()
         await self._tasks.__aenter__()
         self._tasks.start_soon(self.timers.run)
+        self._tasks.start_soon(self.tend)
         self._tasks.start_soon(self._accept, self._socket, self._tasks)
         return self
 
@@ -125,6 +127,24 @@ class Listener(ABC):
                 self._socket.close()
             if self._path is not None:
                 self._remove(self._path)
+            await self.put_away()
+
+    async def prepare(self) -> None:  # noqa: B027  # Most listeners need nothing.
+        """Open what has to be there before the first connection."""
+
+    async def tend(self) -> None:  # noqa: B027  # The same.
+        """Do what has to be done beside the connections, until cancelled."""
+
+    async def put_away(self) -> None:  # noqa: B027  # The same.
+        """Close what `prepare` opened; safe to call twice."""
+
+    async def _listen(self) -> None:
+        if self._path is not None:
+            prepare_socket_directory(self._path)
+            self._socket, self._port = listen_unix(self._path), 0
+        else:
+            self._socket = await listen_tcp(self._host, self._port)
+            self._port = self._socket.getsockname()[1]
 
     @staticmethod
     def _remove(path: str) -> None:

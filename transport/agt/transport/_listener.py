@@ -8,6 +8,7 @@ link then moves to the new connection, and the older connection, if there is one
 import ssl
 from collections.abc import Callable, Container, Iterable, Mapping
 from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 import anyio
 from anyio.abc import ByteStream
@@ -37,6 +38,12 @@ from agt.transport.trust import (
 )
 from agt.transport.wires.native import AwayCode, Greeting, Refused
 
+if TYPE_CHECKING:
+    from agt.transport.durable import InboxStore
+    from agt.transport.durable._keeper import Keeper
+
+DOUBT_S = 0.5
+"""When to come back while the inbox is in doubt."""
 GREETING_SIZE = 1024
 """Most bytes taken at once from somebody who has not said who they are."""
 
@@ -67,6 +74,7 @@ class ReliableListener(Listener):
         keys: KeyRing | None = None,
         sources: Container[str] | None = None,
         limits: AdmissionLimits | None = None,
+        inbox: "InboxStore[Any] | None" = None,
     ) -> None:
         """Remember how to serve.
 
@@ -92,6 +100,8 @@ class ReliableListener(Listener):
             keys: the keys that callers must prove to have; None asks for none. Nobody is taken without one then.
             sources: the names that are registered, others are refused; None admits any.
             limits: how many connections may be on their way in.
+            inbox: remembers senders over restarts and `kill -9`, and lets messages be committed together with their
+                effects: `agt.transport.durable.SQLiteInbox`, or an `InboxStore` over the application's own database.
 
         Raises:
             msgspec.ValidationError: naming the setting that is out of range.
@@ -105,16 +115,51 @@ class ReliableListener(Listener):
         )
         self.name = name
         self._on_peer, self._on_gone, self._on_message, self._on_batch = on_peer, on_gone, on_message, on_batch
+        self._keeper = _keeper_of(inbox, max_senders) if inbox is not None else None
         self._acceptor = self._new_acceptor(max_senders, keys, own_id)
         self._native_names = native_names
         self._sessions: dict[str, Session] = {}
         self._announced: set[str] = set()
 
     def _new_acceptor(self, max_senders: int, keys: KeyRing | None, own_id: OwnId | None) -> Acceptor:
-        acceptor = native_acceptor(self.name, self.config, max_senders, keys, spread_s=self._spread_s)
+        acceptor = native_acceptor(
+            self.name, self.config, max_senders, keys, spread_s=self._spread_s, keeper=self._keeper
+        )
         if own_id is None:
             return acceptor
         return OwnIdsAcceptor(acceptor, lambda: memory_of_ids(own_id, self.config, self.metrics))
+
+    async def prepare(self) -> None:
+        """Read what the inbox remembers.
+
+        Raises:
+            StoreUnavailable: when our inbox can't be used; another one raises what it likes.
+        """
+        if self._keeper is not None:
+            await self._keeper.open()
+            self._keeper.on_stored, self._keeper.on_doubt = self._on_stored, self._on_doubt
+
+    async def tend(self) -> None:
+        """Write what senders have to be remembered by."""
+        if self._keeper is not None:
+            await self._keeper.run()
+
+    async def put_away(self) -> None:
+        """Close the inbox."""
+        if self._keeper is not None:
+            await self._keeper.aclose()
+
+    def _on_stored(self, name: str) -> None:
+        session = self._sessions.get(name)
+        if session is not None:
+            session.changed()
+
+    def _on_doubt(self, name: str) -> None:
+        """Nobody can say what is durable of a sender: let it come again and be met from what is."""
+        self._acceptor.forget(name)
+        session = self._sessions.get(name)
+        if session is not None:
+            self._end(name, session, "the inbox has to be read again")
 
     def _spread_s(self, peers: int) -> float:
         return self.pacer.drain_s(peers)
@@ -156,6 +201,8 @@ class ReliableListener(Listener):
             raise Refused(why, AwayCode.UNAUTHORISED)
         if wait_s := self.pacer.admit(now):
             raise Refused(f"busy: come back in {wait_s:.3g} s", AwayCode.BUSY, retry_after_s=wait_s)
+        if self._keeper is not None and self._keeper.in_doubt:
+            raise Refused("busy: the inbox has to be read again", AwayCode.BUSY, retry_after_s=DOUBT_S)
         link = self._acceptor.admit(greeting)
         caller.admit()
         session = self._session_of(greeting.hello.name, link)
@@ -180,6 +227,8 @@ class ReliableListener(Listener):
             timers=self.timers,
             peer=name,
         )
+        if self._keeper is not None:
+            session.commits = self._keeper.commits_of(name)
         self._sessions[name] = session
         session.on_connection(self._announce)
         return session
@@ -214,6 +263,12 @@ class ReliableListener(Listener):
         """End every session: the listener closes."""
         for name, session in tuple(self._sessions.items()):
             self._end(name, session, "the listener was closed")
+
+
+def _keeper_of(inbox: "InboxStore[Any]", max_senders: int) -> "Keeper":
+    from agt.transport.durable._keeper import Keeper  # noqa: PLC0415  # Loads a database, so only where there is one.
+
+    return Keeper(inbox, max_senders=max_senders)
 
 
 def _reason(refused: Refused, greeting: Greeting) -> Refusal:

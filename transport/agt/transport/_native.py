@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from agt.transport._config import ReliableConfig
 from agt.transport.trust import KeyedAcceptor, KeyRing
-from agt.transport.wires.native import NativeAcceptor, NativeConfig, NativeLink
+from agt.transport.wires.native import Keeper, NativeAcceptor, NativeConfig, NativeLink
 
 
 def native_config(config: ReliableConfig, *, max_senders: int = 10_000) -> NativeConfig:
@@ -15,8 +15,10 @@ def native_config(config: ReliableConfig, *, max_senders: int = 10_000) -> Nativ
         max_retries=config.max_retries,
         ack_timeout_seconds=config.ack_timeout_seconds,
         send_queue_max=config.send_queue_max,
+        send_queue_bytes_max=config.send_queue_bytes_max,
         in_flight_max=config.in_flight_max,
         recv_window=config.recv_queue_max,
+        recv_window_bytes=config.recv_queue_bytes_max,
         handshake_timeout_s=config.hello_timeout_s,
         max_senders=max_senders,
     )
@@ -34,11 +36,13 @@ def native_acceptor(
     keys: KeyRing | None = None,
     *,
     spread_s: Callable[[int], float] = lambda _: 0.0,
+    keeper: Keeper | None = None,
 ) -> NativeAcceptor | KeyedAcceptor:
     """Make the accepting end for everyone who dials; with keys, for everyone who proves to have one of them.
 
-    Generations start at the wall clock's milliseconds: a restarted listener remembers none that it gave before, and
-    must still tell an older process of a sender from a newer one.
+    With a keeper, senders are remembered over a restart. Generations start at the wall clock's milliseconds: a
+    restarted listener may remember none that it gave before, and must still tell an older process of a sender from a
+    newer one.
     """
     rng = random.SystemRandom()
     acceptor = NativeAcceptor(
@@ -47,5 +51,6 @@ def native_acceptor(
         config=native_config(config, max_senders=max_senders),
         generation_floor=time.time_ns() // 1_000_000,
         spread_s=spread_s,
+        keeper=keeper,
     )
     return acceptor if keys is None else KeyedAcceptor(acceptor, keys, name, rng=rng)

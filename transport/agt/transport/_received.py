@@ -1,9 +1,12 @@
 """A message as the application sees it, with the two answers it can give."""
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol, overload
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol, overload
 
 import msgspec
+
+from agt.transport._committing import Commits, commit_batch
 
 
 class Answers(Protocol):
@@ -62,6 +65,17 @@ class ReceivedMessage(msgspec.Struct, eq=False):
             self._from.refuse(self._token, code)
             self.answered = True
 
+    def commit(self) -> AbstractAsyncContextManager[Any]:
+        """Commit the message with the application's effects, in one transaction; see `commit_batch`.
+
+        In an `on_message` handler, `defer()` first and do this in a task.
+        """
+        return commit_batch((self,))
+
+    def open_runs(self) -> tuple[Commits | None, list[tuple[int, int]]]:
+        """Return where it is committed and its token."""
+        return commits_of(self._from), [(self._token, 1)]
+
     def defer(self) -> None:
         """Within an `on_message` handler: the answer comes later; returning is not an `ack()` this time."""
         self.deferred = True
@@ -119,6 +133,17 @@ class ReceivedBatch(Sequence[ReceivedMessage]):
                 message.refuse(code)
             self.answered = True
 
+    def commit(self) -> AbstractAsyncContextManager[Any]:
+        """Commit all that were not answered one by one, in one transaction; see `commit_batch`."""
+        return commit_batch((self,))
+
+    def open_runs(self) -> tuple[Commits | None, list[tuple[int, int]]]:
+        """Return where they are committed and the runs of those that were not answered."""
+        if self._messages is None:
+            return commits_of(self._from), [(self._token, len(self.payloads))]
+        tokens = (token for token, message in enumerate(self._messages, self._token) if not message.answered)
+        return commits_of(self._from), [(token, 1) for token in tokens]
+
     def defer(self) -> None:
         """Within an `on_batch` handler: the answers come later; returning is not an `ack()` this time."""
         self.deferred = True
@@ -143,6 +168,11 @@ class ReceivedBatch(Sequence[ReceivedMessage]):
         if self._messages is None:
             self._messages = messages_of(self._from, self._token, self.payloads, self.sequence)
         return self._messages
+
+
+def commits_of(source: Answers) -> Commits | None:
+    """Return where messages that came this way can be committed; None where there is no inbox."""
+    return getattr(source, "commits", None)
 
 
 def messages_of(source: Answers, token: int, payloads: list[bytes], sequence: int) -> list[ReceivedMessage]:

@@ -18,6 +18,7 @@ from anyio.abc import ByteStream
 from agt.transport._batch import DeliveryBatch
 from agt.transport._carrier import Carrier
 from agt.transport._carrying import Carrying
+from agt.transport._committing import Commits
 from agt.transport._config import Overflow
 from agt.transport._counting import Growth
 from agt.transport._deadline import Deadline
@@ -101,6 +102,8 @@ class Session:
         self._outbox = Outbox(link, self.metrics, overflow, self._clock)
         self._writes = Writes(link, self.written_metrics, write_queue_max)
         self._inbox = Inbox(recv_queue_max, on_message, on_batch)
+        self.commits: Commits | None = None
+        """Where received messages can be committed; None where there is no inbox."""
         self._carrier: Carrying | None = None
         self._opened = False
         self._opened_count = 0

@@ -100,6 +100,22 @@ class SniffingListener(Listener):
             listener.serve_for(self)
         return self
 
+    async def prepare(self) -> None:
+        """Open what the wires' listeners need."""
+        for listener in self._wires.values():
+            await listener.prepare()
+
+    async def tend(self) -> None:
+        """Do for the wires' listeners what has to be done beside the connections."""
+        async with anyio.create_task_group() as tasks:
+            for listener in self._wires.values():
+                tasks.start_soon(listener.tend)
+
+    async def put_away(self) -> None:
+        """Close what the wires' listeners opened."""
+        for listener in self._wires.values():
+            await listener.put_away()
+
     async def _server_for(self, sock: socket.socket) -> Listener | None:
         wire = await self._sniff(sock)
         if wire is None:

@@ -9,12 +9,13 @@ and nobody is admitted before the records have been read again.
 
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 
-from agt.transport._errors import Closed
+from agt.transport._committing import Commits
+from agt.transport._errors import Closed, UsageError
 from agt.transport._timers import running_clock
 from agt.transport.durable._inbox_record import SenderRecord, decode_record
 from agt.transport.durable._inbox_store import InboxChange, InboxStore
@@ -121,20 +122,24 @@ class Keeper:
 
     # The application's side
 
+    def commits_of(self, sender: str) -> "SenderCommits":
+        """Return where the messages of this sender's present link are committed."""
+        return SenderCommits(self, sender, self._links[sender])
+
     @asynccontextmanager
-    async def commit(self, groups: Sequence[tuple[str, RememberingLink, Sequence[Run]]]) -> AsyncIterator[Any]:
+    async def commit(self, groups: "Sequence[tuple[SenderCommits, Sequence[Run]]]") -> AsyncIterator[Any]:
         """Write the application's effects and the marks behind these messages in one transaction.
 
         Args:
-            groups: sender, its link, and runs of its messages; each sender once.
+            groups: runs of messages by their sender; each sender once.
         """
         async with AsyncExitStack() as turns:
-            for _, link, _ in sorted(groups, key=lambda group: group[0]):
-                turn = self._turns.get(link)
-                if turn is None or link.stale:
-                    raise Closed("these messages come from a connection of which nothing is remembered any more")
+            for sender, _ in sorted(groups, key=lambda group: group[0].name):
+                turn = self._turns.get(sender.link)
+                if turn is None:
+                    raise Closed("these messages come by a connection of which nothing is remembered any more")
                 await turns.enter_async_context(turn)
-            taken = [(name, link, link.take(runs)) for name, link, runs in groups]
+            taken = [(sender.name, sender.link, sender.link.take(runs)) for sender, runs in groups]
             running = True
             try:
                 async with self._store.transaction() as transaction:
@@ -239,6 +244,24 @@ class Keeper:
             name: decode_record(name, record) for name, record in records.items() if name not in self._links
         }
         self.in_doubt = False
+
+
+class SenderCommits:
+    """Where the messages of one sender are committed; what a session knows of a keeper."""
+
+    def __init__(self, keeper: Keeper, name: str, link: RememberingLink) -> None:
+        self.keeper, self.name, self.link = keeper, name, link
+
+    def together(self, groups: "Sequence[tuple[Commits, Sequence[Run]]]") -> AbstractAsyncContextManager[Any]:
+        """Open one transaction for messages of these senders.
+
+        Raises:
+            UsageError: when they are of different listeners.
+        """
+        own = [(sender, runs) for sender, runs in groups if isinstance(sender, SenderCommits)]
+        if len(own) < len(groups) or any(sender.keeper is not self.keeper for sender, _ in own):
+            raise UsageError("messages of different listeners can't be committed together")
+        return self.keeper.commit(own)
 
 
 def _change(

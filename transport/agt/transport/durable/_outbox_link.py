@@ -75,7 +75,7 @@ class OutboxLink:
         self._flush = flush
         self._held: list[Settled] = []
         self._events: deque[Event] = deque()
-        self._verdicts: dict[int, tuple[Outcome, str]] = {}
+        self._verdicts: dict[Outgoing, tuple[Outcome, str]] = {}
         self._tidy_at = math.inf
         self._tidy = False
         self._bases = {channel: was.base for channel, was in past.channels.items()}
@@ -296,11 +296,13 @@ class OutboxLink:
         self.trouble = error
         in_it, since = self._book.failed()
         reason = f"{UNSTORED}: {error.why}"
+        # What has been told already gets no verdict: nothing would ever take it up.
         for message in in_it:
-            outcome = Outcome.NOT_DELIVERED if definite else Outcome.INDETERMINATE
-            self._verdicts[id(message)] = (outcome, reason)
+            if not message.told:
+                self._verdicts[message] = (Outcome.NOT_DELIVERED if definite else Outcome.INDETERMINATE, reason)
         for message in since:
-            self._verdicts[id(message)] = (Outcome.NOT_DELIVERED, reason)
+            if not message.told:
+                self._verdicts[message] = (Outcome.NOT_DELIVERED, reason)
         for message in (*in_it, *since):
             self._link.cancel(message, now=now)
         self._events += (_in_doubt(event) for event in self._held)
@@ -350,7 +352,7 @@ class OutboxLink:
 
     def _sort(self, event: Settled) -> None:
         """Let a settlement go on, or hold it until it is noted."""
-        verdict = self._verdicts.pop(id(event.message), None)
+        verdict = self._verdicts.pop(event.message, None)
         if verdict is not None:
             event.outcome, event.reason = verdict
         if event.outcome is not Outcome.NOT_DELIVERED or self._book.noted(event.message):

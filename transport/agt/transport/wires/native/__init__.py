@@ -3,7 +3,7 @@
 `docs/architecture/protocol-specification.md` gives bytes, states and limits.
 """
 
-from agt.transport.wires.native._acceptor import Greeting, NativeAcceptor, Refused
+from agt.transport.wires.native._acceptor import Greeting, Keeper, NativeAcceptor, Refused
 from agt.transport.wires.native._config import NativeConfig
 from agt.transport.wires.native._frames import FrameParser, FrameType, encode_frame
 from agt.transport.wires.native._handshake import AwayCode, Hello, go_away_frame
@@ -17,6 +17,7 @@ __all__ = (
     "FrameType",
     "Greeting",
     "Hello",
+    "Keeper",
     "KeepingLink",
     "NativeAcceptor",
     "NativeConfig",
