@@ -10,6 +10,7 @@ the stream is only a name for it.
 """
 
 import asyncio
+import ipaddress
 import socket
 import threading
 from collections.abc import Iterator
@@ -198,11 +199,19 @@ class FastStream(asyncio.BufferedProtocol, SocketStream):
 async def fast_connect(host: str, port: int) -> FastStream:
     """Dial a TCP address, all its families in turn."""
     loop = asyncio.get_running_loop()
-    if isinstance(loop, asyncio.BaseEventLoop):
+    if isinstance(loop, asyncio.BaseEventLoop) and not _is_number(host):
         _, stream = await loop.create_connection(FastStream, host, port, happy_eyeballs_delay=HAPPY_EYEBALLS_S)
-    else:  # uvloop, which tries one address after the other
+    else:  # One address; a race of one would leave its socket open when it is cancelled. uvloop has no race.
         _, stream = await loop.create_connection(FastStream, host, port)
     return stream
+
+
+def _is_number(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 async def fast_stream(connected: socket.socket) -> FastStream:

@@ -18,7 +18,7 @@ from agt.transport.blocking._engine import clock
 from agt.transport.blocking._io_thread import IOThread
 from agt.transport.blocking._poller import WRITE
 
-Address: TypeAlias = "tuple[int, str | tuple[str, int] | tuple[str, int, int, int]]"
+Address: TypeAlias = "tuple[int, str | tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]]"
 """Family and what `socket.connect` takes."""
 _UNDER_WAY = frozenset({0, errno.EINPROGRESS, errno.EINTR})
 

@@ -11,6 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Final, Protocol
 
 from agt.transport._alarms import Alarm
@@ -30,7 +31,14 @@ FAREWELL_S: Final = 1.0
 """How long a connection that is to be dropped may take to flush its last words."""
 
 CLOSED_BY_PEER: Final = Dropped("the connection was closed", "network", final=False, everyone=True)
-FOLDED_COUNTERS: Final = ("resends", "ack_timeouts", "duplicates_dropped", "decode_errors", "heartbeats", "tag_failures")
+FOLDED_COUNTERS: Final = (
+    "resends",
+    "ack_timeouts",
+    "duplicates_dropped",
+    "decode_errors",
+    "heartbeats",
+    "tag_failures",
+)
 """What a link may count, itself or as `counters`; its growth is added to the runtime's metrics."""
 
 clock = time.monotonic
@@ -79,6 +87,7 @@ class Engine:
         self.greetings = 0
         """Connections on which the peer has said hello."""
         self._dropped: Dropped | None = None
+        self._set_aside_one: Conduit | None = None
         self._alarm: Alarm | None = None
         self._counters: object = getattr(link, "counters", link)
         self._folded = {name: 0 for name in FOLDED_COUNTERS if hasattr(self._counters, name)}
@@ -88,12 +97,15 @@ class Engine:
     def attach(self, conduit: Conduit, *, greeting: bytes = b"") -> None:
         """Put the link on a fresh connection; an older one is let go without a word to the link.
 
+        It is closed only when the new one has shown that it is alive. An older process would dial again at once, and
+        its hello could overtake the answer that makes the newer one's claim to the name count.
+
         Args:
             conduit: the connection, not opened yet.
             greeting: what was read from it already.
         """
         if self.conduit is not None:
-            self._let_go(self.conduit)
+            self._set_aside(self.conduit)
         self.conduit, self._dropped = conduit, None
         now = clock()
         self.link.connection_made(now=now)
@@ -116,6 +128,8 @@ class Engine:
                 return
             if data:
                 self.link.receive_data(data, now=clock())
+                if self._set_aside_one is not None:
+                    self._close_set_aside()
         except (OSError, EOFError):
             self.lose(CLOSED_BY_PEER)
         except TransportError as error:
@@ -191,6 +205,8 @@ class Engine:
     def _on_ready(self, conduit: Conduit, events: int) -> None:
         with self.lock:
             if conduit is not self.conduit:
+                if conduit is self._set_aside_one:
+                    self._close_set_aside()  # Nothing of it is looked at any more but its end.
                 return
             if events & WRITE:
                 try:
@@ -222,10 +238,31 @@ class Engine:
                 self.lose(self._dropped)
         self.run_later()
 
+    def _close_late(self, conduit: Conduit) -> None:
+        with self.lock:
+            if conduit is self._set_aside_one:
+                self._close_set_aside()
+
     # Within
 
     def _let_go(self, conduit: Conduit) -> None:
         conduit.close()
+        self._close_set_aside()
+        self._disconnected()
+
+    def _set_aside(self, conduit: Conduit) -> None:
+        self._close_set_aside()
+        conduit.look(reading=False)
+        self._set_aside_one = conduit
+        self.io.arm(clock() + FAREWELL_S, lambda _now: self._close_late(conduit))
+        self._disconnected()
+
+    def _close_set_aside(self) -> None:
+        if self._set_aside_one is not None:
+            self._set_aside_one.close()
+            self._set_aside_one = None
+
+    def _disconnected(self) -> None:
         if self.connected:
             self.connected = False
             self._owner.on_connection_changed()
@@ -261,7 +298,7 @@ class Engine:
             delivery.tickets = None
         if delivery.callbacks is not None:
             for callback in delivery.callbacks:
-                self._later.append(lambda callback=callback: callback(delivery))
+                self._later.append(partial(callback, delivery))
             delivery.callbacks = None
 
     def _on_opened(self, event: Opened) -> None:

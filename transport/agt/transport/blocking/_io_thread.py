@@ -42,20 +42,17 @@ class IOThread:
         """
         self._thread = threading.Thread(target=self._main, name=name, daemon=True)
         self._on_end = on_end
-        self._poller: Poller = make_poller()
+        self._poller: Poller | None = None
         self._alarms = Alarms()
         self._lock = threading.Lock()
         self._watched: dict[int, tuple[socket.socket, Callable[[int], None]]] = {}
         self._calls: deque[Callable[[], None]] = deque()
-        self._bell, self._button = socket.socketpair()
-        self._bell.settimeout(0)
-        self._button.settimeout(0)
-        self._poller.watch(self._bell.fileno(), READ)
+        self._bell: socket.socket | None = None
+        self._button: socket.socket | None = None
         self._rung = False
         self._sleeps_until = math.inf
         self._stopping = False
         self._left_behind = False
-        self._ended = False
         _threads.add(self)
 
     # From any thread
@@ -75,7 +72,12 @@ class IOThread:
             raise UsageError("this was made before a fork and belongs to the parent process; make a new one here")
 
     def start(self) -> None:
-        """Start the thread."""
+        """Start the thread; what was armed and called before comes to pass now."""
+        self._poller = make_poller()
+        self._bell, self._button = socket.socketpair()
+        self._bell.settimeout(0)
+        self._button.settimeout(0)
+        self._poller.watch(self._bell.fileno(), READ)
         self._thread.start()
 
     def stop(self, timeout_s: float) -> None:
@@ -85,13 +87,9 @@ class IOThread:
         if not self.is_current and self._thread.ident is not None:
             self._thread.join(timeout_s)
 
-    def discard(self) -> None:
-        """Give the system's resources back, of a thread that was never started."""
-        self._close()
-
     def wake(self) -> None:
         """Have the thread look around now."""
-        if not self._rung:
+        if not self._rung and self._button is not None:
             self._rung = True
             with contextlib.suppress(OSError):  # Full: it will wake. Closed: there is nobody left to wake.
                 self._button.send(b"\0")
@@ -117,9 +115,9 @@ class IOThread:
 
     def watch(self, sock: socket.socket, events: int, ready: Callable[[int], None]) -> None:
         """Call back with the events whenever the socket is ready; an ended connection is, whatever is looked for."""
-        fd = sock.fileno()
-        self._watched[fd] = sock, ready
-        self._poller.watch(fd, events)
+        if self._poller is not None:
+            self._watched[sock.fileno()] = sock, ready
+            self._poller.watch(sock.fileno(), events)
 
     def hear(self, sock: socket.socket, ready: Callable[[int], None]) -> None:
         """Call somebody else back for a watched socket."""
@@ -127,20 +125,23 @@ class IOThread:
 
     def change(self, sock: socket.socket, events: int) -> None:
         """Look for other events on a watched socket."""
-        self._poller.change(sock.fileno(), events)
+        if self._poller is not None:
+            self._poller.change(sock.fileno(), events)
 
     def forget(self, sock: socket.socket) -> None:
         """Look at a socket no more; to be called before it is closed."""
-        if self._watched.pop(sock.fileno(), None) is not None and not (self._left_behind or self._ended):
+        if self._watched.pop(sock.fileno(), None) is not None and self._poller is not None:
             self._poller.forget(sock.fileno())
 
     # In the thread
 
     def _main(self) -> None:
-        why = "the I/O thread failed; see the log"
+        why, poller, bell = "the I/O thread failed; see the log", self._poller, self._bell
+        assert poller is not None, "made by `start`"
+        assert bell is not None, "made by `start`"
         try:
             while not self._stopping:
-                self._turn()
+                self._turn(poller, bell)
             why = ""
         except BaseException:
             logger.exception("the I/O thread %s failed", self._thread.name)
@@ -150,23 +151,22 @@ class IOThread:
             finally:
                 self._close()
 
-    def _turn(self) -> None:
+    def _turn(self, poller: Poller, bell: socket.socket) -> None:
         now = time.monotonic()
         with self._lock:
             self._sleeps_until = self._alarms.earliest
-        for fd, events in self._poller.wait(0.0 if self._calls else max(GRAIN_S, self._sleeps_until - now)):
+        for fd, events in poller.wait(0.0 if self._calls else max(GRAIN_S, self._sleeps_until - now)):
             watched = self._watched.get(fd)
             if watched is not None:
                 watched[1](events)
-            elif fd == self._bell.fileno():
-                self._silence()
+            elif fd == bell.fileno():
+                bell.recv(64)
+                self._rung = (
+                    False  # After the reading: who rings from now on is heard, who rang before is served below.
+                )
         while self._calls:
             self._calls.popleft()()
         self._call_due(time.monotonic())
-
-    def _silence(self) -> None:
-        self._bell.recv(64)
-        self._rung = False  # After the reading: who rings from now on is heard, who rang before is served below.
 
     def _call_due(self, now: float) -> None:
         while True:
@@ -177,10 +177,11 @@ class IOThread:
             callback(now)
 
     def _close(self) -> None:
-        self._ended = True
-        self._poller.close()
-        self._bell.close()
-        self._button.close()
+        """Give the system's resources back; what is watched, armed or called from now on comes to nothing."""
+        for resource in (self._poller, self._bell, self._button):
+            if resource is not None:
+                resource.close()
+        self._poller = self._bell = self._button = None
 
     def _forked(self) -> None:
         self._left_behind = True

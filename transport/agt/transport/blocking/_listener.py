@@ -131,8 +131,8 @@ class BlockingListener:
             raise Closed("a listener is started once; make a new one")
         self._socket = listen_unix(self._path) if self._path is not None else listen_tcp(self._host, self._port)
         self._port = 0 if self._path is not None else self._socket.getsockname()[1]
-        self._io.watch(self._socket, READ, self._accept)
         self._io.start()
+        self._io.watch(self._socket, READ, self._accept)
         return self
 
     def close(self, drain_s: float | None = None) -> None:
@@ -147,7 +147,6 @@ class BlockingListener:
             return
         self._closed = True
         if self._socket is None:
-            self._io.discard()
             return
         if not self._io.is_current:
             give_up_at = clock() + (self.config.close_timeout_s if drain_s is None else drain_s)

@@ -15,6 +15,7 @@ the end. All of them without the lock, so they may send, answer and cancel; none
 import math
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 from agt.transport._config import Overflow
@@ -364,8 +365,10 @@ class BlockingSession:
         """Tell who waits for a connection, and who wants to know."""
         if self.connected:
             self._call_all(self._connecting)
+        else:
+            self._waiting.nudge()  # A leader must not read on from what is gone.
         for callback in self._callbacks:
-            self._engine.io.call(lambda callback=callback: callback(self))
+            self._engine.io.call(partial(callback, self))
 
     def on_lost(self, dropped: Dropped) -> None:
         """Wake a leader that reads from what is gone, and tell whoever makes the next connection."""
@@ -373,7 +376,7 @@ class BlockingSession:
         self._call_all(self._parting)
         if self._on_lost is not None:
             on_lost = self._on_lost
-            self._engine.io.call(lambda: on_lost(self, dropped))
+            self._engine.io.call(partial(on_lost, self, dropped))
 
     # Within
 

@@ -128,8 +128,6 @@ class BlockingTransport:
         if self._started:
             self._session.wait_gone(self.config.close_timeout_s)
             self._io.stop(self.config.close_timeout_s)
-        else:
-            self._io.discard()
 
     def __enter__(self) -> Self:
         """Start; see `start`."""
