@@ -1,9 +1,13 @@
 """Every planted bug, and the table of them for the guide."""
 
-from support import mutants_delivery, mutants_limits
+from support import mutants_delivery, mutants_durable, mutants_limits
 from support.mutants import PROMISES, Check, Mutant
 
-MUTANTS: tuple[Mutant, ...] = (*mutants_delivery.MUTANTS, *mutants_limits.MUTANTS)
+MUTANTS: tuple[Mutant, ...] = (
+    *mutants_delivery.MUTANTS,
+    *mutants_durable.MUTANTS,
+    *mutants_limits.MUTANTS,
+)
 CHECKS: dict[str, Check] = {mutant.check.name: mutant.check for mutant in MUTANTS}
 
 BEGIN = "<!-- promises: written by scripts/promises.py -->\n"

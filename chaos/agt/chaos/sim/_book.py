@@ -40,6 +40,12 @@ class Entry:
     reason: str = ""
     withdrawn: str = ""
     """`unsent` or `in doubt` when it was taken back; empty otherwise."""
+    durable: bool = False
+    """Whether it went through an outbox."""
+    stored: bool = False
+    """Whether that outbox has it on its disk."""
+    given_up: bool = False
+    """Whether that outbox has noted that it will not be sent (again)."""
 
 
 @dataclass(slots=True)
@@ -63,6 +69,8 @@ class Book:
         if entry is None:
             raise BrokenPromise("nothing from nowhere", f"{receiver} got {key!r}, which nobody sent")
         entry.handed += 1
+        if entry.durable and not entry.stored:
+            raise BrokenPromise("stored before it goes out", f"{key} came to {receiver}, and a crash would lose it")
         if entry.outcome is Outcome.NOT_DELIVERED:
             raise BrokenPromise("not delivered never arrives", f"{key} was {entry.reason!r} and came to {receiver}")
         if entry.withdrawn == "unsent":
@@ -114,6 +122,28 @@ class Book:
             raise BrokenPromise("settled once", f"{key} was {entry.outcome} and withdrawn")
         entry.withdrawn = how
         del self._open[key]
+
+    def stored(self, key: str) -> None:
+        """An outbox has a message on its disk."""
+        self.entries[key].stored = True
+
+    def given_up(self, key: str) -> None:
+        """An outbox has noted on its disk that a message will not be sent (again)."""
+        self.entries[key].given_up = True
+
+    def restored(self, sender: str, keys: set[str], now: float) -> None:
+        """A sender came back over its outbox, and goes on with these messages."""
+        for entry in [entry for entry in self.entries.values() if entry.sender == sender]:
+            if entry.key in keys:
+                if entry.outcome is Outcome.NOT_DELIVERED or entry.withdrawn == "unsent":
+                    raise BrokenPromise("given up stays given up", f"{entry.key} is back after a crash")
+                entry.outcome, entry.withdrawn = None, ""
+                entry.deadline = max(entry.deadline, now)
+                self._open[entry.key] = entry
+            elif self._open.pop(entry.key, None) is not None:
+                ended = entry.given_up or entry.processed or entry.refused
+                if entry.stored and not ended:
+                    raise BrokenPromise("what is stored survives", f"{entry.key} is gone after a crash")
 
     def check_ended(self, alive: set[str], now: float) -> None:
         """Hold that everything sent by an incarnation that still lives has ended if its deadline has passed."""

@@ -62,6 +62,14 @@ class Host:
         """Lose everything in memory."""
         raise NotImplementedError
 
+    @property
+    def busy(self) -> bool:
+        """Whether it has something to say to its peers, though no sender waits for it."""
+        return False
+
+    def heal(self) -> None:
+        """Let nothing more go wrong within the host."""
+
     def _loses(self, port: Port) -> None:
         port.crash(silent=self._rng.random() < self._world.profile.half_open)
         self._world.alive.discard(port.incarnation)

@@ -119,8 +119,8 @@ class Port:
                 key = self._keys.pop(message)
                 self._world.trace(f"{self.incarnation} withdraws {key} {how}")
                 self._world.book.withdrawn(key, how)
-        assert not self._keys, "a withdrawal takes everything"
         self.pump()
+        assert not self._keys, "a withdrawal takes everything, but for ends that are told right now"
 
     # Driving
 

@@ -49,6 +49,12 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     send_queue_max: int
     turn_bytes_max: int
     payload_max: int
+    durable: bool
+    """Whether the devices have an outbox on a disk, which outlives them."""
+    disk_s: float
+    """How long a write to a disk takes at most, to its commit and again until it is told."""
+    disk_fail: float
+    """Chance that a write fails."""
     max_senders: int
     """How many devices the gateway remembers; fewer than there are makes it forget, and turn some away for good."""
 
@@ -88,6 +94,9 @@ def draw_profile(rng: Random) -> Profile:
         turn_bytes_max=rng.choice((1, 300, 1 << 18)),
         payload_max=rng.choice((0, 40, 2000)),
         max_senders=rng.choice((1, 2, 2, 2, 2)),
+        durable=rng.choice((False, False, True)),
+        disk_s=rng.choice((0.0, 0.001, 0.02, 0.5)),
+        disk_fail=_maybe(rng, 0.2, 0.02, 0.3),
     )
 
 

@@ -9,7 +9,7 @@ from agt.chaos.sim._clock import Stuck
 from agt.chaos.sim._profile import Profile
 from agt.chaos.sim._world import World
 
-SETTLE_S = 40.0
+SETTLE_S = 100.0
 """How long a healed world may take before new messages must go through; longer than any deadline and any timeout."""
 PROBE_S = 20.0
 """How long those messages get."""

@@ -10,6 +10,7 @@ from random import Random
 
 from agt.chaos.sim._book import Book, BrokenPromise
 from agt.chaos.sim._clock import Clock
+from agt.chaos.sim._durable import DurableDevice
 from agt.chaos.sim._hosts import Device, Gateway, Host
 from agt.chaos.sim._network import Network
 from agt.chaos.sim._port import Port
@@ -68,7 +69,8 @@ class World:
         self.hosts: dict[str, Host] = {"gateway": self.gateway}
         for index in range(self.profile.devices):
             name = f"device-{index}"
-            self.hosts[name] = Device(self, name, self.gateway)
+            make = DurableDevice if self.profile.durable else Device
+            self.hosts[name] = make(self, name, self.gateway)
 
     def draw(self) -> int:
         """Draw the seed of one more actor's generator."""
@@ -107,6 +109,8 @@ class World:
         """End all faults: from now on everything has to work."""
         self.trace("the world heals")
         self.faulty = self.network.faulty = False
+        for host in self.hosts.values():
+            host.heal()
         self.repair()
         self.start()
 
@@ -121,9 +125,12 @@ class World:
     def settle(self, limit_s: float, linger_s: float) -> None:
         """Run until no living sender waits for anything and then `linger_s` more, at most `limit_s` in all."""
         until = self.clock.now + limit_s
-        while self.clock.now + linger_s < until and self.book.waits_for(self.alive):
+        while self.clock.now + linger_s < until and self._busy():
             self.run(self.clock.now + SETTLE_STEP_S)
         self.run(min(until, self.clock.now + linger_s))
+
+    def _busy(self) -> bool:
+        return self.book.waits_for(self.alive) or any(host.busy for host in self.hosts.values())
 
     # The faults and the traffic that a profile asks for
 

@@ -129,6 +129,11 @@ class OutboxLink:
         """Bytes of the payloads that may still have to be sent."""
         return self._book.bytes
 
+    @property
+    def unstored(self) -> int:
+        """Messages accepted that are not durable yet."""
+        return self._book.unstored
+
     def unsettled(self) -> Iterator[Outgoing]:
         """Yield what has not ended: first what was written, then what was not, each oldest first."""
         return self._link.unsettled()

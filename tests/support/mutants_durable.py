@@ -1,0 +1,80 @@
+"""Bugs in durable delivery (promise 2), caught in worlds whose processes crash between their writes."""
+
+from functools import partial
+
+from agt.chaos.sim import _durable, draw_profile_of, run_seed
+from agt.chaos.sim._book import BrokenPromise
+from agt.chaos.sim._profile import with_overrides
+from agt.transport import Settled
+from agt.transport.durable._outbox_book import OutboxBook
+from agt.transport.durable._outbox_layout import read_past
+from agt.transport.durable._outbox_link import OutboxLink
+from agt.transport.wires.native._keeping_sender import KeepingSender
+from agt.transport.wires.native._sender import Sender
+from support.mutants import WORLDS, Check, Mutant, Patch
+
+HARD = {"durable": "1", "crash_per_s": "0.5"}
+"""What is set in the profiles of these worlds."""
+
+
+def in_durable_worlds(rule: str) -> Check:
+    """Return the check that a rule holds where every device has an outbox and processes crash often."""
+    return Check(f"durable worlds: {rule}", partial(_hold, rule), shown_elsewhere=True)
+
+
+def _hold(rule: str) -> None:
+    for seed in range(WORLDS):
+        report = run_seed(seed, with_overrides(draw_profile_of(seed), HARD))
+        if report.broken.startswith(rule):
+            raise BrokenPromise(rule, report.broken.partition(": ")[2])
+
+
+def sent_before_stored(patch: Patch) -> None:
+    """A message goes out before its row is on the disk."""
+    patch.setattr(KeepingSender, "_room", Sender._room)
+
+
+def told_before_noted(patch: Patch) -> None:
+    """A message is told to be given up before the outbox has noted that."""
+
+    def buggy(self: OutboxLink, event: Settled) -> None:
+        self._events.append(event)
+
+    patch.setattr(OutboxLink, "_sort", buggy)
+
+
+def rows_deleted_early(patch: Patch) -> None:
+    """An outbox deletes one row more than was answered."""
+    settled = OutboxBook.settled
+
+    def buggy(self: OutboxBook, channel: int, base: int) -> None:
+        settled(self, channel, base + 1)
+
+    patch.setattr(OutboxBook, "settled", buggy)
+
+
+def new_epoch_at_each_start(patch: Patch) -> None:
+    """A process that comes back over its outbox calls itself a new incarnation, and repeats what was in flight."""
+    starts = iter(range(1, 1 << 30))
+
+    def buggy(*place: object) -> object:
+        past = read_past(*place)  # type: ignore[arg-type]
+        past.epoch += next(starts)
+        past.peer_memory = 0
+        return past
+
+    patch.setattr(_durable, "read_past", buggy)
+
+
+def receiver_not_remembered(patch: Patch) -> None:
+    """An outbox doesn't store whose memory its messages were meant for, so that it can't tell when it was forgotten."""
+    patch.setattr(OutboxBook, "meet", lambda self, memory: None)
+
+
+MUTANTS = (
+    Mutant(sent_before_stored, 2, in_durable_worlds("stored before it goes out"), "stored before it goes out"),
+    Mutant(told_before_noted, 2, in_durable_worlds("given up stays given up"), "given up stays given up"),
+    Mutant(rows_deleted_early, 2, in_durable_worlds("what is stored survives"), "what is stored survives"),
+    Mutant(new_epoch_at_each_start, 2, in_durable_worlds("at most once"), "at most once"),
+    Mutant(receiver_not_remembered, 2, in_durable_worlds("at most once"), "at most once"),
+)
