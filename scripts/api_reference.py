@@ -45,9 +45,8 @@ def pages() -> dict[str, str]:
 def page(door: ModuleType) -> str:
     """Return the page of one door."""
     parts = [f"# {door.__name__}", NOTE, _prose(inspect.getdoc(door) or "")]
-    for name in sorted(door.__all__, key=str.casefold):
-        if not name.startswith("__"):
-            parts.append(_entry(name, getattr(door, name)))
+    names = (name for name in sorted(door.__all__, key=str.casefold) if not name.startswith("__"))
+    parts.extend(_entry(name, getattr(door, name)) for name in names)
     return "\n\n".join(parts) + "\n"
 
 
