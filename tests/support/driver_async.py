@@ -5,7 +5,7 @@ otherwise each connection is wrapped, so that it is only what any anyio byte str
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import Any
 
 import anyio
@@ -240,7 +240,7 @@ class AsyncDriver:
     ) -> Iterator[AsyncListening]:
         kind = PlainListener if self.portable else ReliableListener
         listener = kind(config=config, on_message=on_message, **settings)
-        with self.portal.wrap_async_context_manager(listener):
+        with self._entered(listener):
             yield AsyncListening(self.portal, listener)
 
     @contextmanager
@@ -254,5 +254,15 @@ class AsyncDriver:
     ) -> Iterator[AsyncDialled]:
         target = PlainConnection(connection) if self.portable else connection
         transport = ReliableTransport(target, name=name, config=config, on_message=on_message)
-        with self.portal.wrap_async_context_manager(transport):
+        with self._entered(transport):
             yield AsyncDialled(self.portal, transport)
+
+    @contextmanager
+    def _entered(self, manager: AbstractAsyncContextManager[Any]) -> Iterator[None]:
+        """Enter in the loop's thread, and leave without a word of what failed here: a failure is the scenario's own."""
+        wrapped = self.portal.wrap_async_context_manager(manager)
+        wrapped.__enter__()
+        try:
+            yield
+        finally:
+            wrapped.__exit__(None, None, None)

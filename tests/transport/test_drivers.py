@@ -34,24 +34,15 @@ from agt.transport import (
 )
 from support.cable import cable_to
 from support.certificates import Authority
-from support.driver_async import AsyncDriver
-from support.driver_blocking import BlockingDriver
 from support.driver_harness import FAST, Dialled, Driver, Listening, Peer, until
-
-DRIVERS = (
-    AsyncDriver("asyncio-portable", "asyncio", fast=False),
-    AsyncDriver("trio", "trio", fast=False),
-    AsyncDriver("asyncio-fast", "asyncio", fast=True),
-    AsyncDriver("uvloop-fast", "asyncio", fast=True, use_uvloop=True),
-    BlockingDriver(),
-)
+from support.drivers import DRIVERS, available
 
 
 @pytest.fixture(scope="module", params=DRIVERS, ids=lambda driver: driver.name)
 def driver(request: pytest.FixtureRequest) -> Iterator[Driver]:
     """Run a scenario over every driver."""
-    if request.param.name.startswith("uvloop"):
-        pytest.importorskip("uvloop", reason="uvloop is an extra: pip install 'agt-migrate[uvloop]'")
+    if not available(request.param):
+        pytest.skip("uvloop is an extra: pip install 'agt-migrate[uvloop]'")
     with request.param.running():
         yield request.param
 
