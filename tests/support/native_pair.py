@@ -114,8 +114,6 @@ class NativePair:
                 think_s = self.answers(payload)
                 if think_s < math.inf:
                     self.clock.after(think_s, lambda token=event.token + place: self._answer(side, token))  # type: ignore[misc]
-        elif isinstance(event, Dropped):
-            self._connected = False
 
     def _answer(self, side: str, token: int) -> None:
         self.links[side].acknowledge(token, now=self.clock.now)

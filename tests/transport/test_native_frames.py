@@ -202,7 +202,7 @@ def test_acknowledgements_come_back(processed: int, received: int, single: dict[
         ((_, got_channel, _, ack, payload),) = FrameParser(4096).feed(frame)
         got, window, window_bytes, exceptions = decode_ack(payload)
         assert (got_channel, got, window, window_bytes) == (channel, received, 9, 99)
-        told |= {run.first + place: run.code for run in exceptions for place in range(run.count)}
+        told |= {run.first + place: run.code for run in exceptions for place in range(run.length)}
         assert all(sequence in told for sequence in single if sequence <= ack)
     assert told == single
     assert ack == processed

@@ -9,6 +9,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterator
 
+from agt.transport._errors import QueueFull
 from agt.transport._events import Delivered, Settled
 from agt.transport._outcome import Outcome
 from agt.transport._outgoing import MakesOutgoing, Outgoing
@@ -41,6 +42,8 @@ class Backlog:
         self._epoch = epoch
         self._channel = channel
         self._queue_max = config.send_queue_max
+        self._queue_bytes_max = config.send_queue_bytes_max
+        self._queued_bytes = 0
         self._payload_max = config.max_frame_bytes - HEADER_SIZE
         self._batch_bytes = min(BATCH_BYTES, self._payload_max)
         self._queue: deque[Outgoing] = deque()
@@ -65,6 +68,8 @@ class Backlog:
         self._resend_at = math.inf
         self._expire_at = math.inf
         self._skips: list[int] = []
+        self.due_at = math.inf
+        """When `handle_timer` may have something to do: never too late, and at times too early, which costs a look."""
 
     # What can be known
 
@@ -95,6 +100,17 @@ class Backlog:
         yield from self._queue
 
     # Within
+
+    def _look_at_bytes(self, size: int) -> None:
+        """Count the queue's bytes anew: what has left it was never taken off, since that would cost each message.
+
+        Raises:
+            QueueFull: when there is no room for so many more.
+        """
+        self._queued_bytes = sum(len(entry.payload) for entry in self._queue)
+        if self._queue and self._queued_bytes + size > self._queue_bytes_max:
+            raise QueueFull("send queue", self._queue_bytes_max, unit="bytes")
+        self._queued_bytes += size
 
     def _cancel_queued(self, message: Outgoing, reason: str, now: float) -> None:
         self._queue.remove(message)
@@ -134,4 +150,9 @@ class Backlog:
     def _arm(self, now: float) -> None:
         """Start the resend timer anew: there was progress."""
         waiting = self._open and self._base < self._last
-        self._resend_at = now + self._round_trip.timeout_s if waiting else math.inf
+        if not waiting:
+            self._resend_at = math.inf
+            return
+        self._resend_at = now + self._round_trip.timeout_s
+        if self._resend_at < self.due_at:  # noqa: PLR1730  # A call for each answer, where it is hardly ever true.
+            self.due_at = self._resend_at

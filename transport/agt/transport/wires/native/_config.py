@@ -25,6 +25,8 @@ class NativeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """The longest single wait for an acknowledgement; the measured round trip usually makes it shorter."""
     send_queue_max: Count = 100
     """Messages accepted and not yet written."""
+    send_queue_bytes_max: Count = 1 << 24
+    """Bytes of those messages on a channel; a single message may be larger."""
     in_flight_max: Annotated[int, Meta(ge=1, le=WINDOW_LIMIT)] = 1024
     """Messages written and not yet answered; the peer's window may make it fewer."""
     recv_window: Annotated[int, Meta(ge=1, le=WINDOW_LIMIT)] = 1024

@@ -12,20 +12,18 @@ from agt.transport.wires.native._statement import RETRY_MAX_MS, TIMES_MAX, Refus
 class Declined:
     """The declined sequences of one channel."""
 
-    __slots__ = ("_retry_ms", "_times", "open")
+    __slots__ = ("_retry_ms", "open", "times")
 
     def __init__(self) -> None:
-        self._times: dict[int, int] = {}
+        self.times: dict[int, int] = {}
+        """How often each was declined, of those that are not done with."""
         self._retry_ms = 0
         self.open: set[int] = set()
         """Those whose message is to come again; the application doesn't have it."""
 
-    def __bool__(self) -> bool:
-        return bool(self._times)
-
     def clear(self) -> None:
         """Begin anew."""
-        self._times.clear()
+        self.times.clear()
         self.open.clear()
 
     def is_open(self, sequence: int) -> bool:
@@ -36,14 +34,14 @@ class Declined:
         """Note that the application has no time for a message that it was handed."""
         if sequence not in self.open:
             self.open.add(sequence)
-            self._times[sequence] = min(self._times.get(sequence, 0) + 1, TIMES_MAX)
+            self.times[sequence] = min(self.times.get(sequence, 0) + 1, TIMES_MAX)
         self._retry_ms = min(max(0, round(retry_after_s * 1000)), RETRY_MAX_MS)
 
     def behind(self, first: int, last: int) -> None:
-        """Note messages that came behind a declined one: they are for later, too."""
+        """Note messages behind a declined one, which the application has not seen: they are for later, too."""
         for sequence in range(first, last + 1):
             self.open.add(sequence)
-            self._times[sequence] = 1
+            self.times[sequence] = min(self.times.get(sequence, 0) + 1, TIMES_MAX)
 
     def opens(self, sequence: int) -> bool:
         """Whether this message, which comes again, is to be handed out; not before one that was declined earlier."""
@@ -64,9 +62,9 @@ class Declined:
 
     def forget_through(self, processed: int) -> None:
         """Forget what is done with."""
-        for sequence in [sequence for sequence in self._times if sequence <= processed]:
-            del self._times[sequence]
+        for sequence in [sequence for sequence in self.times if sequence <= processed]:
+            del self.times[sequence]
 
     def exceptions(self) -> Iterator[tuple[int, int, int, int]]:
         """Yield what the sender has to know: sequence, code, how often, and after how many milliseconds."""
-        return ((sequence, RefusalCode.BUSY, self._times[sequence], self._retry_ms) for sequence in self.open)
+        return ((sequence, RefusalCode.BUSY, self.times[sequence], self._retry_ms) for sequence in self.open)

@@ -30,11 +30,14 @@ BATCH_TAKEN_MAX: Final = 16384
 BATCH_BYTES: Final = 1 << 16
 """About the most bytes of one batch that we write: a damaged frame costs no more than this, an early one waits no
 longer."""
+SMALL: Final = 4096
+"""Below this many bytes, copying a payload costs less than a call."""
 BATCH_OVERHEAD: Final = 4
 """Bytes that a batch has beside each body, and once for its count."""
 
 _HEAD: Final = struct.Struct("!II")
 _TAIL: Final = struct.Struct("!BBHQQ")
+_unpack: Final = HEADER.unpack_from
 _COUNT: Final = struct.Struct("!I")
 _CHECKED_FROM: Final = _HEAD.size
 """The checksum covers everything from here to the end of the frame; it starts from the payload length."""
@@ -69,8 +72,11 @@ class FrameDamaged(TransportError):
 
 def encode_frame(kind: int, sequence: int = 0, ack: int = 0, payload: bytes = b"", *, channel: int = 0) -> bytes:
     """Return one frame."""
-    tail = _TAIL.pack(kind, 0, channel, sequence, ack)
     length = len(payload)
+    if length < SMALL:  # One call over a copy is cheaper than two.
+        body = _TAIL.pack(kind, 0, channel, sequence, ack) + payload
+        return _HEAD.pack(length, crc32(body, length)) + body
+    tail = _TAIL.pack(kind, 0, channel, sequence, ack)
     return _HEAD.pack(length, crc32(payload, crc32(tail, length))) + tail + payload
 
 
@@ -90,15 +96,17 @@ def append_messages(
     Returns:
         How many went in, and how many bytes that took.
     """
-    lengths = list(map(len, payloads))
     count = len(payloads)
+    if count == 1:
+        parts.append(encode_frame(_DATA, first, ack, payloads[0], channel=channel))
+        return 1, len(parts[-1])
+    lengths = list(map(len, payloads))
     if sum(lengths) + BATCH_OVERHEAD * (count + 1) > limit:
         sizes = accumulate(length + BATCH_OVERHEAD for length in lengths)
         count = max(1, sum(BATCH_OVERHEAD + size <= limit for size in sizes))
         del payloads[count:], lengths[count:]
-    if count == 1:
-        parts.append(encode_frame(_DATA, first, ack, payloads[0], channel=channel))
-        return 1, len(parts[-1])
+        if count == 1:
+            return append_messages(parts, first, ack, payloads, channel, limit)
     body = b"".join((_lengths_of(count + 1).pack(count, *lengths), *payloads))
     tail = _TAIL.pack(_BATCH, 0, channel, first, ack)
     length = len(body)
@@ -180,9 +188,9 @@ class FrameParser:
             self._parts.clear()
             self._held = 0
         position, size = 0, len(data)
-        while size - position >= HEADER_SIZE:
-            length, checksum, kind, flags, channel, sequence, ack = HEADER.unpack_from(data, position)
-            end = position + HEADER_SIZE + length
+        while (body := position + HEADER_SIZE) <= size:
+            length, checksum, kind, flags, channel, sequence, ack = _unpack(data, position)
+            end = body + length
             if end - position > self.limit:
                 raise PeerViolation(f"frame of {end - position} bytes, the limit is {self.limit}")
             if end > size:
@@ -190,9 +198,9 @@ class FrameParser:
                 return
             if crc32(data[position + _CHECKED_FROM : end], length) != checksum:
                 raise FrameDamaged("a frame failed its checksum")
-            if kind not in _TYPES or flags:
+            if flags or kind not in _TYPES:
                 raise PeerViolation(f"frame of type {kind}, flags {flags}")
-            yield kind, channel, sequence, ack, data[position + HEADER_SIZE : end]
+            yield kind, channel, sequence, ack, data[body:end]
             position = end
         if position < size:
             self._hold(data[position:], HEADER_SIZE)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from agt.transport._ack_level import AckLevel
 from agt.transport._errors import UsageError
-from agt.transport._events import Event
+from agt.transport._events import Event, Received
 from agt.transport._link import Withdrawal
 from agt.transport._outgoing import MakesOutgoing, Outgoing
 from agt.transport._rtt import RoundTrip
@@ -223,9 +223,29 @@ class LinkFront:
         Raises:
             UsageError: when there is no such code.
         """
-        self._lanes.refuse(token, RefusalCode.parse(code), retry_after_s)
+        number = RefusalCode.parse(code)
+        self._lanes.refuse(token, number, retry_after_s)
+        if number is RefusalCode.BUSY:
+            self._take_back(token >> CHANNEL_SHIFT)
 
-    def set_window(self, messages: int, size: int | None = None, *, channel: int | None = None) -> None:
+    def _take_back(self, channel: int) -> None:
+        """Keep what nobody has pulled yet of a busy channel: it comes again, behind what was refused."""
+        events = list(self._events)
+        self._events.clear()
+        for event in events:
+            if isinstance(event, Received) and event.channel == channel:
+                self._lanes.receivers[channel].decline(event.sequence, len(event.payloads))
+            else:
+                self._events.append(event)
+
+    def set_window(
+        self,
+        messages: int,
+        size: int | None = None,
+        *,
+        now: float,  # noqa: ARG002  # As above.
+        channel: int | None = None,
+    ) -> None:
         """Have the peer keep to another window from now on: so many messages, and bytes of them, unprocessed.
 
         What the old window allowed may be on its way and is still taken. 0 messages stop a channel.
@@ -233,6 +253,7 @@ class LinkFront:
         Args:
             messages: at most `WINDOW_LIMIT`.
             size: bytes; as configured when not given.
+            now: the time.
             channel: one channel; all when not given.
 
         Raises:

@@ -74,7 +74,7 @@ class KeepingSender(Sender):
         self._queue_told = sum(message.told for message in messages)
         self._doubtful_through = base + len(messages) if may_be_out else 0
         if messages:
-            self._expire_at = -math.inf
+            self._expire_at = self.due_at = -math.inf
 
     def send(self, payload: bytes, now: float, deadline: float) -> Outgoing:
         """Queue a message, numbered."""
@@ -189,15 +189,19 @@ class KeepingSender(Sender):
 
     def _adopt(self, through: int) -> None:
         """Move messages from the queue to what has been written."""
+        size = 0
         for _ in range(through - self._last):
             entry = self._queue.popleft()
             self._window.append(entry)
+            size += len(entry.payload)
             if entry.ending:
                 self._queue_ending -= 1
                 self._ending += 1
             if entry.told:
                 self._queue_told -= 1
                 self._told += 1
+        self._flying_bytes += size
+        self._cuts.append((through, size))
         self._last = through
 
     def _cancel_queued(self, message: Outgoing, reason: str, now: float) -> None:

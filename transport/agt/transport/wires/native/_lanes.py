@@ -48,6 +48,7 @@ class Lanes:
         """Names our memory of the peer's messages: a sender that meets another one has been forgotten."""
         self.peer_epoch = 0
         """Whose messages that memory is about; 0 before the first."""
+        self._first = 0
         self.used = config.channels
         """How many channels the present, or the last, connection has."""
         self.senders = [
@@ -232,23 +233,28 @@ class Lanes:
     def write(self, parts: list[bytes], now: float) -> None:
         """Append what should go to the peer now: acknowledgements, then messages, about a turn's worth of bytes."""
         budget = self._turn_bytes_max
-        for receiver, sender in zip(self.receivers[: self.used], self.senders, strict=False):
+        used = self.used
+        self._first = (self._first + 1) % used  # Each channel is first in its turn, should they have much to say.
+        for place in range(self._first, self._first + used):
+            receiver, sender = self.receivers[place % used], self.senders[place % used]
             more = budget > 0 and sender.has_more
-            if receiver.ack_due:
-                if not more or receiver.needs_statement():
-                    parts += receiver.statement()
-                receiver.ack_due = False
+            ack_due = receiver.ack_due
+            if ack_due and (not more or receiver.needs_statement()):
+                parts += receiver.statement()
+                ack_due = False
             if more:
+                written = len(parts)
                 budget = sender.write(parts, receiver.ack_anywhere(), budget, now)
+                if ack_due and len(parts) == written:
+                    parts += receiver.statement()  # No frame carried it.
+            receiver.ack_due = False
 
     # Time
 
     def next_deadline(self) -> float:
         """When `handle_timer` has something to do."""
-        deadline = self.senders[0].next_deadline()
-        for sender in self.senders[1:]:
-            deadline = min(deadline, sender.next_deadline())
-        return deadline
+        senders = self.senders
+        return senders[0].due_at if len(senders) == 1 else min(sender.due_at for sender in senders)
 
     def handle_timer(self, now: float) -> bool:
         """Do what is due; true when the peer should be asked for an acknowledgement with a ping."""

@@ -66,6 +66,7 @@ class NativeLink(LinkFront):
             self._lanes.drain()
             self._drain.begin(text, now + within_s)
             self._control.append(drain_frame(within_s, text))
+            self._set_own_deadline()
 
     def close(self, text: str, *, now: float) -> None:
         """End the connection in words; the peer may dial again."""
@@ -230,7 +231,6 @@ class NativeLink(LinkFront):
         if channel >= lanes.used:
             raise PeerViolation(f"a frame on channel {channel}; there are {lanes.used}, from 0")
         if kind == _ACK:
-            self.counters.acks_received += 1
             lanes.senders[channel].take_statement(ack, decode_ack(payload), now)
             return
         if ack:

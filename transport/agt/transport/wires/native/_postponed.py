@@ -13,16 +13,19 @@ from agt.transport._outgoing import Outgoing
 class Postponed:
     """The postponed messages of one channel."""
 
-    __slots__ = ("_offered_at", "_waiting", "offer_at")
+    __slots__ = ("_offered_at", "offer_at", "waiting")
 
     def __init__(self) -> None:
-        self._waiting: dict[int, Outgoing] = {}
+        self.waiting: dict[int, Outgoing] = {}
+        """Those that are not on offer now, by sequence; nothing new is written while there are any."""
         self._offered_at: dict[int, float] = {}
         self.offer_at = math.inf
-        """When those that wait are offered again; nothing new is written before."""
+        """When those that wait are offered again."""
 
-    def __bool__(self) -> bool:
-        return bool(self._waiting)
+    @property
+    def any(self) -> bool:
+        """Whether messages wait or are on offer."""
+        return bool(self.waiting or self._offered_at)
 
     def refused(self, message: Outgoing, times: int, retry_at: float, now: float, timeout_s: float) -> bool:
         """Take in that the peer was busy for a message `times` times; true when that is news."""
@@ -30,41 +33,41 @@ class Postponed:
         if times > message.refusals:
             message.refusals = times
             self._offered_at.pop(sequence, None)
-            self._waiting[sequence] = message
+            self.waiting[sequence] = message
             # The latest word counts: a queue that is refused message by message is offered again as a whole.
             self.offer_at = retry_at if self.offer_at == math.inf else max(self.offer_at, retry_at)
             return True
         offered_at = self._offered_at.get(sequence)
         if offered_at is not None and now - offered_at > timeout_s:
-            self._waiting[sequence] = message
+            self.waiting[sequence] = message
             self.offer_at = min(self.offer_at, now)
         return False
 
     def holds(self, message: Outgoing) -> bool:
         """Whether the peer provably does not have this message: it was refused, and not offered since."""
-        return message.sequence in self._waiting
+        return message.sequence in self.waiting
 
     def drop(self, message: Outgoing) -> None:
         """Offer a message no more."""
-        self._waiting.pop(message.sequence, None)
+        self.waiting.pop(message.sequence, None)
         self._offered_at.pop(message.sequence, None)
-        if not self._waiting:
+        if not self.waiting:
             self.offer_at = math.inf
 
     def take(self, now: float) -> list[Outgoing]:
         """Return what is offered now, in order."""
-        messages = [message for _, message in sorted(self._waiting.items()) if not message.ending]
-        self._waiting.clear()
+        messages = [message for _, message in sorted(self.waiting.items()) if not message.ending]
+        self.waiting.clear()
         self.offer_at = math.inf
         self._offered_at.update((message.sequence, now) for message in messages)
         return messages
 
     def settled_through(self, base: int) -> None:
         """Forget what has ended."""
-        for sequence in [sequence for sequence in (*self._waiting, *self._offered_at) if sequence <= base]:
-            self._waiting.pop(sequence, None)
+        for sequence in [sequence for sequence in (*self.waiting, *self._offered_at) if sequence <= base]:
+            self.waiting.pop(sequence, None)
             self._offered_at.pop(sequence, None)
-        if not self._waiting:
+        if not self.waiting:
             self.offer_at = math.inf
 
     def connection_lost(self) -> None:

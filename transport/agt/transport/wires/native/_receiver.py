@@ -177,7 +177,7 @@ class Receiver:
         last = min(first + count - 1, self.accepted)
         if last <= self._processed:
             return
-        if self._declined:
+        if self._declined.times:
             for sequence in self._declined.not_open(max(first, self._processed + 1), last):
                 self._finish(sequence, sequence)
         else:
@@ -195,6 +195,11 @@ class Receiver:
             self._exceptions[sequence] = code
             self._finish(sequence, sequence)
 
+    def decline(self, sequence: int, count: int) -> None:
+        """Have messages come again that were accepted and not seen by the application."""
+        self._declined.behind(sequence, sequence + count - 1)
+        self.ack_due = True
+
     # What the sender is told
 
     def ack_anywhere(self) -> int:
@@ -211,7 +216,7 @@ class Receiver:
         """Return ACK frames with everything the sender may not know."""
         self.ack_due = self._window_news = False
         runs: list[ExceptionRun] = []
-        if self._exceptions or self._declined:
+        if self._exceptions or self._declined.open:
             single = [(sequence, code, 0, 0) for sequence, code in self._exceptions.items()]
             runs = runs_of(iter(sorted([*single, *self._declined.exceptions()])))
         return encode_acks(self._channel, self._processed, (self.accepted, self._window, self._window_bytes, runs))
@@ -220,13 +225,22 @@ class Receiver:
 
     def _take_again(self, sequence: int, payloads: list[bytes]) -> None:
         """Take messages that came before: those that were declined are handed out, in order, the others dropped."""
+        run: list[bytes] = []
         for place, payload in enumerate(payloads, sequence):
             if self._declined.opens(place):
-                token = self._token_base + place
-                self._token_last = max(self._token_last, token)
-                self._emit(Received(token, [payload], place, self._channel, self.epoch))
-            else:
-                self._counters.duplicates_dropped += 1
+                run.append(payload)
+                continue
+            self._counters.duplicates_dropped += 1
+            self._hand_again(place, run)
+            run = []
+        self._hand_again(sequence + len(payloads), run)
+
+    def _hand_again(self, behind: int, run: list[bytes]) -> None:
+        """Hand out declined messages, the last of which is the one before `behind`."""
+        if run:
+            token = self._token_base + behind - len(run)
+            self._token_last = max(self._token_last, self._token_base + behind - 1)
+            self._emit(Received(token, run, behind - len(run), self._channel, self.epoch))
 
     def _hold(self, first: int, last: int, lengths: Sequence[int]) -> None:
         """Count the bytes of a run that goes to the application."""
@@ -254,7 +268,7 @@ class Receiver:
         processed, cuts = self._processed, self._cuts
         while cuts and cuts[0][1] <= processed:
             self._held_bytes -= sum(cuts.popleft()[2])
-        if self._declined:
+        if self._declined.times:
             self._declined.forget_through(processed)
 
     def _advance(self, through: int) -> None:

@@ -55,10 +55,10 @@ class Sender(Writing):
 
     # What can be known
 
-    def next_deadline(self) -> float:
+    def _next_due(self) -> float:
         """When `handle_timer` has something to do."""
-        deadline = min(self._resend_at, self._expire_at)
-        return min(deadline, self._postponed.offer_at) if self._open and self._postponed else deadline
+        due_at = min(self._resend_at, self._expire_at)
+        return min(due_at, self._postponed.offer_at) if self._open else due_at
 
     # The application's side
 
@@ -67,13 +67,18 @@ class Sender(Writing):
         queue = self._queue
         if len(queue) >= self._queue_max:
             raise QueueFull("send queue", self._queue_max)
-        if len(payload) > self._payload_max:
-            raise MessageTooLarge(len(payload), self._payload_max)
+        size = len(payload)
+        if size > self._payload_max:
+            raise MessageTooLarge(size, self._payload_max)
+        self._queued_bytes += size
+        if self._queued_bytes > self._queue_bytes_max:
+            self._look_at_bytes(size)
         entry = self.make_outgoing(payload, now, deadline, self._channel, self._epoch)
         timeout_s = self._round_trip.timeout_s
         # A bound from below is enough: when it comes, everything is looked through and the exact time is found.
         if deadline - timeout_s < self._expire_at:
             self._expire_at = min(self._expire_at, ask_at(entry, timeout_s))
+            self.due_at = min(self.due_at, self._expire_at)
         queue.append(entry)
         return entry
 
@@ -82,14 +87,18 @@ class Sender(Writing):
         queue = self._queue
         if len(queue) + len(payloads) > self._queue_max:
             raise QueueFull("send queue", self._queue_max)
-        longest = max(map(len, payloads), default=0)
-        if longest > self._payload_max:
+        lengths = list(map(len, payloads))
+        if (longest := max(lengths, default=0)) > self._payload_max:
             raise MessageTooLarge(longest, self._payload_max)
+        self._queued_bytes += (size := sum(lengths))
+        if self._queued_bytes > self._queue_bytes_max:
+            self._look_at_bytes(size)
         make, channel, epoch = self.make_outgoing, self._channel, self._epoch
         entries = [make(payload, now, deadline, channel, epoch) for payload in payloads]
         timeout_s = self._round_trip.timeout_s
         if entries and deadline - timeout_s < self._expire_at:
             self._expire_at = min(self._expire_at, ask_at(entries[0], timeout_s))
+            self.due_at = min(self.due_at, self._expire_at)
         queue += entries
         return entries
 
@@ -144,6 +153,7 @@ class Sender(Writing):
         self._open = True
         self._arm(now)
         self._expire(now)
+        self.due_at = self._next_due()
 
     def forgotten(self, now: float) -> None:
         """Settle what was in flight towards a receiver that has lost its memory; the sequences are skipped."""
@@ -192,7 +202,7 @@ class Sender(Writing):
         cuts = self._cuts
         while cuts and cuts[0][0] <= processed:
             self._flying_bytes -= cuts.popleft()[1]
-        if self._postponed:
+        if self._postponed.any:
             self._postponed.settled_through(processed)
         self._received = max(self._received, processed)
         if processed >= self._next:
@@ -211,7 +221,7 @@ class Sender(Writing):
         self._limit = min(window, self._config.in_flight_max)
         self._limit_bytes = window_bytes
         for run in exceptions:
-            for sequence in range(max(run.first, self._base + 1), min(run.first + run.count - 1, self._last) + 1):
+            for sequence in range(max(run.first, self._base + 1), min(run.first + run.length - 1, self._last) + 1):
                 self._take_exception(self._at(sequence), run, now)
         if received > self._received:
             if self._timed:
@@ -230,6 +240,11 @@ class Sender(Writing):
 
     def handle_timer(self, now: float) -> bool:
         """Do what is due; true when the peer should be asked for an acknowledgement with a ping."""
+        ask = self._do_due(now)
+        self.due_at = self._next_due()
+        return ask
+
+    def _do_due(self, now: float) -> bool:
         if now >= self._expire_at:
             self._expire(now)
         if self._open and now >= self._postponed.offer_at:
@@ -269,6 +284,7 @@ class Sender(Writing):
             return
         timeout_s = self._round_trip.timeout_s
         news = self._postponed.refused(entry, run.times, now + run.retry_ms / 1000, now, timeout_s)
+        self.due_at = min(self.due_at, self._postponed.offer_at)
         limit = self._config.max_retries
         if news and limit is not None and entry.refusals > limit:
             self._counters.abandoned += 1

@@ -65,7 +65,7 @@ class ExceptionRun(NamedTuple):
     """Consecutive sequences that were not processed, all for the same reason."""
 
     first: int
-    count: int
+    length: int
     code: int
     """A `RefusalCode`; unknown ones are read as final."""
     times: int = 0
@@ -112,8 +112,8 @@ def runs_of(exceptions: Iterator[tuple[int, int, int, int]]) -> list[ExceptionRu
     """Join single exceptions (sequence, code, times, retry), ascending, into runs."""
     runs: list[ExceptionRun] = []
     for sequence, *why in exceptions:
-        if runs and runs[-1].first + runs[-1].count == sequence and runs[-1][2:] == tuple(why):
-            runs[-1] = runs[-1]._replace(count=runs[-1].count + 1)
+        if runs and runs[-1].first + runs[-1].length == sequence and runs[-1][2:] == tuple(why):
+            runs[-1] = runs[-1]._replace(length=runs[-1].length + 1)
         else:
             runs.append(ExceptionRun(sequence, 1, *why))
     return runs

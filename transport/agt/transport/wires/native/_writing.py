@@ -40,7 +40,7 @@ class Writing(Backlog):
         if not self._timed and now - self._sampled_at > SAMPLE_EVERY_S:
             self._timed, self._timed_at = self._last + 1, now
         if self._resend_at == math.inf:
-            self._resend_at = now + self._round_trip.timeout_s
+            self._arm_first(now)
         while self._queue and room > 0 and budget > 0:
             budget -= self._write_new(parts, ack, room)
             room = self._room()
@@ -49,9 +49,16 @@ class Writing(Backlog):
 
     # Within
 
+    def _arm_first(self, now: float) -> None:
+        self._resend_at = now + self._round_trip.timeout_s
+        self.due_at = min(self.due_at, self._resend_at)
+
     def _room(self) -> int:
         """How many more messages may be written now."""
-        if self._draining or self._postponed or (self._flying_bytes >= self._limit_bytes and self._last > self._base):
+        flying = self._flying_bytes
+        if flying and self._queue and flying + len(self._queue[0].payload) > self._limit_bytes:
+            return 0
+        if self._draining or self._postponed.waiting:
             return 0
         return self._base + self._limit - self._last
 
@@ -67,7 +74,9 @@ class Writing(Backlog):
         """Write one frame of messages from the queue, at most `room` of them; return its size."""
         queue = self._queue
         limit = min(self._batch_bytes, max(1, self._limit_bytes - self._flying_bytes))
-        count = min(len(queue), room, self._fitting(queue[0], limit))
+        count = len(queue)
+        if count > 1:
+            count = min(count, room, self._fitting(queue[0], limit))
         if count == len(queue):
             entries = list(queue)
             queue.clear()
