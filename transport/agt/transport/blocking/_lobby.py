@@ -72,11 +72,16 @@ class Lobby:
             logger.warning("refused a connection of another user on our Unix socket")
             sock.close()
             return
+        now = clock()
+        place = self._budget.enter(address, lambda: caller.turn_away(), now=now)  # noqa: PLW0108 - made below
+        if place is None:
+            self.refused += 1
+            sock.close()
+            return
         layer = TLSLayer(self._tls, server_side=True) if self._tls is not None else None
         caller = _Caller(Conduit(sock, self._io, layer), self._greet(), layer, self)
         self._callers.add(caller)
-        place = self._budget.enter(address, caller.turn_away)
-        alarm = self._io.arm(clock() + self._hello_timeout_s, lambda _now: caller.turn_away())
+        alarm = self._io.arm(now + self._hello_timeout_s, lambda _now: caller.turn_away())
 
         def left() -> None:
             self._callers.discard(caller)

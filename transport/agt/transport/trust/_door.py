@@ -33,7 +33,7 @@ class Caller:
 
     __slots__ = ("_budget", "_place", "address", "admitted", "made_room", "may_claim", "scope")
 
-    def __init__(self, address: str, budget: HalfOpenBudget, deadline: float) -> None:
+    def __init__(self, address: str, deadline: float) -> None:
         self.address = address
         """Where it calls from."""
         self.scope = anyio.CancelScope(deadline=deadline)
@@ -42,10 +42,15 @@ class Caller:
         """The names that its certificate allows it; None when any may be claimed."""
         self.admitted = False
         """Whether it is known and let in."""
-        self._budget = budget
         self.made_room = False
         """Whether it had to go for a newer one."""
-        self._place: HalfOpen = budget.enter(address, self._make_room)
+        self._budget: HalfOpenBudget | None = None
+        self._place: HalfOpen | None = None
+
+    def enter(self, budget: HalfOpenBudget, now: float) -> bool:
+        """Take a place in the door; false when there is none for it."""
+        self._budget, self._place = budget, budget.enter(self.address, self._make_room, now=now)
+        return self._place is not None
 
     def admit(self) -> None:
         """Let it in: it stands in the door no longer, and no deadline hurries it."""
@@ -59,7 +64,8 @@ class Caller:
 
     def leave(self) -> None:
         """Give its place in the door back; a no-op the second time."""
-        self._budget.leave(self._place)
+        if self._budget is not None and self._place is not None:
+            self._budget.leave(self._place)
 
     def _make_room(self) -> None:
         self.made_room = True
@@ -105,12 +111,14 @@ class Door:
     def open(self, sock: socket.socket) -> Caller | None:
         """Take a fresh connection into the door; None when it is to be closed at once."""
         now = anyio.current_time()
-        caller = Caller(budget_address(sock), self.half_open, now + self.hello_timeout_s)
+        caller = Caller(budget_address(sock), now + self.hello_timeout_s)
         if caller.address == UNIX_ADDRESS and not is_our_user(sock):
             self.refuse(Refusal.USER, caller, "it is another user's")
-            caller.leave()
-            return None
-        return caller
+        elif not caller.enter(self.half_open, now):
+            self.refuse(Refusal.CROWDED, caller, "too many are on their way in")
+        else:
+            return caller
+        return None
 
     async def secure(self, stream: ByteStream, caller: Caller) -> ByteStream | None:
         """Do the TLS handshake, if there is to be one; None when it failed and the connection is to be closed."""
@@ -152,6 +160,6 @@ class Door:
         """Note that a caller's connection has ended; whoever was not let in by then has said too little."""
         caller.leave()
         if caller.made_room:
-            self.refuse(Refusal.MADE_ROOM, caller, "too many there are on their way in")
+            self.refuse(Refusal.MADE_ROOM, caller, "others wanted its place, and it was slow")
         elif not caller.admitted and caller.scope.cancelled_caught:
             self.refuse(Refusal.SILENT, caller, f"it was not known within {self.hello_timeout_s:g} s")

@@ -1,10 +1,11 @@
 """How many connections may be on their way in: a budget per address and in all, so that a flood shuts out nobody else.
 
 A connection is half open from `accept` until its peer has said, and where that is asked for proven, who it is. Such a
-connection costs a socket and some memory and has earned neither. When an address has used up its share, its own
-oldest half-open connection gives way to the newest; when all are used up, the address that holds most loses its
-oldest. The oldest goes, and not the newest, because an honest peer needs milliseconds and a silent one stays for
-seconds: even behind the same address as a flood, an honest peer is usually through before its turn to go comes.
+connection costs a socket and some memory and has earned neither. When there is no place for one more, one that has had
+its time (`half_open_patience_s`, much longer than an honest peer needs) gives way: the oldest of the same address when
+that has used up its share, the oldest of the address that holds most when all places are taken. Where nobody has had
+its time yet, the newest is turned away: thousands of honest peers that dial together must not throw each other out one
+after the other. Only an address that holds more than the newcomer's has to give way earlier.
 
 Pure: an entry is given up by calling the function that came with it.
 """
@@ -25,16 +26,20 @@ class AdmissionLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """Half-open connections at once, from everywhere; the address with most of them gives way."""
     half_open_per_address_max: Count = 512
     """Half-open connections at once from one address (IPv6: from one /64); its own oldest gives way."""
+    half_open_patience_s: Annotated[float, Meta(gt=0)] = 1.0
+    """How long a half-open connection keeps its place though others want it."""
 
 
 class HalfOpen:
     """One connection on its way in."""
 
-    __slots__ = ("address", "give_up")
+    __slots__ = ("address", "entered_at", "give_up")
 
-    def __init__(self, address: str, give_up: Callable[[], object]) -> None:
+    def __init__(self, address: str, give_up: Callable[[], object], entered_at: float) -> None:
         self.address = address
         """Whose budget it is in."""
+        self.entered_at = entered_at
+        """Since when."""
         self.give_up = give_up
         """Ends the connection."""
 
@@ -59,14 +64,18 @@ class HalfOpenBudget:
         """Return how many connections of one address are on their way in."""
         return len(self._by_address.get(address, ()))
 
-    def enter(self, address: str, give_up: Callable[[], object]) -> HalfOpen:
-        """Take one more in; where there is no room, the oldest of whoever holds most is given up first."""
-        if self.held_by(address) >= self.limits.half_open_per_address_max:
-            self._give_up_oldest(address)
+    def enter(self, address: str, give_up: Callable[[], object], *, now: float) -> HalfOpen | None:
+        """Take one more in, in the place of another if need be; None when it has to be turned away."""
+        held = self.held_by(address)
+        if held >= self.limits.half_open_per_address_max:
+            if not self._give_up_oldest(address, now):
+                return None
         elif self._size >= self.limits.half_open_max:
             # As many steps as addresses, so at most `half_open_max`; only under a flood from many of them.
-            self._give_up_oldest(max(self._by_address, key=self.held_by))
-        entry = HalfOpen(address, give_up)
+            fullest = max(self._by_address, key=self.held_by)
+            if not self._give_up_oldest(fullest, now, in_any_case=held + 1 < self.held_by(fullest)):
+                return None
+        entry = HalfOpen(address, give_up, now)
         self._by_address.setdefault(address, {})[entry] = None
         self._size += 1
         return entry
@@ -80,7 +89,10 @@ class HalfOpenBudget:
             if not entries:
                 del self._by_address[entry.address]
 
-    def _give_up_oldest(self, address: str) -> None:
+    def _give_up_oldest(self, address: str, now: float, *, in_any_case: bool = False) -> bool:
         oldest = next(iter(self._by_address[address]))
+        if not in_any_case and now - oldest.entered_at < self.limits.half_open_patience_s:
+            return False
         self.leave(oldest)
         oldest.give_up()
+        return True
