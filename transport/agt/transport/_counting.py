@@ -1,35 +1,39 @@
 """What links count by themselves, added to the runtime's metrics as it grows."""
 
+from copy import copy
+
+import msgspec
+
 from agt.transport._link import Link
 from agt.transport._metrics import TransportMetrics
 
-FOLDED_COUNTERS = (
-    "observed_missing",
-    "resends",
-    "ack_timeouts",
-    "duplicates_dropped",
-    "decode_errors",
-    "heartbeats",
-    "tag_failures",
-)
+FOLDED_COUNTERS = ("observed_missing", "resends", "ack_timeouts", "duplicates_dropped", "decode_errors", "heartbeats")
 """What a link may count, itself or as `counters`; a session adds the growth to its runtime's metrics."""
 
 
 class Growth:
-    """The counters of one link, and how much of them the metrics have already."""
+    """The counters of one link, and how much of them the metrics have already.
 
-    __slots__ = ("_metrics", "_seen", "_source", "_written_metrics")
+    Fold when `counters != folded`: a cheap question where the counters are a struct, always true where not.
+    """
+
+    __slots__ = ("_metrics", "_seen", "_written_metrics", "counters", "folded")
 
     def __init__(self, link: Link, metrics: TransportMetrics, written_metrics: TransportMetrics) -> None:
         self._metrics, self._written_metrics = metrics, written_metrics
-        self._source: object = getattr(link, "counters", link)
-        self._seen = {name: 0 for name in FOLDED_COUNTERS if hasattr(self._source, name)}
+        self.counters: object = getattr(link, "counters", link)
+        """What the link counts."""
+        self.folded: object = None
+        """What it had counted at the last `fold`, where that can be told at a glance."""
+        self._seen = {name: 0 for name in FOLDED_COUNTERS if hasattr(self.counters, name)}
 
     def fold(self) -> None:
         """Add what has been counted since the last time."""
         for name, seen in self._seen.items():
-            value: int = getattr(self._source, name)
+            value: int = getattr(self.counters, name)
             if value != seen:
                 metrics = self._written_metrics if name == "observed_missing" else self._metrics
                 setattr(metrics, name, getattr(metrics, name) + value - seen)
                 self._seen[name] = value
+        if isinstance(self.counters, msgspec.Struct):
+            self.folded = copy(self.counters)

@@ -59,10 +59,15 @@ class Delivery(Outgoing, eq=False):
 
     def __await__(self) -> Generator[Any, Any, "Delivery"]:
         if self.outcome is None:
-            waiting, wake = _waker()
+            try:
+                future = asyncio.get_running_loop().create_future()
+            except RuntimeError:
+                yield from self._wait_elsewhere().__await__()
+                return self
+            wake = partial(_wake, future)
             self.add_done_callback(wake)
             try:
-                yield from waiting
+                yield from future
             finally:
                 self.remove_done_callback(wake)
         return self
@@ -73,6 +78,19 @@ class Delivery(Outgoing, eq=False):
     def __repr__(self) -> str:
         state = self.outcome.value if self.outcome else "on its way"
         return f"<Delivery {state}{': ' + self.reason if self.reason else ''}>"
+
+    async def _wait_elsewhere(self) -> None:
+        """Wait on a loop that has no futures."""
+        event = anyio.Event()
+
+        def wake(_: Delivery) -> None:
+            event.set()
+
+        self.add_done_callback(wake)
+        try:
+            await event.wait()
+        finally:
+            self.remove_done_callback(wake)
 
     def _call_back(self) -> None:
         callbacks, self._then = self._then, None
@@ -89,16 +107,6 @@ def settle_delivered(deliveries: Iterable[Delivery], now: float) -> None:
         delivery.latency_s = now - delivery.accepted_at
         if delivery._then is not None:  # noqa: SLF001 - the class's own loop
             delivery._call_back()  # noqa: SLF001 - as above
-
-
-def _waker() -> "tuple[Generator[Any, Any, Any], Callable[[object], None]]":
-    """Return what to wait on and what ends that: a bare future on asyncio, an event elsewhere."""
-    try:
-        future = asyncio.get_running_loop().create_future()
-    except RuntimeError:
-        event = anyio.Event()
-        return event.wait().__await__(), lambda _: event.set()
-    return future.__await__(), partial(_wake, future)
 
 
 def _wake(future: "asyncio.Future[None]", _: object) -> None:

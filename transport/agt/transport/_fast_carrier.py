@@ -87,7 +87,7 @@ class FastCarrier(asyncio.BufferedProtocol):
         """Write what there is, at once or at the end of this turn of the loop; cheap, from synchronous code."""
         if self.dirty or not self.current:
             return
-        if self._rush and self._single and not self._link.in_flight:
+        if self._rush and self._single:
             self._rush = False  # Until something has come: what else is said in this turn can leave together.
             self._flush()
         else:

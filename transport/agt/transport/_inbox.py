@@ -21,7 +21,7 @@ logger = logging.getLogger("agt.transport")
 class Inbox:
     """Received messages of one session, oldest first."""
 
-    __slots__ = ("_arrived", "_closed", "_limit", "_messages", "_on_batch", "_on_message")
+    __slots__ = ("_arrived", "_closed", "_limit", "_messages", "_on_batch", "_on_message", "behind")
 
     def __init__(
         self,
@@ -37,6 +37,8 @@ class Inbox:
         self._messages: deque[ReceivedMessage] = deque()
         self._arrived: anyio.Event | None = None
         self._closed = ""
+        self.behind = False
+        """Whether more than the limit is waiting for the application."""
 
     def __len__(self) -> int:
         return len(self._messages)
@@ -51,6 +53,7 @@ class Inbox:
             handle_run(self._on_message, event.token, messages, answers)
             return
         self._messages += messages
+        self.behind = len(self._messages) > self._limit
         if self._arrived is not None:
             self._arrived.set()
             self._arrived = None
@@ -67,16 +70,14 @@ class Inbox:
             if self._arrived is None:
                 self._arrived = anyio.Event()
             await self._arrived.wait()
-        return [self._messages.popleft() for _ in range(min(limit, len(self._messages)))]
-
-    @property
-    def behind(self) -> bool:
-        """Whether more than the limit is waiting for the application."""
-        return len(self._messages) > self._limit and not self._closed
+        taken = [self._messages.popleft() for _ in range(min(limit, len(self._messages)))]
+        self.behind = len(self._messages) > self._limit and not self._closed
+        return taken
 
     def close(self, reason: str) -> None:
         """Wake everyone who waits: nothing more will come."""
         self._closed = reason
+        self.behind = False
         if self._arrived is not None:
             self._arrived.set()
 

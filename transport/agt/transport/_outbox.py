@@ -5,7 +5,6 @@ The link holds the bytes and the limits; this holds the handles, and what happen
 
 from collections.abc import Callable, Sequence
 from itertools import islice
-from typing import cast
 
 import anyio
 
@@ -50,9 +49,7 @@ class Outbox:
             message = self._link.send(payload, now=now, deadline=deadline)
         except QueueFull:
             self._metrics.queue_full += 1
-            if self._overflow is not Overflow.DROP_OLDEST or not self._drop_oldest(now):
-                raise
-            message = self._link.send(payload, now=now, deadline=deadline)
+            message = self._send_dropping(payload, now, deadline)
         self._metrics.accepted += 1
         return message  # type: ignore[return-value]  # The link makes them by our class; a cast would be a call.
 
@@ -145,6 +142,15 @@ class Outbox:
         finally:
             self.room = None
 
+    def _send_dropping(self, payload: bytes, now: float, deadline: float) -> Outgoing:
+        """Send where there was no room, dropping as many as it takes: one, or several small ones for a large one."""
+        while self._overflow is Overflow.DROP_OLDEST and self._drop_oldest(now):
+            try:
+                return self._link.send(payload, now=now, deadline=deadline)
+            except QueueFull:
+                continue
+        return self._link.send(payload, now=now, deadline=deadline)
+
     def _drop_oldest(self, now: float) -> bool:
         queued = self._link.queued
         oldest = next(islice(self._link.unsettled(), self._link.in_flight, None), None)
@@ -159,4 +165,4 @@ class Outbox:
 
 def handles(messages: Sequence[Outgoing]) -> Sequence[Delivery]:
     """Return messages of our link as what they are: it makes them by our class."""
-    return cast("Sequence[Delivery]", messages)
+    return messages  # type: ignore[return-value]  # A cast would be a call.

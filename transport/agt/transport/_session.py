@@ -24,7 +24,7 @@ from agt.transport._counting import Growth
 from agt.transport._deadline import Deadline
 from agt.transport._delivery import Delivery
 from agt.transport._errors import QueueFull
-from agt.transport._events import Delivered, Dropped, Observed, Opened, Received, Settled
+from agt.transport._events import Delivered, Dropped, Event, Observed, Opened, Received, Settled
 from agt.transport._fast_carrier import FastCarrier
 from agt.transport._fast_stream import FastStream
 from agt.transport._inbox import Inbox
@@ -93,6 +93,8 @@ class Session:
         """The peer's name; empty until it has said hello."""
         self.closed = ""
         """Why the session was closed; empty while it is not."""
+        self.behind = False
+        """Whether more than `recv_queue_max` messages wait for the application."""
         self.progress = 0
         """Messages that got through in either direction: whether connections do any good."""
         self._clock = running_clock()
@@ -256,8 +258,7 @@ class Session:
             Closed: when the session has been closed and nothing is left.
         """
         batch = await self._inbox.take(limit)
-        if self._carrier is not None and not self._inbox.behind:
-            self._carrier.more_room()
+        self._catch_up()
         return batch
 
     def acknowledge(self, token: int, count: int = 1) -> None:
@@ -327,7 +328,7 @@ class Session:
             if self._carrier is carrier:
                 self._carrier = None
                 self.link.connection_lost(now=self._clock())
-                self._writes.flushed()
+                self._writes.unflushed = 0
                 self._after_call()
                 self._set_opened(opened=False)
 
@@ -348,8 +349,7 @@ class Session:
         self.closed = reason
         self._outbox.close(reason, unsent=taken.unsent, in_doubt=taken.in_doubt)
         self._inbox.close(reason)
-        if self._carrier is not None:
-            self._carrier.more_room()
+        self._catch_up()
         self.disconnect(reason)
         self._deadline.keep_by(None)
 
@@ -357,19 +357,22 @@ class Session:
 
     def turn(self) -> None:
         """Pull every event, then arm the timer and wake who waits; callbacks may come back here."""
-        if self._turning:
-            return
-        self.react()
-        self._settle_up()
+        if not self._turning:
+            self.flushing()
 
-    def react(self) -> None:
-        """Pull every event, and leave the rest to the `flushing` that follows."""
+    def react(self, event: Event | None = None) -> None:
+        """Pull every event, and leave the rest to the `flushing` that follows.
+
+        Args:
+            event: one that was pulled already.
+        """
         if self._turning:
             return
         self._turning = True
         next_event = self.link.next_event
         try:
-            while (event := next_event()) is not None:
+            event = event or next_event()
+            while event is not None:
                 if isinstance(event, Delivered):
                     self.progress += len(event.messages)
                     self._outbox.delivered(event)
@@ -383,20 +386,35 @@ class Session:
                     self._on_opened(event)
                 elif self._carrier is not None:
                     self._carrier.end(event)
+                event = next_event()
         finally:
             self._turning = False
 
     def flushing(self) -> None:
         """The same as `turn`, after the link has been asked for what it has to write."""
-        self._writes.flushed()
-        self.turn()
-
-    @property
-    def behind(self) -> bool:
-        """Whether more than `recv_queue_max` messages wait for the application."""
-        return self._inbox.behind
+        self._writes.unflushed = 0
+        if self._turning:
+            return
+        if (event := self.link.next_event()) is not None:
+            self.react(event)
+        deadline = self.link.next_deadline()
+        if deadline < self._deadline.at:
+            self._deadline.bring_forward(deadline, self._on_timer)
+        if self._growth.counters != self._growth.folded:
+            self._growth.fold()
+        if self._outbox.room is not None:
+            self._outbox.tell_room()
+        if self._quiet_callbacks:
+            self._tell_quiet()
 
     # Within
+
+    def _catch_up(self) -> None:
+        """Read on, if the application has taken enough."""
+        if self.behind and not self._inbox.behind:
+            self.behind = False
+            if self._carrier is not None:
+                self._carrier.more_room()
 
     def _accepted(self, deadline: float) -> None:
         if deadline < self._deadline.at:
@@ -423,6 +441,7 @@ class Session:
         self.metrics.received += count
         self.progress += count
         self._inbox.put(event, self)
+        self.behind = self._inbox.behind
 
     def _on_opened(self, event: Opened) -> None:
         self.peer = event.peer or self.peer
@@ -443,17 +462,6 @@ class Session:
             callbacks, self._quiet_callbacks = self._quiet_callbacks, []
             for callback in callbacks:
                 callback()
-
-    def _settle_up(self) -> None:
-        """Do what may have become due by an exchange with the link."""
-        deadline = self.link.next_deadline()
-        if deadline < self._deadline.at:
-            self._deadline.bring_forward(deadline, self._on_timer)
-        self._growth.fold()
-        if self._outbox.room is not None:
-            self._outbox.tell_room()
-        if self._quiet_callbacks:
-            self._tell_quiet()
 
     def _on_timer(self, now: float) -> None:
         self._deadline.rang()

@@ -32,7 +32,7 @@ class LegacyLink(Protocol):
 class Writes:
     """Legacy writes of one session, bounded by how many may wait for a stalled socket."""
 
-    __slots__ = ("_flights", "_limit", "_link", "_metrics", "_unflushed", "_wire")
+    __slots__ = ("_flights", "_limit", "_link", "_metrics", "_wire", "unflushed")
 
     def __init__(self, link: Link, metrics: TransportMetrics, limit: int) -> None:
         self._link: LegacyLink | None = link if isinstance(link, LegacyLink) else None
@@ -40,7 +40,8 @@ class Writes:
         self._metrics = metrics
         self._limit = limit
         self._flights = Flights()
-        self._unflushed = 0
+        self.unflushed = 0
+        """Messages written since the carrier has last asked the link for its bytes."""
 
     @property
     def unanswered(self) -> int:
@@ -69,10 +70,6 @@ class Writes:
         delivery.settle(outcome, reason=reason)
         return delivery
 
-    def flushed(self) -> None:
-        """Note that the pump has taken everything that was written."""
-        self._unflushed = 0
-
     def observed(self, event: Observed) -> None:
         """Count a reply."""
         self._flights.take(event.message)
@@ -81,7 +78,7 @@ class Writes:
 
     def _try_write(self, link: LegacyLink, payload: bytes, now: float, delivery: Delivery) -> str:
         """Write, and return why not; empty when it was written."""
-        if self._unflushed >= self._limit:
+        if self.unflushed >= self._limit:
             self._metrics.queue_full += 1
             return f"the socket is stalled and {self._limit} writes wait already"
         try:
@@ -90,5 +87,5 @@ class Writes:
             self._metrics.queue_full += 1
             return str(full)
         self._flights.add(number, delivery, now)
-        self._unflushed += 1
+        self.unflushed += 1
         return ""

@@ -52,6 +52,10 @@ _BATCH: Final = int(FrameType.BATCH)
 _FREQUENT: Final = (int(FrameType.DATA), _BATCH, _ACK)
 _OPEN: Final = State.OPEN  # Looked up for each frame, and an enumeration's members are slow to look up.
 
+ANSWERS_MAX = 64
+"""Answers (pongs, welcomes that are asked for again) that may wait for a peer which takes none; more end the
+connection."""
+
 
 class NativeLink(LinkFront):
     """Reliable messages to and from one peer; a `Link`."""
@@ -263,6 +267,12 @@ class NativeLink(LinkFront):
             self._take_traffic(kind, channel, sequence, ack, payload, now)
         return self._state is not State.ENDED
 
+    def _answer(self, frame: bytes) -> None:
+        """Say something that the peer asked for; it has to take the answers, for they are kept until it does."""
+        if len(self._control) >= ANSWERS_MAX:
+            raise PeerViolation(f"it asks on and does not take the answers: {ANSWERS_MAX} of them wait")
+        self._control.append(frame)
+
     def _take_traffic(self, kind: FrameType, channel: int, sequence: int, ack: int, payload: bytes, now: float) -> None:
         if kind in _FREQUENT:
             self._take_frequent(kind, channel, sequence, ack, payload, now)
@@ -271,7 +281,7 @@ class NativeLink(LinkFront):
             self._lanes.senders[channel].take_ack(ack, now)
             self._lanes.receivers[channel].skip(sequence, decode_skip(sequence, payload))
         elif kind is FrameType.PING:
-            self._control.append(encode_frame(FrameType.PONG, sequence))
+            self._answer(encode_frame(FrameType.PONG, sequence))
             # Whoever asks may have lost our last statement.
             self._lanes.ask_for_statements()
         elif kind is FrameType.PONG:
@@ -291,7 +301,7 @@ class NativeLink(LinkFront):
             if self._role is not Role.ACCEPTING or payload != self._peer_half:
                 raise PeerViolation("another hello on the same connection", payload)
             if self._state is State.WELCOMED:
-                self._control.append(self._own_half)
+                self._answer(self._own_half)
             return
         hello = decode_body(payload, Hello)
         refusal = self.refusal(hello)
