@@ -70,7 +70,23 @@ def test_an_unknown_device_is_not_delivered_and_says_so():
         assert "nobody is not attached" in ask(controller, "nobody on")
 
 
-@pytest.mark.parametrize("script", ["device.py", "controller.py"])
+def test_plain_threads_send_and_learn_how_it_ended():
+    """A device that is there, one that never called, and one whose process was replaced by another."""
+    with running("threads.py") as controller:
+        assert controller.stdout is not None
+        _, port = controller.stdout.readline().split()
+        for value in ("on", "off"):
+            with running("threads.py", "lamp", port) as lamp:
+                assert lamp.stdout is not None
+                if value == "on":
+                    assert controller.stdout.readline() == "lamp is here\n"
+                # What was written to the process before it, and not answered, can only be indeterminate.
+                ask_until(controller, f"lamp {value}", " delivered")
+                assert lamp.stdout.readline() == f"lamp {value}\n"
+        assert ask(controller, "nobody on") == "nobody on not_delivered it has never called"
+
+
+@pytest.mark.parametrize("script", ["device.py", "controller.py", "threads.py"])
 def test_each_example_fits_on_a_page(script: str):
     """Under 60 lines each, docstring included."""
     assert len((EXAMPLES / script).read_text().splitlines()) < 60
