@@ -40,8 +40,12 @@ class ReliableConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """How long such an id is remembered."""
     send_queue_max: Count = 100
     """Messages accepted and not yet written."""
+    send_queue_bytes_max: Count = 1 << 24
+    """Bytes of those messages; a single message may be larger."""
     recv_queue_max: Count = 100
     """Messages received and not yet taken by the application; the peer is granted no more in flight."""
+    recv_queue_bytes_max: Annotated[int, Meta(ge=1, le=2**32 - 1)] = 1 << 24
+    """Bytes of those messages; the peer is granted no more in flight, but a single message may be larger."""
     in_flight_max: Annotated[int, Meta(ge=1, le=16384)] = 1024
     """Messages written and not yet answered; the peer's own receive queue may make it fewer."""
     overflow: Overflow = Overflow.BLOCK

@@ -37,11 +37,18 @@ class Intake:
             message = self._link.send(payload, now=now, deadline=deadline, channel=channel)
         except QueueFull:
             self._metrics.queue_full += 1
-            if self.overflow is not Overflow.DROP_OLDEST or not self._drop_oldest(now):
-                raise
-            message = self._link.send(payload, now=now, deadline=deadline, channel=channel)
+            message = self._send_dropping(payload, now, deadline, channel)
         self._metrics.accepted += 1
         return message
+
+    def _send_dropping(self, payload: bytes, now: float, deadline: float, channel: int) -> Outgoing:
+        """Send where there was no room, dropping as many as it takes: one, or several small ones for a large one."""
+        while self.overflow is Overflow.DROP_OLDEST and self._drop_oldest(now):
+            try:
+                return self._link.send(payload, now=now, deadline=deadline, channel=channel)
+            except QueueFull:
+                continue
+        return self._link.send(payload, now=now, deadline=deadline, channel=channel)
 
     def _drop_oldest(self, now: float) -> bool:
         queued = self._link.queued

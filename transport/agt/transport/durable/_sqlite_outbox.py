@@ -2,6 +2,7 @@
 
 import random
 import sqlite3
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -146,7 +147,9 @@ class SQLiteOutbox:
     # Within
 
     def _make_link(self, past: Past, config: ReliableConfig) -> OutboxLink:
-        native = msgspec.structs.replace(native_config(config), send_queue_max=SPAN_SHARE * self._max_messages)
+        native = msgspec.structs.replace(
+            native_config(config), send_queue_max=SPAN_SHARE * self._max_messages, send_queue_bytes_max=sys.maxsize
+        )
         link = KeepingLink(
             past.name,
             rng=random.SystemRandom(),
