@@ -29,6 +29,10 @@ class OutboxBook:
             ledger.bytes = sum(len(message.payload) for message in was.messages)
             ledger.submitted(was.base + len(was.messages), ledger.bytes)
             ledger.stored_through = ledger.submitted_through
+        self.accepted_count = 0
+        """Messages accepted by this process."""
+        self.stored_count = 0
+        """How many of them are durable, or were."""
         self._accepted: list[Outgoing] = []
         self._endings: dict[Place, None] = {}
         self._bases: dict[int, int] = {}
@@ -69,6 +73,7 @@ class OutboxBook:
         if ledger is None:
             ledger = self._ledgers[message.channel] = ChannelLedger()
         ledger.bytes += size
+        self.accepted_count += 1
         self._accepted.append(message)
 
     def ended(self, message: Outgoing, size: int) -> None:
@@ -132,6 +137,7 @@ class OutboxBook:
         """The write is durable; return per channel through which sequence everything is."""
         write = self._writing
         assert write is not None, "a write was on its way"
+        self.stored_count += len(self._writing_messages)
         self._writing, self._writing_messages = None, []
         self._peer_memory = write.peer_memory or self._peer_memory
         through = {segment.channel: segment.last for segment in write.segments}

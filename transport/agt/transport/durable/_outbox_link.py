@@ -130,9 +130,14 @@ class OutboxLink:
         return self._book.bytes
 
     @property
-    def unstored(self) -> int:
-        """Messages accepted that are not durable yet."""
-        return self._book.unstored
+    def accepted_count(self) -> int:
+        """Messages accepted by this process."""
+        return self._book.accepted_count
+
+    @property
+    def stored_count(self) -> int:
+        """How many of them are durable, or were; they become so in the order accepted."""
+        return self._book.stored_count
 
     def unsettled(self) -> Iterator[Outgoing]:
         """Yield what has not ended: first what was written, then what was not, each oldest first."""

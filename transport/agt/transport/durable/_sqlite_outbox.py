@@ -62,6 +62,7 @@ class SQLiteOutbox:
         self._clock: Callable[[], float] = time.monotonic
         self._asked = False
         self._writing = False
+        self._ended: anyio.Event | None = None
 
     @property
     def trouble(self) -> StoreUnavailable | None:
@@ -79,6 +80,22 @@ class SQLiteOutbox:
         await anyio.to_thread.run_sync(database.check)
         if link.trouble is not None:
             link.reopened()
+
+    async def stored(self) -> None:
+        """Wait until everything accepted so far is durable: from then on it outlives this process.
+
+        Raises:
+            StoreUnavailable: when it can't be stored; what was accepted ends in words.
+            Closed: when the outbox isn't open.
+        """
+        _, link = self._opened()
+        wanted = link.accepted_count
+        while link.stored_count < wanted:
+            if link.trouble is not None:
+                raise link.trouble.again()
+            if self._ended is None:
+                self._ended = anyio.Event()
+            await self._ended.wait()
 
     # Called by the transport
 
@@ -208,6 +225,9 @@ class SQLiteOutbox:
                 error = StoreUnavailable(self.path, f"it can't be written: {error}", hint_for(error))
             link.failed(error, definite=definite, now=now)
         self._submit()
+        if self._ended is not None:
+            self._ended.set()
+            self._ended = None
         link.on_change()
 
 
