@@ -10,9 +10,12 @@ import msgspec
 import pytest
 
 from agt.supervisor.cli import run
+from agt.supervisor.cli._operate import preview_lines
+from agt.supervisor.cli._show import status_lines
+from agt.supervisor.view import OverrideView, Preview, SwitchView, View
 
 OURS = (
-    *("up", "down", "status", "advance", "hold", "resume", "rollback", "kill-switch", "set", "explain"),
+    *("up", "down", "status", "advance", "hold", "resume", "rollback", "kill-switch", "set", "explain", "override"),
     *("sign-off", "record-cause", "alerts", "drill", "plan"),
 )
 BROUGHT = ("chaos", "demo", "replay")
@@ -90,6 +93,12 @@ def test_each_command_explains_itself(agt: Agt, command: str) -> None:
         ("rollback",),
         ("set", "percentage", "101"),
         ("set", "salt", "1"),
+        ("set", "percentage", "many"),
+        ("set", "devices", "1.5"),
+        ("set", "devices", "-1"),
+        ("set", "components.transport", "maybe"),
+        ("override", "lamp-7", "v5"),
+        ("override", "lamp-7", "control", "--for", "a while"),
         ("kill-switch", "maybe"),
         ("advance", "--nosuch"),
         ("sign-off", "gate"),
@@ -114,6 +123,9 @@ def test_wrong_usage_is_one_line_and_status_2(agt: Agt, arguments: tuple[str, ..
         ("resume",),
         ("rollback", "--reason", "x"),
         ("set", "percentage", "10"),
+        ("set", "devices", "7"),
+        ("set", "components.transport", "off"),
+        ("override", "lamp-7", "control", "--reason", "flickers"),
         ("sign-off", "gate", "--by", "me"),
         ("record-cause", "x"),
         ("drill", "x"),
@@ -170,6 +182,77 @@ def test_a_device_is_explained_from_a_selector_file(agt: Agt, tmp_path: Path) ->
         assert {"device", "runtime", "reason", "position", "chain"} <= set(said.json)
         runtimes.append(said.json["runtime"])
     assert runtimes == ["v4", "v5"]
+
+
+def test_explanation_has_every_link_and_the_percentage(agt: Agt, tmp_path: Path) -> None:
+    """In words: where, why, the position, when it moves, or why no percentage moves it."""
+    selector = tmp_path / "selector.toml"
+    selector.write_text(
+        '[runtimes]\ncontrol = "v4"\ncandidate = "v5"\n[runtime]\nv5_enabled = true\npercentage = 25\n'
+        "[components]\ntransport = false\n"
+    )
+    said = agt("explain", "session-alpha").out
+    assert said.startswith("session-alpha is on v4: position 30.82 is not below 25 %\n")
+    assert "position 30.82, moves to the candidate at 30.83 %\n" in said
+    links = ("kill", "enabled", "override", "cohort", "pin", "default", "percentage", "control", "component", "mode")
+    assert [line.split(":")[0].strip() for line in said.splitlines()[2:]] == [*links, "attachment"]
+    said = agt("explain", "a", "--component", "transport").out
+    assert "which it doesn't: component transport is off" in said
+    (tmp_path / "agt.env").write_text("CANARY_PERCENTAGE=1\n")
+    assert "is not below 1 % (CANARY_PERCENTAGE=1)" in agt("explain", "a").out
+
+
+@pytest.mark.parametrize(
+    ("option", "title", "key"), [((), "agt plan", "PlanFile"), (("--selector",), "agt selector", "Route")]
+)
+def test_schemas_are_printed(agt: Agt, option: tuple[str, ...], title: str, key: str) -> None:
+    """As JSON, with every key described."""
+    schema = agt("plan", "schema", *option).json
+    assert schema["title"] == title
+    described = schema["$defs"][key]["properties"]  # type: ignore[index]
+    assert described
+    assert all("description" in one or "$ref" in one or key == "PlanFile" for one in described.values())
+
+
+def test_preview_is_written_down_for_people() -> None:
+    """The ways, what is in flight, and names with how many more there are."""
+    preview = Preview(
+        action="set",
+        says="moves 102 devices; up to 3 commands on legacy can't be confirmed",
+        moves=102,
+        to_candidate=102,
+        by_kind={"warm": 100, "redial": 2},
+        in_flight=7,
+        unconfirmed=3,
+        waiting=4,
+        devices=("a", "b"),
+    )
+    assert preview_lines(preview) == [
+        "102 to the candidate, 100 warm, 2 redial",
+        "7 in flight, of which up to 3 can't be confirmed",
+        "4 stay on control until their attachment to the candidate is up",
+        "devices: a, b, and 100 more",
+    ]
+    assert preview_lines(Preview(action="hold", says="changes nothing")) == []
+
+
+def test_status_shows_what_is_forced_and_what_is_overridden() -> None:
+    """Switches by router, components, overrides with owner, reason and end, problems of the selector."""
+    view = View(
+        version=1,
+        at=0.0,
+        plan="p",
+        status="running",
+        switches=(SwitchView(router="g", variable="X", overrides=True, says="percentage 25 -> 5 (X=5)"),),
+        components={"transport": False},
+        overrides=(OverrideView(device="lamp-7", runtime="v4", owner="ana", reason="flickers", expires_at=0.0),),
+        selector_problems=("agt.env: line 1 is not NAME=value",),
+    )
+    lines = status_lines(view)
+    assert "  ! g: percentage 25 -> 5 (X=5)" in lines
+    assert "  transport: off" in lines
+    assert "  lamp-7 on v4, by ana: flickers, until 1970-01-01 00:00:00Z" in lines
+    assert "  ! agt.env: line 1 is not NAME=value" in lines
 
 
 @pytest.mark.parametrize("text", [None, "percentage = [", "nonsense = 1\n"])

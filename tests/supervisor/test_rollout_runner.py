@@ -7,6 +7,7 @@ import time
 from contextlib import asynccontextmanager, closing
 
 import anyio
+import msgspec
 import pytest
 
 from agt.router import Ledger, Message, Router, Runtimes, SelectorFile, order, position
@@ -208,6 +209,54 @@ async def test_edit_by_hand_is_taken_for_what_it_is_and_keeps_its_comments(tmp_p
         await rollout.act(Action(action="resume", version=9))
         assert path.read_text().startswith("# mine\n")
         assert SelectorFile(path).read().selector.percentage == 0
+
+
+async def test_component_goes_back_alone(tmp_path):
+    """Off needs neither version nor reason and takes only that component's devices; what is carried else stays."""
+    devices = {"transport": _Device("a"), "codec": _Device("b")}
+    async with _rollout(tmp_path, _Device("c")) as (rollout, router, until):
+        for component, device in devices.items():
+            router.attach(device.name, device.paths, component=component)
+            await rollout.act(Action(action="component", name=component, on=True, version=9))
+        await rollout.act(Action(action="set", percentage=100.0, version=9))
+        await until(lambda: all(router.runtime_of(name) == "new" for name in "abc"))
+        assert (await rollout.preview(Action(action="component", name="codec", on=False))).devices == ("b",)
+        receipt = await rollout.act(Action(action="component", name="codec", on=False, by="mia"))
+        assert receipt.routed_ms is not None
+        assert [router.runtime_of(name) for name in "abc"] == ["new", "old", "new"]
+        assert rollout.state.status is Status.HELD
+        await until(lambda: rollout.sections()["components"] == {"transport": True, "codec": False})
+        with pytest.raises(Refused, match="needs the version"):
+            await rollout.act(Action(action="component", name="codec", on=True))
+
+
+async def test_override_forces_one_device_and_the_rollout_goes_on(tmp_path):
+    """With owner, reason and end; what was carried before counts on; ending it lets the share decide again."""
+    async with _rollout(tmp_path, _Device("a"), _Device("d")) as (rollout, router, until):
+        forced = Action(action="override", device="d", side="candidate", by="mia", reason="tests", version=9)
+        with pytest.raises(Refused, match="new is not enabled"):
+            await rollout.act(forced)
+        await rollout.act(Action(action="advance", reason="test", version=9))
+        await until(lambda: rollout.sections()["phases"][1].carried_s > 0.3)
+        for wrong, says in (({"reason": ""}, "an owner and a reason"), ({"expires_at": 1.0}, "expired already")):
+            with pytest.raises(Refused, match=says):
+                await rollout.act(msgspec.structs.replace(forced, **wrong))
+        until_s = time.time() + 3600
+        receipt = await rollout.act(msgspec.structs.replace(forced, expires_at=until_s))
+        assert receipt.says.startswith("d forced to new until ")
+        await until(lambda: router.runtime_of("d") == "new" and rollout.sections()["overrides"] != ())
+        (shown,) = rollout.sections()["overrides"]
+        assert (shown.device, shown.runtime, shown.owner, shown.reason) == ("d", "new", "mia", "tests")
+        assert shown.expires_at == round(until_s)
+        assert (rollout.state.status, rollout.sections()["phases"][1].carried_s > 0.3) == (Status.RUNNING, True)
+        back = await rollout.act(Action(action="override", device="a", side="control", by="mia", reason="enough"))
+        assert back.routed_ms is not None
+        assert router.runtime_of("a") == "old"
+        for name in "ad":
+            await rollout.act(Action(action="override", device=name, version=9))
+        await until(lambda: rollout.sections()["overrides"] == () and router.runtime_of("a") == "new")
+        await until(lambda: router.runtime_of("d") == "old")
+        assert rollout.state.status is Status.RUNNING
 
 
 async def test_variables_are_shown_with_what_they_override(tmp_path):

@@ -1,8 +1,9 @@
 """What an operator can ask of a running supervisor, and how it refuses.
 
-Going forward (`advance`, `resume`, `set` upwards, `kill-switch off`) names the view's version that it was based
-on and is refused when that is stale. Going back (`rollback`, `hold`, `set` downwards, `kill-switch on`) needs
-neither version nor key: it always works.
+Going forward (`advance`, `resume`, `set` upwards, `component` on, `override` to the candidate or ended,
+`kill-switch off`) names the view's version that it was based on and is refused when that is stale. Going back
+(`rollback`, `hold`, `set` downwards, `component` off, `override` to control, `kill-switch on`) needs neither
+version nor key: it always works.
 """
 
 from typing import Literal
@@ -17,6 +18,8 @@ ActionName = Literal[
     "kill-switch-on",
     "kill-switch-off",
     "set",
+    "component",
+    "override",
     "sign-off",
     "record-cause",
     "drill",
@@ -42,7 +45,15 @@ class Action(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     to: str = ""
     """For `rollback`: a phase's name, or empty for control."""
     name: str = ""
-    """For `sign-off` the gate, for `drill` the drill."""
+    """For `sign-off` the gate, for `drill` the drill, for `component` the component."""
+    on: bool | None = None
+    """For `component`: whether the candidate may carry it."""
+    device: str = ""
+    """For `override`: whom."""
+    side: Literal["", "control", "candidate"] = ""
+    """For `override`: where to; empty ends it."""
+    expires_at: float | None = None
+    """For `override`: when it ends by itself, seconds since the epoch; None for never."""
 
 
 RefusalCode = Literal["stale", "refused", "unknown", "invalid", "unavailable"]

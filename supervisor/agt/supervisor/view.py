@@ -154,6 +154,17 @@ class SwitchView(msgspec.Struct, frozen=True, kw_only=True):
     """`percentage 25 -> 5 (CANARY_PERCENTAGE=5)`."""
 
 
+class OverrideView(msgspec.Struct, frozen=True, kw_only=True):
+    """One device that is forced to one side."""
+
+    device: str
+    runtime: str
+    owner: str
+    reason: str = ""
+    expires_at: float | None = None
+    """Seconds since the epoch; None for never."""
+
+
 class View(msgspec.Struct, frozen=True, kw_only=True):
     """Everything at one instant."""
 
@@ -183,6 +194,10 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     drills: tuple[DrillView, ...] = ()
     switches: tuple[SwitchView, ...] = ()
     """Environment variables that are set, by router, and what each overrides."""
+    components: dict[str, bool] = {}
+    """Flags by component; where a component is asked about, false or unknown means control."""
+    overrides: tuple[OverrideView, ...] = ()
+    """Devices that are forced by name."""
     selector_problems: tuple[str, ...] = ()
     """What is wrong with selector or environment as the routers see them; the last good ones are in force."""
 

@@ -5,7 +5,7 @@ changed in between. Going back asks for nothing.
 """
 
 import time
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -21,12 +21,13 @@ DOWN_POLL_S = 0.02
 ACT_TIMEOUT_S = 30.0
 """A move may have to drain before it is confirmed."""
 
+_ON_OFF: Final = {"on": True, "true": True, "off": False, "false": False}
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what it would do.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (advance, hold, resume, rollback, drill, down):
+    for command in (advance, hold, resume, rollback, override, drill, down):
         app.command()(command)
     app.command("set")(set_value)
     app.command("sign-off")(sign_off)
@@ -68,24 +69,77 @@ def rollback(
 
 
 def set_value(
-    what: Annotated[str, typer.Argument(metavar="percentage|devices", help="What to set.")],
-    value: Annotated[float, typer.Argument(min=0, help="0 to 100 in steps of 0.01, or a number of devices.")],
+    what: Annotated[str, typer.Argument(metavar="percentage|devices|components.NAME", help="What to set.")],
+    value: Annotated[str, typer.Argument(help="0 to 100 in steps of 0.01; a number of devices; on or off.")],
     dry_run: DryRun = False,
     reason: Reason = "",
     by: By = "",
     run_dir: RunDir = None,
     json: Json = False,
 ) -> None:
-    """Set what the candidate carries: a percentage, or exactly so many devices; the rollout is held meanwhile."""
-    if what == "percentage" and value <= 100:
-        share: dict[str, Any] = {"percentage": value}
-    elif what == "devices" and value.is_integer():
-        share = {"devices": int(value)}
-    elif what in ("percentage", "devices"):
-        raise typer.BadParameter(f"{value:g} is no {'percentage' if what == 'percentage' else 'number of devices'}.")
+    """Set what the candidate carries: a percentage, exactly so many devices, or a component; holds the rollout."""
+    kind, fields = _setting(what, value)
+    api = control(run_dir)
+    if fields.get("on") is False and not dry_run:
+        _act(api, action(kind, by=by, reason=reason, **fields), json=json)
     else:
-        raise typer.BadParameter(f"there is no {what!r} to set; there are `percentage` and `devices`.")
-    _forward(control(run_dir), "set", dry_run=dry_run, json=json, by=by, reason=reason, **share)
+        _forward(api, kind, dry_run=dry_run, json=json, by=by, reason=reason, **fields)
+
+
+def _setting(what: str, value: str) -> tuple[ActionName, dict[str, Any]]:
+    """Return the action that a setting is."""
+    table, _, component = what.partition(".")
+    if table == "components" and component:
+        if value not in _ON_OFF:
+            raise typer.BadParameter(f"{value!r} is neither on nor off.")
+        return "component", {"name": component, "on": _ON_OFF[value]}
+    if what == "percentage":
+        try:
+            number = float(value)
+        except ValueError:
+            number = -1.0
+        if not 0 <= number <= 100:
+            raise typer.BadParameter(f"{value!r} is no percentage from 0 to 100.")
+        return "set", {"percentage": number}
+    if what == "devices":
+        if not (value.isascii() and value.isdigit()):
+            raise typer.BadParameter(f"{value!r} is no number of devices.")
+        return "set", {"devices": int(value)}
+    raise typer.BadParameter(f"there is no {what!r} to set; there are percentage, devices and components.NAME.")
+
+
+def override(
+    device: Annotated[str, typer.Argument(help="The device's id.")],
+    side: Annotated[str, typer.Argument(metavar="control|candidate|none", help="Where to; none ends it.")],
+    lasts: Annotated[
+        str, typer.Option("--for", metavar="DURATION", help="How long (2h, 3d). [default: for ever]")
+    ] = "",
+    dry_run: DryRun = False,
+    reason: Reason = "",
+    by: By = "",
+    run_dir: RunDir = None,
+    json: Json = False,
+) -> None:
+    """Force one device to one side, with an owner and a reason, or end that; the rollout goes on."""
+    if side not in ("control", "candidate", "none"):
+        raise typer.BadParameter(f"{side!r} is none of control, candidate, none.")
+    fields: dict[str, Any] = {"device": device, "side": "" if side == "none" else side, "expires_at": _until(lasts)}
+    api = control(run_dir)
+    if side == "control" and not dry_run:
+        _act(api, action("override", by=by, reason=reason, **fields), json=json)
+    else:
+        _forward(api, "override", dry_run=dry_run, json=json, by=by, reason=reason, **fields)
+
+
+def _until(lasts: str) -> float | None:
+    if not lasts:
+        return None
+    from agt.supervisor.rollout import parse_duration  # noqa: PLC0415 - only this option pays for it.
+
+    try:
+        return time.time() + parse_duration(lasts)
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}.") from None
 
 
 def sign_off(

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from agt.supervisor.cli._options import Json, RunDir, control, print_json
-from agt.supervisor.view import AlertView, PhaseView, RuntimeView, View
+from agt.supervisor.view import AlertView, OverrideView, PhaseView, RuntimeView, View
 
 _MARKS = {"done": "v", "active": ">", "pending": ".", "rolled-back": "<"}
 _VERDICT_MARKS = {"passed": "v", "pending": ".", "inconclusive": "?", "error": "!", "failed": "x"}
@@ -53,6 +53,8 @@ def status_lines(view: View) -> list[str]:
         "environment": [
             f"{'!' if switch.overrides else ' '} {switch.router}: {switch.says}" for switch in view.switches
         ],
+        "components": [f"{name}: {'on' if on else 'off'}" for name, on in sorted(view.components.items())],
+        "overrides": [_override_line(one) for one in view.overrides],
         "selector": [f"! {problem}" for problem in view.selector_problems],
         "traffic": [_runtime_line(runtime) for runtime in view.runtimes],
         "processes": [
@@ -80,9 +82,17 @@ def _runtime_line(runtime: RuntimeView) -> str:
     return f"{runtime.name}: {load}, {measured}, {runtime.in_flight} in flight"
 
 
+def _override_line(one: OverrideView) -> str:
+    until = f", until {_time(one.expires_at)}" if one.expires_at is not None else ""
+    return f"{one.device} on {one.runtime}, by {one.owner}{f': {one.reason}' if one.reason else ''}{until}"
+
+
+def _time(at: float) -> str:
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S}Z"
+
+
 def _alert_line(alert: AlertView) -> str:
-    at = datetime.fromtimestamp(alert.at, UTC).strftime("%Y-%m-%d %H:%M:%S")
-    return f"{at}Z {alert.severity:8} {alert.source}: {alert.message}{'' if alert.open else ' (resolved)'}"
+    return f"{_time(alert.at)} {alert.severity:8} {alert.source}: {alert.message}{'' if alert.open else ' (resolved)'}"
 
 
 def _percent(ratio: float | None) -> str:

@@ -50,9 +50,13 @@ def check_complete(action: Action) -> None:
             f"{action.action} goes forward and names no version",
             "send the version of the view it is based on",
         )
+    if action.action == "component" and action.on is None:
+        raise Refused("invalid", "component needs on, true or false")
+    if action.action == "override" and not action.device:
+        raise Refused("invalid", "override needs a device")
     if action.action == "set":
         _check_share(action)
-    if action.action in {"sign-off", "drill"} and not action.name:
+    if action.action in {"sign-off", "drill", "component"} and not action.name:
         raise Refused("invalid", f"{action.action} needs a name", "the view lists gates and drills")
     if action.action == "record-cause" and not action.reason.strip():
         raise Refused("invalid", "record-cause needs a reason", "say in a sentence what went wrong")

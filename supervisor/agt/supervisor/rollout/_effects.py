@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from agt.supervisor.records import Policy
 from agt.supervisor.rollout._plan_file import Route
+from agt.supervisor.rollout._state import Amendment
 from agt.supervisor.view import Severity
 
 
@@ -17,13 +18,16 @@ class SetRoute:
 
     journal: int
     generation: int
-    route: Route
+    route: Route | None
+    """None leaves the route as it is."""
     forward: bool
     """Whether it gives the candidate anything that it doesn't have."""
     ends_kill: bool = False
     """Whether it ends a kill."""
     up_to: str = ""
     """The last device of the share, where it was set by count."""
+    amendment: Amendment | None = None
+    """What changes beside the route."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -178,6 +178,8 @@ def _routed(state: State, seen: Observation, route: Route, now: float) -> dict[s
         "generation": next_generation(state, seen),
         "percent": route.share,
         "up_to": "",
+        "amendment": None,
+        "credit_s": 0.0,
         "by_hand": False,
         "routed_at": now,
         "applied_at": None,
@@ -212,7 +214,19 @@ def _outside(plan: Plan, state: State, seen: Observation, now: float) -> Step | 
     if seen.selector_generation < state.generation:
         forward = state.status not in (Status.ROLLED_BACK, Status.CLEARED)
         route = current_route(plan, state)
-        return Step(state, (SetRoute(state.journal, state.generation, route, forward=forward, up_to=state.up_to),))
+        return Step(
+            state,
+            (
+                SetRoute(
+                    state.journal,
+                    state.generation,
+                    route,
+                    forward=forward,
+                    up_to=state.up_to,
+                    amendment=state.amendment,
+                ),
+            ),
+        )
     return None
 
 
@@ -237,6 +251,8 @@ def _adopted(state: State, seen: Observation) -> Step:
         generation=seen.selector_generation,
         percent=seen.selector_percent,
         up_to="",
+        amendment=None,
+        credit_s=0.0,
         by_hand=True,
         applied_at=None,
         reason=says,

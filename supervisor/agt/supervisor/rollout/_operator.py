@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from agt.supervisor.actions import Action, ActionName, Refused
+from agt.supervisor.rollout._amend import set_component, set_override
 from agt.supervisor.rollout._effects import RaiseAlert, ResolveAlerts, SetRoute
 from agt.supervisor.rollout._engine import (
     KILL_SWITCH,
@@ -74,6 +75,10 @@ def is_back(action: Action, state: State) -> bool:
     """Return whether the action gives the candidate nothing, so that it needs neither version nor record."""
     if action.action == "set":
         return action.percentage is not None and not _raises(action, state)
+    if action.action == "component":
+        return action.on is False
+    if action.action == "override":
+        return action.side == "control"
     return action.action in ("hold", "rollback", "kill-switch-on")
 
 
@@ -153,6 +158,8 @@ def _kill_off(_plan: Plan, state: State, seen: Observation, action: Action, _now
         generation=next_generation(state, seen),
         percent=0.0,
         up_to="",
+        amendment=None,
+        credit_s=0.0,
         by_hand=False,
         applied_at=None,
         reason=says,
@@ -182,6 +189,8 @@ def _set(plan: Plan, state: State, seen: Observation, action: Action, now: float
         generation=next_generation(state, seen),
         percent=percent,
         up_to=up_to,
+        amendment=None,
+        credit_s=0.0,
         by_hand=True,
         routed_at=now,
         applied_at=None,
@@ -227,6 +236,8 @@ _HANDLERS: Final[dict[ActionName, Handler]] = {
     "kill-switch-on": _kill_on,
     "kill-switch-off": _kill_off,
     "set": _set,
+    "component": set_component,
+    "override": set_override,
     "sign-off": _sign_off,
     "record-cause": _record_cause,
 }

@@ -38,6 +38,7 @@ from agt.supervisor.rollout._views import (
     drill_views,
     gate_views,
     ledger_views,
+    override_views,
     phase_views,
     selector_problems,
     switch_views,
@@ -83,11 +84,12 @@ class Rollout:
         self._rollbacks = Rollbacks(self._way, keep=self._keep_settled, on_change=on_change)
         self._performer: Performer | None = None
         self._forward = anyio.Lock()
+        self._by_hand: Selector | None = None
+        self._selector: Selector | None = None
         self._seen = self._observation((), clock())
         self._gates = self._judged()
         self._carried_before: dict[str, float] = {}
         self._stale_before = 0
-        self._by_hand: Selector | None = None
 
     @property
     def state(self) -> State:
@@ -151,19 +153,22 @@ class Rollout:
         self._parts()
         action = await self._counted(action)
         if is_back(action, self._state) or action.action in ("sign-off", "record-cause"):
-            told = await self._perform_now(self._operate(action))
+            done = self._operate(action)
+            told = await self._perform_now(done)
         else:
             self._check_version(action)
             async with self._forward:
                 try:
-                    told = await self._go_forward(self._operate(action))
+                    done = self._operate(action)
+                    told = await self._go_forward(done)
                 except StoreUnavailable as error:
                     raise Refused("unavailable", str(error), "nothing goes forward without a record") from error
         self._on_change()
         state = self._state
+        stands = state.reason or f"{self.plan.phases[state.phase].name} at {state.percent:g} %"
         return Receipt(
             action=action.action,
-            says=state.reason or f"{self.plan.phases[state.phase].name} at {state.percent:g} %",
+            says=done.says if action.action == "override" else stands,
             version=self._view_version(),
             routed_ms=told.routed_s * 1000 if told else None,
             missing=told.missing if told else (),
@@ -230,6 +235,8 @@ class Rollout:
             "ledger": ledger_views(plan, seen.routers),
             "drills": drill_views(plan),
             "switches": switch_views(seen.routers),
+            "components": dict(self._selector.components) if self._selector else {},
+            "overrides": override_views(self._selector, now=now),
             "selector_problems": selector_problems(seen.routers),
         }
 
@@ -342,7 +349,7 @@ class Rollout:
 
     def _observation(self, routers: tuple[RouterSeen, ...], now: float) -> Observation:
         reading = self._way.read()
-        selector = reading.selector
+        selector = self._selector = reading.selector
         statuses = [router.status for router in routers if router.status is not None]
         alerts = tuple(self._recorder.alerts.book.open_at("warn")) if self._recorder else ()
         state = self._state
@@ -359,7 +366,7 @@ class Rollout:
                     "legacy_users": float(sum(len(status.legacy_users) for status in statuses)),
                 },
             ),
-            carried_s=self._soak.carried_s(state.generation, self._way.sockets),
+            carried_s=state.credit_s + self._soak.carried_s(state.generation, self._way.sockets),
             selector_generation=self._generation_of(selector) if selector else 0,
             selector_percent=selector.percentage if selector else 0.0,
             killed=reading.state is SelectorState.KILLED

@@ -9,6 +9,7 @@
 A pair that isn't in the table can't happen: it is refused with `NotPossible` and the state stays as it was.
 """
 
+import datetime
 import enum
 from collections.abc import Mapping
 from typing import Any, Final
@@ -115,6 +116,19 @@ class NotPossible(Exception):
         self.status, self.event = status, event
 
 
+class Amendment(msgspec.Struct, frozen=True, kw_only=True):
+    """A change of the selector beside its route: a component's flag, or a device's override."""
+
+    component: str = ""
+    on: bool = False
+    device: str = ""
+    runtime: str = ""
+    """Where the device is forced to; empty ends its override."""
+    owner: str = ""
+    reason: str = ""
+    expires: datetime.datetime | None = None
+
+
 class State(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that the next decision depends on, beside what is measured."""
 
@@ -129,6 +143,10 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     """What is routed to the candidate now."""
     up_to: str = ""
     """The last device of the share, where an operator set it by count."""
+    amendment: Amendment | None = None
+    """The newest change beside the route, so that a write of it that was cut off can be made again."""
+    credit_s: float = 0.0
+    """What this route was carried for under earlier generations, which differed only in an override."""
     by_hand: bool = False
     """Whether the route is an operator's and not the phase's."""
     reason: str = ""

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any, Final
 
+from agt.router import Selector
 from agt.supervisor.measure import Readings, RouterSeen
 from agt.supervisor.rollout._charts import Charts
 from agt.supervisor.rollout._durations import format_duration
@@ -18,6 +19,7 @@ from agt.supervisor.view import (
     DrillView,
     GateView,
     LedgerView,
+    OverrideView,
     PhaseState,
     PhaseView,
     RuntimeView,
@@ -104,6 +106,21 @@ def switch_views(routers: Iterable[RouterSeen]) -> tuple[SwitchView, ...]:
         for router in routers
         if router.status is not None
         for one in router.status.switches
+    )
+
+
+def override_views(selector: Selector | None, *, now: float) -> tuple[OverrideView, ...]:
+    """Return the devices that are forced now; what has expired is left out."""
+    return tuple(
+        OverrideView(
+            device=one.device,
+            runtime=one.runtime,
+            owner=one.owner,
+            reason=one.reason,
+            expires_at=one.expires.timestamp() if one.expires else None,
+        )
+        for one in (selector.overrides if selector else ())
+        if one.expires is None or one.expires.timestamp() > now
     )
 
 

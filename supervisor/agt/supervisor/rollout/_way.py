@@ -31,6 +31,7 @@ from agt.router import (
 )
 from agt.supervisor.actions import Refused
 from agt.supervisor.measure import RequestFailed, RouterStatus, request
+from agt.supervisor.rollout._amend import amended
 from agt.supervisor.rollout._effects import Kill, SetRoute
 from agt.supervisor.rollout._moves import Moves, added
 from agt.supervisor.rollout._plan import Plan
@@ -214,10 +215,14 @@ class Way:
             raise RequestFailed(path, f"answers a count that can't be read: {error}") from error
 
     def _selector(self, effect: SetRoute, base: Selector) -> Selector:
-        keys = _keys(effect.route, self._plan) | {"up_to": effect.up_to}
-        if effect.up_to:
-            keys |= {"percentage": None, "enabled": True}
-        return base.with_route(**keys).at_generation(effect.generation)
+        if effect.amendment is not None:
+            base = amended(base, effect.amendment)
+        if effect.route is not None:
+            keys = _keys(effect.route, self._plan) | {"up_to": effect.up_to}
+            if effect.up_to:
+                keys |= {"percentage": None, "enabled": True}
+            base = base.with_route(**keys)
+        return base.at_generation(effect.generation)
 
     def _killed_or_fresh(self, effect: SetRoute) -> Selector:
         killed = self._file.killed_selector() if effect.ends_kill else None
