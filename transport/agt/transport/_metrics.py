@@ -71,6 +71,7 @@ class TransportMetrics:
         "decode_errors",
         "dedup_evictions",
         "dedup_hits",
+        "delivered_durable",
         "duplicates_dropped",
         "heartbeats",
         "latency_counts",
@@ -91,7 +92,7 @@ class TransportMetrics:
         "writing",
     )
 
-    def __init__(self, runtime: str = "candidate") -> None:
+    def __init__(self, runtime: str = "candidate") -> None:  # noqa: PLR0915  # A line and its meaning a counter.
         self.runtime = runtime
         """The runtime's name, exported as the label `transport`."""
         self.accepted = 0
@@ -106,6 +107,8 @@ class TransportMetrics:
         """Messages handed to the application."""
         self.acks_received = 0
         """Messages that the peer confirmed."""
+        self.delivered_durable = 0
+        """Messages that the peer confirmed when they were durable there; the other deliveries were `processed`."""
         self.ack_timeouts = 0
         """Times that a confirmation did not come in time."""
         self.resends = 0

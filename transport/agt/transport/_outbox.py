@@ -8,6 +8,7 @@ from itertools import islice
 
 import anyio
 
+from agt.transport._ack_level import AckLevel
 from agt.transport._batch import DeliveryBatch, send_run
 from agt.transport._config import Overflow
 from agt.transport._delivery import Delivery, settle_delivered
@@ -114,6 +115,10 @@ class Outbox:
     def delivered(self, event: Delivered) -> None:
         """Settle the handles of messages that were delivered."""
         self._metrics.delivered(event)
+        if getattr(self._link, "ack_level", AckLevel.PROCESSED) is AckLevel.DURABLE:
+            self._metrics.delivered_durable += len(event.messages)
+            for message in event.messages:
+                message.ack_level = AckLevel.DURABLE
         settle_delivered(handles(event.messages), event.now)
 
     def settled(self, event: Settled) -> None:

@@ -9,6 +9,7 @@ from typing import Protocol
 
 import msgspec
 
+from agt.transport._ack_level import AckLevel
 from agt.transport._message_id import message_id
 from agt.transport._outcome import Outcome
 
@@ -31,9 +32,10 @@ class Outgoing(msgspec.Struct, eq=False):
     resends: int = 0
     """How often it was written again."""
     failures: int = 0
-    """How often it was the oldest unreceived message when a timer ran out or a connection was lost."""
+    """How often it was the oldest unreceived message when a timer ran out or a connection was lost, or the peer's
+    application had no time for it."""
     refusals: int = 0
-    """How often the peer's application was too busy for it."""
+    """How often the peer has put it off, by its own count."""
     ending: str = ""
     """Why its sequence is to be skipped from now on; empty while it is to be delivered."""
     told: bool = False
@@ -44,6 +46,8 @@ class Outgoing(msgspec.Struct, eq=False):
     """Why, when it was not delivered."""
     latency_s: float = 0.0
     """Seconds from `send` to its end."""
+    ack_level: AckLevel = AckLevel.PROCESSED
+    """What the peer had done with it when it was delivered; means nothing before."""
 
     def give_up(self, reason: str) -> None:
         """Have the sequence skipped from now on; what became of the message is the receiver's to say."""

@@ -20,6 +20,7 @@ except ModuleNotFoundError as error:
         "agt.transport.metrics needs prometheus-client: pip install 'agt-migrate[metrics]'", name=error.name
     ) from error
 
+from agt.transport._ack_level import AckLevel
 from agt.transport._metrics import LATENCY_BUCKETS_S, SLOW_LIMITS_S, TransportMetrics
 from agt.transport._outcome import Outcome
 
@@ -78,6 +79,7 @@ class TransportCollector(Collector):
                 gauge.add_metric([metrics.runtime], read(metrics))
             yield gauge
         yield self._sent()
+        yield self._delivered()
         yield self._refused()
         yield self._latency()
         yield self._slow()
@@ -89,6 +91,17 @@ class TransportCollector(Collector):
         for metrics in self._metrics:
             for outcome, count in metrics.outcomes.items():
                 family.add_metric([metrics.runtime, outcome.value], count)
+        return family
+
+    def _delivered(self) -> Metric:
+        family = CounterMetricFamily(
+            "agt_messages_delivered", "Deliveries by what the peer had done", labels=["transport", "ack_level"]
+        )
+        for metrics in self._metrics:
+            durable = metrics.delivered_durable
+            family.add_metric([metrics.runtime, AckLevel.DURABLE.value], durable)
+            processed = metrics.outcomes[Outcome.DELIVERED] - durable
+            family.add_metric([metrics.runtime, AckLevel.PROCESSED.value], processed)
         return family
 
     def _refused(self) -> Metric:

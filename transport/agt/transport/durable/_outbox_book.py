@@ -6,6 +6,7 @@ was reopened has it drop all that, and writes the numbers that were given meanwh
 sent and their senders have been told.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from agt.transport._outgoing import Outgoing
@@ -75,6 +76,13 @@ class OutboxBook:
         ledger.bytes += size
         self.accepted_count += 1
         self._accepted.append(message)
+
+    def accept_run(self, messages: Sequence[Outgoing], size: int) -> None:
+        """Take in messages of one channel, of `size` bytes together."""
+        if messages:
+            self.accept(messages[0], size)
+            self._accepted += messages[1:]
+            self.accepted_count += len(messages) - 1
 
     def ended(self, message: Outgoing, size: int) -> None:
         """Note that a message will not be sent (again), before its payload of `size` bytes is freed."""

@@ -17,8 +17,8 @@ Pure: whoever drives it takes `next_write`, and calls `written` or `failed`; `on
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterator
-from typing import Final
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final
 
 from agt.transport._ack_level import AckLevel
 from agt.transport._errors import Closed, QueueFull
@@ -87,6 +87,10 @@ class OutboxLink:
         self.counters = link.counters
         """The link's own."""
         link.tell_endings(self._on_ended)
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what only the link inside has."""
+        return getattr(self._link, name)
 
     # What can be known: the link's own answers
 
@@ -181,21 +185,33 @@ class OutboxLink:
             StoreUnavailable: when the outbox is closed after trouble.
             UsageError: when there is no such channel.
         """
-        if self.trouble is not None or self._closed:
-            self._refuse()
-        link, size = self._link, len(payload)
-        if link.in_flight + link.queued >= self._max_messages or self._book.bytes + size > self._max_bytes:
-            self._make_room(size)
-        span_s = deadline - now
-        early = deadline - min(MARGIN_MAX_S, MARGIN_SHARE * span_s) if span_s > 0 else deadline
+        size = len(payload)
+        self._check_room(1, size)
+        early = told_by_link(now, deadline)
         try:
-            message = link.send(payload, now=now, deadline=early, channel=channel)
+            message = self._link.send(payload, now=now, deadline=early, channel=channel)
         except QueueFull:  # Full of numbers that have ended.
-            link.reclaim()
-            message = link.send(payload, now=now, deadline=early, channel=channel)
+            self._link.reclaim()
+            message = self._link.send(payload, now=now, deadline=early, channel=channel)
         self._book.accept(message, size)
         self._on_write()
         return message
+
+    def send_run(
+        self, payloads: Sequence[bytes], *, now: float, deadline: float, channel: int = 0
+    ) -> Sequence[Outgoing]:
+        """Accept messages, all or none: `send`, for a run of them at once."""
+        sizes = list(map(len, payloads))
+        self._check_room(len(sizes), sum(sizes))
+        early = told_by_link(now, deadline)
+        try:
+            messages = self._link.send_run(payloads, now=now, deadline=early, channel=channel)
+        except QueueFull:
+            self._link.reclaim()
+            messages = self._link.send_run(payloads, now=now, deadline=early, channel=channel)
+        self._book.accept_run(messages, sum(sizes))
+        self._on_write()
+        return messages
 
     def cancel(self, message: Outgoing, *, now: float) -> None:
         """Give up on a message early; it still ends exactly once. A no-op when it has ended."""
@@ -331,14 +347,18 @@ class OutboxLink:
             raise self.trouble.again()
         raise Closed("the outbox was closed")
 
-    def _make_room(self, size: int) -> None:
-        """See whether there is room after all, or refuse."""
-        self._link.reclaim()
-        self._note_bases(math.inf)
-        if self._link.in_flight + self._link.queued >= self._max_messages:
+    def _check_room(self, count: int, size: int) -> None:
+        """Hold that there is room, now or after looking closer."""
+        if self.trouble is not None or self._closed:
+            self._refuse()
+        link, book = self._link, self._book
+        if link.in_flight + link.queued + count > self._max_messages:
             raise QueueFull("outbox", self._max_messages)
-        if self._book.bytes + size > self._max_bytes:
-            raise QueueFull("outbox", self._max_bytes, unit="bytes")
+        if book.bytes + size > self._max_bytes:
+            link.reclaim()
+            self._note_bases(math.inf)
+            if book.bytes + size > self._max_bytes:
+                raise QueueFull("outbox", self._max_bytes, unit="bytes")
 
     def _after(self, now: float) -> None:
         """Take notice of what the link has done."""
@@ -375,6 +395,12 @@ class OutboxLink:
 
 def _nobody() -> None:
     """Who is told before a driver says otherwise."""
+
+
+def told_by_link(now: float, deadline: float) -> float:
+    """By when the link has to know how a message ended, so that there is time to note it."""
+    span_s = deadline - now
+    return deadline - min(MARGIN_MAX_S, MARGIN_SHARE * span_s) if span_s > 0 else deadline
 
 
 def told_by(message: Outgoing) -> float:

@@ -14,6 +14,7 @@ import msgspec
 
 from agt.transport._config import ReliableConfig
 from agt.transport._errors import Closed, UsageError
+from agt.transport._message_id import new_epoch
 from agt.transport._native import native_config
 from agt.transport._timers import running_clock
 from agt.transport.durable._database import Database
@@ -31,8 +32,6 @@ BYTES_MAX: Final = 64 << 20
 """Bytes of their payloads."""
 SPAN_SHARE: Final = 2
 """So many times the messages held may lie between the oldest number and the newest: those that gave way included."""
-EPOCH_RANDOM_BITS: Final = 20
-"""Low bits of an epoch; above them stands the time in milliseconds, so that message ids sort by it."""
 
 
 class SQLiteOutbox:
@@ -123,7 +122,9 @@ class SQLiteOutbox:
         """
         if self._database is not None:
             raise UsageError(f"{self.path}: this outbox is in use by another transport")
-        database = Database(self.path, OutboxLayout(name, draw_epoch()), call_soon)
+        database = Database(
+            self.path, OutboxLayout(name, new_epoch(time.time_ns() // 1_000_000, random.SystemRandom())), call_soon
+        )
         try:
             past = read_past(database.connection, self.path)
         except BaseException as error:
@@ -243,12 +244,6 @@ class _Write:
 
     def done(self, error: Exception | None, *, definite: bool) -> None:
         self._outbox.written(error, definite=definite)
-
-
-def draw_epoch() -> int:
-    """Return the epoch of an outbox that begins now: later ones are higher, and no two are alike."""
-    milliseconds = time.time_ns() // 1_000_000
-    return milliseconds << EPOCH_RANDOM_BITS | random.SystemRandom().getrandbits(EPOCH_RANDOM_BITS)
 
 
 def _nothing(_: Database) -> None:
