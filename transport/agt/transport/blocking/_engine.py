@@ -15,6 +15,7 @@ from functools import partial
 from typing import Final, Protocol
 
 from agt.transport._alarms import Alarm
+from agt.transport._counting import Growth
 from agt.transport._errors import TransportError
 from agt.transport._events import Delivered, Dropped, Opened, Received, Settled
 from agt.transport._link import Link
@@ -27,20 +28,12 @@ from agt.transport.blocking._poller import WRITE
 
 logger = logging.getLogger("agt.transport")
 
+HELD_BACK_S: Final = 0.005
+"""How long it may wait for company to be said that messages have arrived, or were processed."""
 FAREWELL_S: Final = 1.0
 """How long a connection that is to be dropped may take to flush its last words."""
 
 CLOSED_BY_PEER: Final = Dropped("the connection was closed", "network", final=False, everyone=True)
-FOLDED_COUNTERS: Final = (
-    "resends",
-    "ack_timeouts",
-    "duplicates_dropped",
-    "decode_errors",
-    "heartbeats",
-    "tag_failures",
-)
-"""What a link may count, itself or as `counters`; its growth is added to the runtime's metrics."""
-
 clock = time.monotonic
 
 
@@ -88,9 +81,12 @@ class Engine:
         """Connections on which the peer has said hello."""
         self._dropped: Dropped | None = None
         self._set_aside_one: Conduit | None = None
+        self._turn_bytes = link.traits.turn_bytes
+        self._holding_back = False
+        self.answers_follow = False
+        """Whether whoever takes messages in exchanges by itself when they are processed."""
         self._alarm: Alarm | None = None
-        self._counters: object = getattr(link, "counters", link)
-        self._folded = {name: 0 for name in FOLDED_COUNTERS if hasattr(self._counters, name)}
+        self._growth = Growth(link, metrics, metrics)
 
     # The connection
 
@@ -135,7 +131,7 @@ class Engine:
         except TransportError as error:
             self.lose(Dropped(str(error), "peer", final=False))
         else:
-            self.exchange()
+            self._exchange_after_reading()
 
     def end(self, dropped: Dropped) -> None:
         """End the connection once the link's last words are written, or soon."""
@@ -161,21 +157,24 @@ class Engine:
         """Pull what the link has to say, write what it wants written and the socket takes, and arm its deadline."""
         self._pull_events()
         conduit = self.conduit
-        if conduit is not None:
+        if conduit is not None and conduit.free:
             try:
-                while conduit.free and (data := self.link.data_to_send(now=clock())):
-                    conduit.send(data)
+                self._write(conduit)
             except OSError:
                 self.lose(CLOSED_BY_PEER)
                 return
-            self._pull_events()
             if self._dropped is not None and conduit.free:
                 self.lose(self._dropped)
                 return
+        self._look_ahead()
+
+    def _look_ahead(self) -> None:
+        """Arm the next deadline, count, and let the owner see what has changed."""
         deadline = self.link.next_deadline()
         if deadline != math.inf and (self._alarm is None or deadline < self._alarm.at):
             self._arm(deadline)
-        self._fold_counters()
+        if self._growth.counters != self._growth.folded:
+            self._growth.fold()
         self._owner.on_exchanged()
 
     def exchange_soon(self) -> None:
@@ -244,6 +243,34 @@ class Engine:
                 self._close_set_aside()
 
     # Within
+
+    def _write(self, conduit: Conduit) -> None:
+        while conduit.free:
+            data = self.link.data_to_send(now=clock())
+            if data:
+                conduit.send(data)
+            self._pull_events()
+            if len(data) < self._turn_bytes:
+                return
+
+    def _exchange_after_reading(self) -> None:
+        """Exchange; but what only says that messages have arrived goes with what will be said about them, soon."""
+        received = self.metrics.received
+        self._pull_events()
+        if self.metrics.received == received or self.link.queued or self._dropped is not None:
+            self.exchange()
+            return
+        self._look_ahead()
+        if self.answers_follow or self._holding_back:
+            return
+        self._holding_back = True
+        self.io.arm(clock() + HELD_BACK_S, self._end_holding_back)
+
+    def _end_holding_back(self, _now: float) -> None:
+        with self.lock:
+            self._holding_back = False
+            self.exchange()
+        self.run_later()
 
     def _let_go(self, conduit: Conduit) -> None:
         conduit.close()
@@ -314,10 +341,3 @@ class Engine:
         if self._alarm is not None:
             self.io.cancel(self._alarm)
         self._alarm = self.io.arm(deadline, self._on_alarm)
-
-    def _fold_counters(self) -> None:
-        for name, seen in self._folded.items():
-            value: int = getattr(self._counters, name)
-            if value != seen:
-                setattr(self.metrics, name, getattr(self.metrics, name) + value - seen)
-                self._folded[name] = value

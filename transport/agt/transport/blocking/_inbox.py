@@ -12,13 +12,10 @@ from agt.transport._errors import Closed
 from agt.transport._events import Received
 from agt.transport._handling import hand_over
 from agt.transport._received import Answers, ReceivedMessage
-from agt.transport.blocking._engine import Engine, clock
+from agt.transport.blocking._engine import HELD_BACK_S, Engine, clock
 from agt.transport.blocking._handle import Ticket
 from agt.transport.blocking._io_thread import not_in
 from agt.transport.blocking._waiting import Waiting
-
-HELD_BACK_S = 0.005
-"""How long the acknowledgements of what a handler has processed may wait for those that follow."""
 
 
 class Inbox:
@@ -35,6 +32,7 @@ class Inbox:
         self._engine, self._waiting, self._answers = engine, waiting, answers
         self._limit = limit
         self._on_message = on_message
+        engine.answers_follow = on_message is not None
         self._messages: deque[ReceivedMessage] = deque()
         self._arrivals: deque[Ticket] = deque()
         self._owed = 0

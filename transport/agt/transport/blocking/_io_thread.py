@@ -104,7 +104,7 @@ class IOThread:
         """Have `callback(now)` called in the thread, at `at` or a moment later."""
         with self._lock:
             alarm = self._alarms.arm(at, callback)
-        if at < self._sleeps_until:
+        if at < self._sleeps_until and not self.is_current:
             self.wake()
         return alarm
 

@@ -165,9 +165,20 @@ class BlockingSession:
             UsageError: in a callback, which would wait for itself.
             Closed: when the session has been closed.
         """
-        delivery = self.send(data, deadline_s=deadline_s, channel=channel)
-        if delivery.outcome is None:
+        not_in(self._engine.io, "waiting for an outcome")
+        ticket, conduit = Ticket(), None
+        with self._lock:
+            delivery = None if self._blocked else self._try_to_accept(data, clock() + deadline_s, channel)
+            if delivery is not None:
+                delivery.tickets = [ticket]
+                conduit = self._waiting.begin_to_lead(ticket)
+                self._exchange_leading(ticket, conduit)
+        if delivery is None:
+            delivery = self.send(data, deadline_s=deadline_s, channel=channel)
             self.wait_for_end(delivery, None)
+        else:
+            self._engine.run_later()
+            self._waiting.wait(ticket, math.inf, conduit)
         return delivery
 
     def send(self, data: bytes, *, deadline_s: float = DEADLINE_S, channel: int = 0) -> BlockingDelivery:
@@ -415,6 +426,14 @@ class BlockingSession:
                 self._blocked.remove(ticket)
                 self._engine.exchange()
             self._engine.run_later()
+
+    def _exchange_leading(self, ticket: Ticket, conduit: Conduit | None) -> None:
+        try:
+            self._engine.exchange()
+        except BaseException:  # A signal's handler may raise anywhere; the socket must not stay borrowed.
+            if conduit is not None:
+                self._waiting.cease_to_lead(ticket, conduit)
+            raise
 
     def _never_sent(self, reason: str) -> BlockingDelivery:
         delivery = BlockingDelivery()

@@ -38,27 +38,34 @@ class Waiting:
             with contextlib.suppress(BlockingIOError):  # It has been nudged enough then.
                 self._nudge.send(b"\0")
 
-    def wait(self, ticket: Ticket, give_up_at: float) -> None:
-        """Wait until the ticket is called or the time is over; without the lock."""
-        while not ticket.called:
-            with self._engine.lock:
-                conduit = self._begin_to_lead(ticket)
-                bed = ticket.lie_down() if conduit is None else None
+    def wait(self, ticket: Ticket, give_up_at: float, conduit: Conduit | None = None) -> None:
+        """Wait until the ticket is called or the time is over; without the lock.
+
+        Args:
+            ticket: what is waited for.
+            give_up_at: until when.
+            conduit: what `begin_to_lead` has returned for this ticket, if it was asked already.
+        """
+        while conduit is not None or not ticket.called:
+            bed = None
+            if conduit is None:
+                with self._engine.lock:
+                    conduit = self.begin_to_lead(ticket)
+                    bed = ticket.lie_down() if conduit is None else None
             if conduit is not None:
                 self._lead(ticket, conduit, give_up_at)
+                conduit = None
             elif bed is not None:
                 bed.acquire(timeout=min(max(0.0, give_up_at - clock()), threading.TIMEOUT_MAX))
-            if clock() >= give_up_at:
+            if ticket.called or clock() >= give_up_at:
                 return
 
-    def close(self) -> None:
-        """Give the system's resources back, or have the leader do so when it leaves; with the lock held."""
-        self.closed = True
-        self.nudge()
-        if self._leader is None:
-            self._discard()
+    def begin_to_lead(self, ticket: Ticket) -> Conduit | None:
+        """Borrow the socket, if it can be had, for who is about to `wait`; with the lock held.
 
-    def _begin_to_lead(self, ticket: Ticket) -> Conduit | None:
+        Whoever sends something and will wait for the answer does it before: else the I/O thread may be woken by an
+        answer that is faster.
+        """
         engine, conduit = self._engine, self._engine.conduit
         if ticket.called or self._leader is not None or conduit is None or self.closed:
             return None
@@ -70,6 +77,21 @@ class Waiting:
             self._poll_on(conduit)
         conduit.borrow(borrowed=True)
         return conduit
+
+    def cease_to_lead(self, ticket: Ticket, conduit: Conduit) -> None:
+        """Give the socket back; with the lock held. A no-op for who does not lead."""
+        if self._leader is ticket:
+            self._leader = ticket.nudge = None
+            conduit.borrow(borrowed=False)
+            if self.closed:
+                self._discard()
+
+    def close(self) -> None:
+        """Give the system's resources back, or have the leader do so when it leaves; with the lock held."""
+        self.closed = True
+        self.nudge()
+        if self._leader is None:
+            self._discard()
 
     def _poll_on(self, conduit: Conduit) -> None:
         if self._nudge is None:
@@ -85,18 +107,15 @@ class Waiting:
     def _lead(self, ticket: Ticket, conduit: Conduit, give_up_at: float) -> None:
         engine = self._engine
         try:
-            while not ticket.called and conduit is engine.conduit and conduit.reading:
-                if not self._look(ticket, give_up_at):
-                    return
+            while self._leader is ticket and self._look(ticket, give_up_at):
                 with engine.lock:
                     engine.read(conduit)
+                    if ticket.called or conduit is not engine.conduit or not conduit.reading:
+                        self.cease_to_lead(ticket, conduit)
                 engine.run_later()
         finally:
             with engine.lock:
-                self._leader = ticket.nudge = None
-                conduit.borrow(borrowed=False)
-                if self.closed:
-                    self._discard()
+                self.cease_to_lead(ticket, conduit)
 
     def _look(self, ticket: Ticket, give_up_at: float) -> bool:
         """Wait until there is something to read, or a nudge; false when the time is over."""
