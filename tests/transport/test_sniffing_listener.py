@@ -19,14 +19,18 @@ from agt.transport import (
     Session,
     SniffingListener,
     TCPConnection,
+    TLSConnection,
     UnixConnection,
     UsageError,
     WireListener,
     begins_with,
+    tls_client_context,
+    tls_server_context,
 )
 from agt.transport.testing import PlainLink
 from agt.transport.wires.cync import CyncConfig, CyncLink, hello, power_command
 from agt.transport.wires.lines import LinesConfig, LinesLink
+from support.certificates import Authority
 
 pytestmark = pytest.mark.anyio
 ENDPOINT = bytes.fromhex("45880f3a")
@@ -202,6 +206,30 @@ async def test_tls_that_is_not_configured_is_refused_in_words() -> None:
         with pytest.raises(ssl.SSLError, match=r"(?i)handshake failure"):
             await anyio.to_thread.run_sync(handshake)
         assert home.listener.callers["refused"] == 1
+
+
+async def test_tls_and_plain_callers_share_a_port_where_tls_is_configured(tmp_path, until) -> None:
+    """The ClientHello goes to the listener that does the handshake, whole."""
+    authority = Authority(tmp_path)
+    pair = authority.sign("gateway.test")
+    taken: list[bytes] = []
+    wires = {
+        "tls": ReliableListener(
+            tls=tls_server_context(pair.certificate, pair.key), on_message=lambda message: taken.append(message.payload)
+        ),
+        "lines": WireListener(
+            lambda: LinesLink("controller"), on_message=lambda message: taken.append(message.payload)
+        ),
+    }
+    async with SniffingListener(wires) as listener:
+        context = tls_client_context(ca=authority.certificate)
+        address = TLSConnection("127.0.0.1", listener.port, context, "gateway.test")
+        async with ReliableTransport(address, name="dev-1") as transport:
+            assert await transport.send_reliable(b"under TLS")
+            sock = await dial(listener.port, b"hello lamp-7\nset 1 on\n")
+            await until(lambda: taken == [b"under TLS", b"set 1 on"])
+            sock.close()
+        assert [listener.callers[wire] for wire in ("tls", "lines")] == [1, 1]
 
 
 async def test_a_wire_of_ones_own_is_served_by_its_magic(until) -> None:
