@@ -1,0 +1,279 @@
+"""A gateway that remembers its senders over a crash: their records, and its application's effects, on one disk.
+
+The application commits: the effects of messages and the marks behind them are one write, in the order received. What
+was handed out and not committed comes again to the next process; what was committed never does. The book holds that
+each effect is there once, in order, and that nothing is told to be delivered whose effect is not.
+"""
+
+import sqlite3
+from collections.abc import Iterable
+from random import Random
+from typing import TYPE_CHECKING
+
+from agt.chaos.sim._disk import Disk
+from agt.chaos.sim._hosts import Gateway, config_of
+from agt.chaos.sim._port import Port
+from agt.transport import Closed
+from agt.transport.durable._inbox_record import SenderRecord, decode_record
+from agt.transport.durable._remembering_link import Pending, RememberingLink
+from agt.transport.wires.native import AwayCode, NativeConfig, NativeLink, Refused
+
+if TYPE_CHECKING:
+    from agt.chaos.sim._world import World
+
+SCHEMA = "CREATE TABLE senders (name TEXT PRIMARY KEY, record BLOB); CREATE TABLE effects (key TEXT PRIMARY KEY)"
+READ_S = 0.5
+"""How long it takes at most until records are read again after a write in doubt."""
+
+
+class RememberingGateway(Gateway):
+    """Accepts devices and remembers them on its disk."""
+
+    def __init__(self, world: "World", name: str) -> None:
+        super().__init__(world, name)
+        self.disk = Disk(
+            world.clock,
+            Random(world.draw()),
+            write_s=world.profile.disk_s,
+            fail=world.profile.disk_fail,
+            note=lambda what: world.trace(f"{name}: {what}"),
+        )
+        self.disk.connection.executescript(SCHEMA)
+        self.disk.connection.isolation_level = None
+        self._records = Records(self)
+
+    def start(self) -> str:
+        """Start the next incarnation over the records that the last one left."""
+        self._records = Records(self)
+        incarnation = super().start()
+        self._records.load()
+        return incarnation
+
+    def crash(self) -> None:
+        """Lose everything in memory."""
+        self.disk.crash()
+        super().crash()
+
+    def heal(self) -> None:
+        """Let the disk work."""
+        self.disk.fail = 0.0
+
+    def give_up(self, name: str) -> None:
+        """Nobody can say what is durable of a sender: let it come again and be met from what is."""
+        assert self._acceptor is not None, "a dead process is told nothing"
+        self._acceptor.forget(name)
+        port = self._ports.pop(name, None)
+        if port is not None:
+            self._world.trace(f"{port.incarnation} is given up, to be read again")
+            self._world.alive.discard(port.incarnation)
+            port.crash(silent=False)
+
+    def read_again(self) -> None:
+        """Read the records after a while; nobody is admitted before."""
+        process = self._incarnation
+
+        def load() -> None:
+            if process == self._incarnation and self.running:
+                self._records.load()
+
+        self._world.clock.after(self._rng.random() * READ_S, load)
+
+    def port_of(self, link: RememberingLink) -> "CommittingPort | None":
+        """Return the port that drives a link."""
+        ports = (port for port in self._ports.values() if port.link is link)
+        port = next(ports, None)
+        return port if isinstance(port, CommittingPort) else None
+
+    def _keeper(self) -> "Records":
+        return self._records
+
+    def _refusal(self) -> Refused | None:
+        if self._records.in_doubt:
+            return Refused("busy: the inbox has to be read again", AwayCode.BUSY, retry_after_s=READ_S)
+        return None
+
+    def _new_port(self, link: NativeLink, incarnation: str, name: str) -> Port:
+        assert isinstance(link, RememberingLink), "its records made it"
+        return CommittingPort(self._world, link, incarnation, name, self._records)
+
+    def note_applied(self, keys: Iterable[str]) -> None:
+        """The effects of these messages are on the disk."""
+        for key in keys:
+            self._world.book.applied(key)
+
+    @property
+    def config(self) -> NativeConfig:
+        """The links' configuration."""
+        return config_of(self._world)
+
+    @property
+    def now(self) -> float:
+        """The world's time."""
+        return self._world.clock.now
+
+    def soon(self, records: "Records") -> None:
+        """Have the records look for something to write at the end of this turn."""
+        self._world.clock.after(0.0, lambda: records.write() if records is self._records else None)
+
+
+class Records:
+    """One process's keeper of senders, as `agt.transport.durable` has one around real loops and stores."""
+
+    def __init__(self, gateway: RememberingGateway) -> None:
+        self._gateway = gateway
+        self._dormant: dict[str, SenderRecord] = {}
+        self._links: dict[str, RememberingLink] = {}
+        self._dirty: dict[RememberingLink, None] = {}
+        self._writing: set[RememberingLink] = set()
+        self.in_doubt = False
+        """Whether the records have to be read again before anyone is admitted."""
+
+    def load(self) -> None:
+        """Read the records."""
+        rows = self._gateway.disk.connection.execute("SELECT name, record FROM senders ORDER BY name").fetchall()
+        self._dormant = {name: decode_record(name, record) for name, record in rows if name not in self._links}
+        self.in_doubt = False
+
+    # The acceptor's side
+
+    def make_link(
+        self, sender: str, name: str, *, rng: Random, config: NativeConfig, generation_floor: int
+    ) -> NativeLink:
+        """Make the link for a sender that is not here now."""
+        return RememberingLink(
+            name,
+            rng=rng,
+            config=config,
+            generation_floor=generation_floor,
+            record=self._dormant.get(sender),
+            on_dirty=self.touch,
+        )
+
+    def admitted(self, sender: str, link: NativeLink) -> None:
+        """A link stands for this sender from now on."""
+        assert isinstance(link, RememberingLink), "it was made here"
+        self._links[sender] = link
+        self._dormant.pop(sender, None)
+
+    def forgotten(self, sender: str) -> None:
+        """The acceptor remembers a sender no more."""
+        if self._give_up(sender):
+            self._gateway.disk.submit(
+                lambda connection: connection.execute("DELETE FROM senders WHERE name = ?", (sender,)) and None,
+                lambda _failed, _definite: None,
+            )
+
+    # Writing
+
+    def touch(self, link: RememberingLink) -> None:
+        """There is something to write for a sender."""
+        if not link.stale:
+            self._dirty[link] = None
+            self._gateway.soon(self)
+
+    def write(self) -> None:
+        """Write what waits, one write a sender at a time."""
+        for link in [link for link in self._dirty if link not in self._writing]:
+            del self._dirty[link]
+            port = self._gateway.port_of(link)
+            taken = port.take_ready() if port is not None else []
+            if taken or link.dirty:
+                self._submit(link, port, taken)
+
+    def _submit(self, link: RememberingLink, port: "CommittingPort | None", taken: list[tuple[int, str]]) -> None:
+        pending = _take(link, port, taken)
+        name, keys = link.peer, [key for _, key in taken]
+        self._writing.add(link)
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.execute("INSERT OR REPLACE INTO senders VALUES (?, ?)", (name, pending.record))
+            connection.executemany("INSERT INTO effects VALUES (?)", [(key,) for key in keys])
+            self._gateway.note_applied(keys)
+
+        self._gateway.disk.submit(
+            work, lambda failed, definite: self._written(link, port, pending, failed=failed, definite=definite)
+        )
+
+    def _written(
+        self, link: RememberingLink, port: "CommittingPort | None", pending: Pending, *, failed: bool, definite: bool
+    ) -> None:
+        self._writing.discard(link)
+        if link.stale:
+            return
+        if not failed:
+            link.stored(pending, now=self._gateway.now)
+            if port is not None:
+                port.committed(len(pending.runs))
+        elif definite:
+            link.returned(pending)
+        else:
+            self.in_doubt = True
+            self._give_up(link.peer)
+            self._gateway.give_up(link.peer)
+            self._gateway.read_again()
+            return
+        self.touch(link)
+        if port is not None:
+            port.pump()
+
+    def _give_up(self, sender: str) -> bool:
+        link = self._links.pop(sender, None)
+        if link is None:
+            return False
+        link.stale = True
+        self._dirty.pop(link, None)
+        return True
+
+
+def _take(link: RememberingLink, port: "CommittingPort | None", taken: list[tuple[int, str]]) -> Pending:
+    """Take what is to be written, without what was sent by an incarnation of the sender that is no more."""
+    while True:
+        try:
+            return link.take([(token, 1) for token, _ in taken])
+        except Closed:
+            assert port is not None, "only an application's messages can be too old"
+            port.committed(1)
+            del taken[0]
+
+
+class CommittingPort(Port):
+    """The gateway's side of one device, with an application that commits in the order received."""
+
+    link: RememberingLink
+
+    def __init__(self, world: "World", link: RememberingLink, incarnation: str, peer: str, records: Records) -> None:
+        super().__init__(world, link, incarnation, peer, lambda _port, _final: None)
+        self._records = records
+        self._open: dict[int, str] = {}
+        self._ready: set[int] = set()
+
+    def take_ready(self) -> list[tuple[int, str]]:
+        """Return the messages, oldest first, that the application has finished with and no open one comes before."""
+        taken: list[tuple[int, str]] = []
+        for token, key in self._open.items():
+            if token not in self._ready:
+                break
+            taken.append((token, key))
+        return taken
+
+    def committed(self, count: int) -> None:
+        """The application is done with its oldest open messages."""
+        for token in list(self._open)[:count]:
+            del self._open[token]
+            self._ready.discard(token)
+
+    def _note_handed(self, token: int, key: str) -> None:
+        self._open[token] = key
+        self._world.book.handed(key, self.incarnation, commits=True)
+
+    def _finish(self, token: int, key: str, *, code: str) -> None:
+        if not self.alive or token not in self._open:
+            return
+        if code:
+            if code != "busy":
+                del self._open[token]
+            super()._finish(token, key, code=code)
+            return
+        self._ready.add(token)
+        self._records.touch(self.link)
+        self.pump()
