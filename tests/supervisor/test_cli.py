@@ -195,7 +195,8 @@ def test_explanation_has_every_link_and_the_percentage(agt: Agt, tmp_path: Path)
     assert said.startswith("session-alpha is on v4: position 30.82 is not below 25 %\n")
     assert "position 30.82, moves to the candidate at 30.83 %\n" in said
     links = ("kill", "enabled", "override", "cohort", "pin", "default", "percentage", "control", "component", "mode")
-    assert [line.split(":")[0].strip() for line in said.splitlines()[2:]] == [*links, "attachment"]
+    assert [line.split(":")[0].strip() for line in said.splitlines()[2:-1]] == [*links, "attachment"]
+    assert said.endswith("(from the selector file: no gateway was asked for sessions and attachments)\n")
     said = agt("explain", "a", "--component", "transport").out
     assert "which it doesn't: component transport is off" in said
     (tmp_path / "agt.env").write_text("CANARY_PERCENTAGE=1\n")

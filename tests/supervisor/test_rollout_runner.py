@@ -10,11 +10,12 @@ import anyio
 import msgspec
 import pytest
 
-from agt.router import Ledger, Message, Router, Runtimes, SelectorFile, order, position
+from agt.router import Ledger, Message, Router, Runtimes, SelectorFile, moves_at, order, position
 from agt.router.serving import create_app, serve
 from agt.router.testing import ScriptedDevice, ScriptedPath
 from agt.router.watching import watch
 from agt.supervisor.actions import Action, Refused
+from agt.supervisor.cli._explain import _from_gateway
 from agt.supervisor.records import StoreUnavailable
 from agt.supervisor.rollout import Rollout, Status, parse_plan
 from agt.supervisor.rollout._effects import SetRoute
@@ -209,6 +210,18 @@ async def test_edit_by_hand_is_taken_for_what_it_is_and_keeps_its_comments(tmp_p
         await rollout.act(Action(action="resume", version=9))
         assert path.read_text().startswith("# mine\n")
         assert SelectorFile(path).read().selector.percentage == 0
+
+
+async def test_explanation_comes_from_the_gateway_where_one_answers(tmp_path):
+    """It knows what no file can: that a device has no attachment to the candidate."""
+    async with _rollout(tmp_path, _Device("a")) as (rollout, router, until):
+        router.attach("late", {"old": _Device("late").paths["old"]})
+        await rollout.act(Action(action="set", percentage=100.0, version=9))
+        await until(lambda: router.runtime_of("a") == "new")
+        told = await anyio.to_thread.run_sync(_from_gateway, tmp_path / "gateway.sock", "late", None)
+        assert (told.runtime, told.held_by, told.reason) == ("old", "attachment", "no candidate attachment")
+        assert told.moves_at == moves_at("late")
+        assert await anyio.to_thread.run_sync(_from_gateway, tmp_path / "nobody.sock", "late", None) is None
 
 
 async def test_component_goes_back_alone(tmp_path):

@@ -1,18 +1,29 @@
-"""`agt explain DEVICE`: why a device is where it is, from the selector file alone; no supervisor is asked."""
+"""`agt explain DEVICE`: why a device is where it is; no supervisor is asked.
+
+The gateway knows most: which sessions live where, which attachments are up. When none answers, or a file is named, the
+selector and the variables beside it say where a device would be.
+"""
 
 import os
 import time
 from collections.abc import Callable
+from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
+from urllib.parse import urlencode
 
+import msgspec
 import typer
 
 from agt.supervisor._errors import SupervisorError
+from agt.supervisor._request import NoAnswer, request
 from agt.supervisor.cli._options import Json, RunDir, print_json, run_directory
 
 if TYPE_CHECKING:
     from agt.router import Explanation
+
+GATEWAY_TIMEOUT_S: Final = 2.0
+"""A gateway that is stuck must not hold up an answer that the file can give."""
 
 
 def register(app: typer.Typer) -> None:
@@ -30,14 +41,43 @@ def explain(
     json: Json = False,
 ) -> None:
     """Say which runtime carries a device, by which rule, and at which percentage it would move."""
-    from agt.router import SelectorFile, SelectorState, parse_env_file  # noqa: PLC0415
-    from agt.router import explain as explain_device  # noqa: PLC0415 - only this command pays for it.
+    run = run_directory(run_dir)
+    explained = None if selector else _from_gateway(run.gateway, device, component)
+    live = explained is not None
+    explained = explained or _from_file(selector or run.selector, device, component, named=selector is not None)
+    if json:
+        print_json(explained)
+        return
+    typer.echo(f"{device} is on {explained.runtime}: {explained.reason}")
+    unless = _unless(explained)
+    typer.echo(f"position {explained.position:.2f}, moves to the candidate at {explained.moves_at:g} %{unless}")
+    for link in explained.chain:
+        where = f" -> {link.runtime}" if link.runtime else ""
+        typer.echo(f"  {link.rule}: {link.verdict}{where}{f' ({link.says})' if link.says else ''}")
+    if not live:
+        typer.echo("(from the selector file: no gateway was asked for sessions and attachments)")
 
-    path = selector or run_directory(run_dir).selector
+
+def _from_gateway(socket: Path, device: str, component: str | None) -> "Explanation | None":
+    """Ask the gateway; None when none answers."""
+    from agt.router import Explanation  # noqa: PLC0415 - only this command pays for it.
+
+    query = urlencode({"device": device} | ({"component": component} if component else {}))
+    try:
+        status, body = request(socket, "GET", f"/explain?{query}", timeout_s=GATEWAY_TIMEOUT_S)
+        return msgspec.json.decode(body, type=Explanation) if status == HTTPStatus.OK else None
+    except (NoAnswer, msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def _from_file(path: Path, device: str, component: str | None, *, named: bool) -> "Explanation":
+    from agt.router import SelectorFile, SelectorState, parse_env_file  # noqa: PLC0415 - as above.
+    from agt.router import explain as explain_device  # noqa: PLC0415 - as above.
+
     reading = SelectorFile(path).read()
-    if reading.state is SelectorState.BAD or (selector and reading.state is SelectorState.MISSING):
+    if reading.state is SelectorState.BAD or (named and reading.state is SelectorState.MISSING):
         raise SupervisorError(reading.says, "mend it; routers keep what they have meanwhile")
-    explained = explain_device(
+    return explain_device(
         reading.selector,
         device,
         component=component,
@@ -45,16 +85,6 @@ def explain(
         environment={**os.environ, **_variables(path.with_name("agt.env"), parse_env_file)},
         killed=reading.says if reading.state is SelectorState.KILLED else "",
     )
-    if json:
-        print_json(explained)
-        return
-    typer.echo(f"{device} is on {explained.runtime}: {explained.reason}")
-    typer.echo(
-        f"position {explained.position:.2f}, moves to the candidate at {explained.moves_at:g} %{_unless(explained)}"
-    )
-    for link in explained.chain:
-        where = f" -> {link.runtime}" if link.runtime else ""
-        typer.echo(f"  {link.rule}: {link.verdict}{where}{f' ({link.says})' if link.says else ''}")
 
 
 def _unless(explained: "Explanation") -> str:
