@@ -8,6 +8,7 @@ from anyio.abc import TaskStatus
 
 from agt.transport import (
     ConnectBudget,
+    Refusal,
     ReliableConfig,
     ReliableListener,
     ReliableTransport,
@@ -112,6 +113,7 @@ async def test_legacy_callers_are_held_for_their_token_or_let_go(until) -> None:
         await until(lambda: len(came) == 2 and len(ends) == 1)
         assert 0.3 <= came[1] - came[0] <= 3.0
         assert (listener.pacer.admitted, listener.pacer.sent_away) == (2, 1)
+        assert listener.door.refused[Refusal.BUSY] == 1
         tasks.cancel_scope.cancel()
 
 

@@ -14,6 +14,7 @@ from agt.transport import (
     Link,
     NativeNames,
     ReceivedMessage,
+    Refusal,
     ReliableListener,
     ReliableTransport,
     Session,
@@ -163,6 +164,7 @@ async def test_a_silent_caller_without_a_default_is_closed() -> None:
         sock = await dial(home.listener.port)
         assert await read_all(sock) == b""
         assert (home.listener.callers["silent"], home.listener.callers["refused"]) == (1, 1)
+        assert home.listener.door.refused[Refusal.SILENT] == 1
         sock.close()
 
 
@@ -173,7 +175,7 @@ async def test_what_no_wire_begins_with_goes_to_the_default_or_nowhere(default: 
         sock = await dial(home.listener.port, b"GET / HTTP/1.1\r\n\r\n")
         await read_all(sock)
         assert home.listener.callers["unrecognised"] == 1
-        assert home.listener.callers["refused"] == (default is None)
+        assert home.listener.callers["refused"] == home.listener.door.refused[Refusal.SENSELESS] == (default is None)
         assert home.peers == []
         sock.close()
 
@@ -205,7 +207,7 @@ async def test_tls_that_is_not_configured_is_refused_in_words() -> None:
 
         with pytest.raises(ssl.SSLError, match=r"(?i)handshake failure"):
             await anyio.to_thread.run_sync(handshake)
-        assert home.listener.callers["refused"] == 1
+        assert home.listener.callers["refused"] == home.listener.door.refused[Refusal.TLS] == 1
 
 
 async def test_tls_and_plain_callers_share_a_port_where_tls_is_configured(tmp_path, until) -> None:

@@ -167,7 +167,7 @@ class Listener(ABC):
     def closing(self) -> None:
         """End what outlives connections."""
 
-    async def _server_for(self, sock: socket.socket) -> "Listener | None":  # noqa: ARG002 - for those who look at it
+    async def _server_for(self, sock: socket.socket, caller: Caller) -> "Listener | None":  # noqa: ARG002 - for others
         """Return who serves this caller; None when nobody does."""
         return self
 
@@ -204,7 +204,7 @@ class Listener(ABC):
         try:
             with caller.scope:
                 sock.settimeout(0)
-                server = await self._server_for(sock)
+                server = await self._server_for(sock, caller)
                 if server is None:
                     return
                 if self._path is None:

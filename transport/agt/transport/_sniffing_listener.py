@@ -6,7 +6,6 @@ default wire, since some legacy wires speak second; without a default it is clos
 answered with an alert, so that the other side's user reads "handshake failure" and not "connection reset".
 """
 
-import logging
 import socket
 from collections.abc import Iterable, Mapping
 
@@ -18,14 +17,14 @@ from agt.transport._errors import UsageError
 from agt.transport._pacing import ConnectBudget
 from agt.transport._session import Session
 from agt.transport._sniffing import RECOGNISERS, SNIFF_LIMIT, TLS_REFUSAL, Recogniser, Sniffer
-from agt.transport.trust import AdmissionLimits, Caller, Door
-
-logger = logging.getLogger("agt.transport")
+from agt.transport.trust import AdmissionLimits, Caller, Door, Refusal
 
 FIRST_LOOK_S = 0.002
 """How long to wait for the rest of a beginning that came in pieces; doubles up to `LAST_LOOK_S`."""
 LAST_LOOK_S = 0.1
 TLS = "tls"
+SILENT, UNKNOWN = "silent", "unrecognised"
+"""What callers are called that say nothing in time, or nothing known."""
 
 
 class SniffingListener(Listener):
@@ -86,7 +85,7 @@ class SniffingListener(Listener):
         self._default = default
         self._sniff_timeout_s = sniff_timeout_s
         self._sniffer = Sniffer({name: known[name] for name in (*wires, TLS)})
-        self.callers = dict.fromkeys((*wires, "silent", "unrecognised", "refused"), 0)
+        self.callers = dict.fromkeys((*wires, SILENT, UNKNOWN, "refused"), 0)
         """Callers by the wire that they began with, and those of them that nobody served."""
 
     async def __aenter__(self) -> "SniffingListener":
@@ -116,18 +115,21 @@ class SniffingListener(Listener):
         for listener in self._wires.values():
             await listener.put_away()
 
-    async def _server_for(self, sock: socket.socket) -> Listener | None:
+    async def _server_for(self, sock: socket.socket, caller: Caller) -> Listener | None:
         wire = await self._sniff(sock)
         if wire is None:
             return None  # It hung up without a word.
         if wire == TLS and wire not in self._wires:
             self.callers["refused"] += 1
-            logger.warning("a caller on %s speaks TLS, which is not configured here; give a `tls` wire", self.address)
+            self.door.refuse(Refusal.TLS, caller, f"it speaks TLS, and {self.address} has no `tls` wire")
             sock.send(TLS_REFUSAL)
             return None
         self.callers[wire] += 1
         server = self._wires.get(wire if wire in self._wires else self._default or "")
-        self.callers["refused"] += server is None
+        if server is None:
+            self.callers["refused"] += 1
+            reason = Refusal.SILENT if wire == SILENT else Refusal.SENSELESS
+            self.door.refuse(reason, caller, f"it is {wire}, and {self.address} has no default wire")
         return server
 
     async def _sniff(self, sock: socket.socket) -> str | None:
@@ -141,11 +143,11 @@ class SniffingListener(Listener):
                     return None
                 verdict = self._sniffer.verdict(head) if len(head) > seen else None
                 if verdict is not None:
-                    return verdict or "unrecognised"
+                    return verdict or UNKNOWN
                 seen = len(head)
                 await anyio.sleep(pause_s)  # What was peeked at stays readable, so there is nothing to wait for.
                 pause_s = min(2 * pause_s, LAST_LOOK_S)
-        return "silent"
+        return SILENT
 
     async def serve(self, stream: ByteStream, caller: Caller) -> None:  # noqa: ARG002 - refused, whoever it is
         """Refuse: whom this listener serves is decided at the socket.

@@ -103,6 +103,7 @@ class WireListener(Listener):
         """Serve one connection to its end, whoever accepted it."""
         wait_s = self.pacer.hold(running_clock()(), self.connect_budget.hold_max_s)
         if wait_s is None:
+            self.door.refuse(Refusal.BUSY, caller, "busy: over the connect budget")
             return  # The wire has no word for "later"; such devices dial again by themselves.
         if wait_s:
             caller.hold(wait_s)
