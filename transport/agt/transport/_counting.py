@@ -7,7 +7,15 @@ import msgspec
 from agt.transport._link import Link
 from agt.transport._metrics import TransportMetrics
 
-FOLDED_COUNTERS = ("observed_missing", "resends", "ack_timeouts", "duplicates_dropped", "decode_errors", "heartbeats")
+FOLDED_COUNTERS = (
+    "observed_missing",
+    "resends",
+    "ack_timeouts",
+    "duplicates_dropped",
+    "decode_errors",
+    "heartbeats",
+    "tag_failures",
+)
 """What a link may count, itself or as `counters`; a session adds the growth to its runtime's metrics."""
 
 

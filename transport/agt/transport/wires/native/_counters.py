@@ -18,3 +18,5 @@ class LinkCounters(msgspec.Struct):
     """Connections dropped for bytes that made no sense."""
     heartbeats: int = 0
     """Pings sent."""
+    tag_failures: int = 0
+    """Connections dropped because a record failed its tag; counted by what has the key (`KeyedLink`)."""
