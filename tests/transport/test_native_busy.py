@@ -90,7 +90,7 @@ def test_busy_too_often_ends_as_not_delivered() -> None:
     pair.run(5.0)
     after = pair.send(b"b")
     pair.run(5.0)
-    assert pair.outcome(message) == (Outcome.NOT_DELIVERED, "refused by the peer: busy, 3 times")
+    assert pair.outcome(message) == (Outcome.NOT_DELIVERED, "refused by the peer: busy, after 2 retries")
     assert pair.outcome(after)[0] is Outcome.DELIVERED
 
 

@@ -147,9 +147,16 @@ class Backlog:
                 delivered.append(entry)
         return delivered
 
+    def _landed(self, base: int) -> None:
+        """Count the bytes up to here as unprocessed no more."""
+        cuts = self._cuts
+        while cuts and cuts[0][0] <= base:
+            self._flying_bytes -= cuts.popleft()[1]
+
     def _arm(self, now: float) -> None:
         """Start the resend timer anew: there was progress."""
-        waiting = self._open and self._base < self._last
+        # A window that is shut is asked about now and then: the word that opens it may have been lost.
+        waiting = self._open and (self._base < self._last or not self._limit)
         if not waiting:
             self._resend_at = math.inf
             return

@@ -12,18 +12,20 @@ from agt.transport.wires.native._statement import RETRY_MAX_MS, TIMES_MAX, Refus
 class Declined:
     """The declined sequences of one channel."""
 
-    __slots__ = ("_retry_ms", "open", "times")
+    __slots__ = ("_retry_ms", "_unseen", "open", "times")
 
     def __init__(self) -> None:
         self.times: dict[int, int] = {}
         """How often each was declined, of those that are not done with."""
         self._retry_ms = 0
+        self._unseen: set[int] = set()
         self.open: set[int] = set()
         """Those whose message is to come again; the application doesn't have it."""
 
     def clear(self) -> None:
         """Begin anew."""
         self.times.clear()
+        self._unseen.clear()
         self.open.clear()
 
     def is_open(self, sequence: int) -> bool:
@@ -35,6 +37,7 @@ class Declined:
         if sequence not in self.open:
             self.open.add(sequence)
             self.times[sequence] = min(self.times.get(sequence, 0) + 1, TIMES_MAX)
+        self._unseen.discard(sequence)
         self._retry_ms = min(max(0, round(retry_after_s * 1000)), RETRY_MAX_MS)
 
     def behind(self, first: int, last: int) -> None:
@@ -42,18 +45,21 @@ class Declined:
         for sequence in range(first, last + 1):
             self.open.add(sequence)
             self.times[sequence] = min(self.times.get(sequence, 0) + 1, TIMES_MAX)
+            self._unseen.add(sequence)
 
     def opens(self, sequence: int) -> bool:
         """Whether this message, which comes again, is to be handed out; not before one that was declined earlier."""
         if sequence not in self.open or min(self.open) != sequence:
             return False
         self.open.remove(sequence)
+        self._unseen.discard(sequence)
         return True
 
     def take_open(self, first: int, through: int) -> list[int]:
         """Forget the open ones among these sequences and return them: their sender has given them up."""
         taken = sorted(sequence for sequence in self.open if first <= sequence <= through)
         self.open.difference_update(taken)
+        self._unseen.difference_update(taken)
         return taken
 
     def not_open(self, first: int, last: int) -> list[int]:
@@ -67,4 +73,6 @@ class Declined:
 
     def exceptions(self) -> Iterator[tuple[int, int, int, int]]:
         """Yield what the sender has to know: sequence, code, how often, and after how many milliseconds."""
-        return ((sequence, RefusalCode.BUSY, self.times[sequence], self._retry_ms) for sequence in self.open)
+        for sequence in self.open:
+            code = RefusalCode.BEHIND if sequence in self._unseen else RefusalCode.BUSY
+            yield sequence, code, self.times[sequence], self._retry_ms

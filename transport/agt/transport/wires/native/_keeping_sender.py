@@ -35,6 +35,8 @@ class KeepingSender(Sender):
     """Through which sequence messages may be written."""
     held = False
     """Whether nothing may be written for now, skips and resends included."""
+    _reclaimed_through = 0
+    _processed_there = 0
     _queue_told = 0
     _queue_ending = 0
     _doubtful_through = 0
@@ -137,6 +139,8 @@ class KeepingSender(Sender):
             self._base += 1
             self._queue_told -= 1
             self._queue_ending -= 1
+        self._landed(self._base)
+        self._reclaimed_through = self._base
         self._last = max(self._last, self._base)
         self._received = max(self._received, self._base)
         self._next = max(self._next, self._base + 1)
@@ -155,6 +159,11 @@ class KeepingSender(Sender):
             if entry.ending and not entry.told and entry.sequence <= received_through
         ]
 
+    def take_ack(self, processed: int, now: float) -> None:
+        """Take in that everything up to `processed` was processed, also where we have long given that up."""
+        self._processed_there = max(self._processed_there, processed)
+        super().take_ack(processed, now)
+
     def forgotten(self, now: float) -> None:
         """Settle what was in flight, now or in an earlier process, towards a receiver that has lost its memory."""
         super().forgotten(now)
@@ -169,6 +178,8 @@ class KeepingSender(Sender):
     # Within
 
     def _room(self) -> int:
+        if self._processed_there < self._reclaimed_through:
+            return 0  # Its application still holds what we have given up: that is part of its window.
         return min(super()._room(), self.released_through - self._last)
 
     def _write_new(self, parts: list[bytes], ack: int, room: int) -> int:

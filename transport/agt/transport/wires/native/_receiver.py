@@ -63,6 +63,7 @@ class Receiver:
         self._cuts: deque[tuple[int, int, Sequence[int]]] = deque()
         self._held_bytes = 0
         self._window_news = False
+        self._settled_there = 0
         self.epoch = 0
         """Whose messages this record is about; 0 before the first."""
         self.accepted = 0
@@ -93,7 +94,7 @@ class Receiver:
     def begin(self, epoch: int, settled_through: int) -> None:
         """Begin the record of an incarnation where it has settled; tokens go on, so that late answers mean nothing."""
         self.epoch = epoch
-        self.accepted = self._processed = settled_through
+        self.accepted = self._processed = self._settled_there = settled_through
         self._early.clear()
         self._skipped.clear()
         self._exceptions.clear()
@@ -104,6 +105,9 @@ class Receiver:
 
     def pass_over(self, settled_through: int) -> None:
         """Note that the sender has settled this far elsewhere, or for good: it never comes here."""
+        self._settled_there = settled_through
+        for sequence in self._declined.take_open(self._processed + 1, settled_through):
+            self._finish(sequence, sequence)  # Nobody offers it any more.
         if settled_through > self.accepted:
             self._advance(settled_through)
 
@@ -138,13 +142,15 @@ class Receiver:
             sequence = accepted + 1
         if last > self._processed + self._window_max:
             raise PeerViolation(f"sequence {last} is beyond the window of {self._window_max}")
+        waits = bool(self._declined.open)
+        if not waits:
+            self._hold(sequence, last, lengths)
         self.accepted = last
         if self._exceptions:
             self._prune()
-        if self._declined.open:
+        if waits:
             self._declined.behind(sequence, last)
             return
-        self._hold(sequence, last, lengths)
         token = self._token_base + sequence
         self._token_last = self._token_base + last
         self._emit(Received(token, payloads, sequence, self._channel, self.epoch))
@@ -189,7 +195,9 @@ class Receiver:
         if not self._processed < sequence <= self.accepted or sequence in self._early:
             return
         self.ack_due = True
-        if code is RefusalCode.BUSY:
+        if code is RefusalCode.BUSY and sequence <= self._settled_there:
+            self._finish(sequence, sequence)  # Its sender has given it up: it never comes again.
+        elif code is RefusalCode.BUSY:
             self._declined.add(sequence, retry_after_s)
         elif not self._declined.is_open(sequence):
             self._exceptions[sequence] = code
@@ -243,14 +251,20 @@ class Receiver:
             self._emit(Received(token, run, behind - len(run), self._channel, self.epoch))
 
     def _hold(self, first: int, last: int, lengths: Sequence[int]) -> None:
-        """Count the bytes of a run that goes to the application."""
-        self._cuts.append((first, last, lengths))
-        self._held_bytes += sum(lengths)
-        if self._held_bytes > self._window_bytes_max and last > self._processed + 1:
-            start, _, oldest = self._cuts[0]
-            held = self._held_bytes - sum(oldest[: max(0, self._processed + 1 - start)])
-            if held > self._window_bytes_max:
-                raise PeerViolation(f"{held} unprocessed bytes, the window is {self._window_bytes_max}")
+        """Count the bytes of a run that goes to the application.
+
+        Raises:
+            PeerViolation: when they are too many; nothing is counted then.
+        """
+        cuts = self._cuts
+        held = self._held_bytes + sum(lengths)
+        if held > self._window_bytes_max and last > self._processed + 1:
+            start, _, oldest = cuts[0] if cuts else (first, last, lengths)
+            exactly = held - sum(oldest[: max(0, self._processed + 1 - start)])
+            if exactly > self._window_bytes_max:
+                raise PeerViolation(f"{exactly} unprocessed bytes, the window is {self._window_bytes_max}")
+        cuts.append((first, last, lengths))
+        self._held_bytes = held
 
     def _finish(self, first: int, last: int) -> None:
         """Be done with these sequences, all of which were accepted."""

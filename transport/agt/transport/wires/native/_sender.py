@@ -25,7 +25,7 @@ Nothing here knows connections beyond `resume` and `connection_lost`, or the clo
 import math
 from collections import deque
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from agt.transport._errors import MessageTooLarge, PeerViolation, QueueFull
 from agt.transport._events import Delivered
@@ -37,6 +37,9 @@ from agt.transport.wires.native._frames import BATCH_BYTES, HEADER_SIZE
 from agt.transport.wires.native._postponed import Postponed
 from agt.transport.wires.native._statement import ExceptionRun, RefusalCode, Statement
 from agt.transport.wires.native._writing import Writing
+
+
+_WAITING: Final = (RefusalCode.BUSY, RefusalCode.BEHIND)
 
 
 class Limits(NamedTuple):
@@ -199,9 +202,7 @@ class Sender(Writing):
         if messages:
             self._emit(Delivered(messages, now))
         self._base = processed
-        cuts = self._cuts
-        while cuts and cuts[0][0] <= processed:
-            self._flying_bytes -= cuts.popleft()[1]
+        self._landed(processed)
         if self._postponed.any:
             self._postponed.settled_through(processed)
         self._received = max(self._received, processed)
@@ -218,8 +219,10 @@ class Sender(Writing):
         received, window, window_bytes, exceptions = statement
         if received > self._last:
             raise PeerViolation(f"received through {received}, only {self._last} were written")
-        self._limit = min(window, self._config.in_flight_max)
+        shut, self._limit = not self._limit, min(window, self._config.in_flight_max)
         self._limit_bytes = window_bytes
+        if shut is bool(self._limit):
+            self._arm(now)
         for run in exceptions:
             for sequence in range(max(run.first, self._base + 1), min(run.first + run.length - 1, self._last) + 1):
                 self._take_exception(self._at(sequence), run, now)
@@ -267,9 +270,12 @@ class Sender(Writing):
 
     def _take_exception(self, entry: Outgoing, run: ExceptionRun, now: float) -> None:
         """Take in that the peer's application has not processed a message."""
-        if entry.told:
+        waits = run.code in _WAITING
+        if waits and entry.ending:
+            self._give_up(entry, entry.ending)  # The skip came before the application had answered: say it again.
+        elif entry.told:
             return
-        if run.code == RefusalCode.BUSY:
+        elif waits:
             self._postpone(entry, run, now)
         elif run.code == RefusalCode.SKIPPED:
             self._tell(entry, Outcome.NOT_DELIVERED, entry.ending or "skipped", now)
@@ -280,16 +286,15 @@ class Sender(Writing):
 
     def _postpone(self, entry: Outgoing, run: ExceptionRun, now: float) -> None:
         """Take in that the peer's application has no time for a message now."""
-        if entry.ending:
-            return
         timeout_s = self._round_trip.timeout_s
         news = self._postponed.refused(entry, run.times, now + run.retry_ms / 1000, now, timeout_s)
         self.due_at = min(self.due_at, self._postponed.offer_at)
         limit = self._config.max_retries
-        if news and limit is not None and entry.refusals > limit:
+        entry.failures += news and run.code == RefusalCode.BUSY
+        if news and limit is not None and entry.failures > limit:
             self._counters.abandoned += 1
             self._postponed.drop(entry)
-            self._give_up(entry, f"refused by the peer: busy, {entry.refusals} times")
+            self._give_up(entry, f"refused by the peer: busy, after {limit} retries")
 
     def _take_frame_max(self, frame_max: int, now: float) -> None:
         """Keep to what the peer reads, and end what it never would."""

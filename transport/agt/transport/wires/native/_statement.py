@@ -38,6 +38,8 @@ class RefusalCode(enum.IntEnum):
     TOO_LARGE = 4
     UNAUTHORISED = 5
     STALE_GENERATION = 6
+    BEHIND = 7
+    """It came behind a message that the application had no time for, which hasn't seen it: like `BUSY`."""
 
     @classmethod
     def parse(cls, word: str) -> "RefusalCode":
@@ -47,8 +49,8 @@ class RefusalCode(enum.IntEnum):
             UsageError: when there is no such word.
         """
         code = cls.__members__.get(word.upper().replace("-", "_").replace(" ", "_"))
-        if code is None or code is cls.SKIPPED:
-            words = ", ".join(name.lower() for name in cls.__members__ if name != "SKIPPED")
+        if code is None or code in (cls.SKIPPED, cls.BEHIND):
+            words = ", ".join(name.lower() for name in cls.__members__ if name not in {"SKIPPED", "BEHIND"})
             raise UsageError(f"no refusal code {word!r}; there are {words}")
         return code
 
@@ -69,9 +71,9 @@ class ExceptionRun(NamedTuple):
     code: int
     """A `RefusalCode`; unknown ones are read as final."""
     times: int = 0
-    """With `BUSY`: how often it was so."""
+    """With `BUSY` and `BEHIND`: how often it was so."""
     retry_ms: int = 0
-    """With `BUSY`: after how many milliseconds the message may come again."""
+    """With the same: after how many milliseconds the message may come again."""
 
 
 Statement = tuple[int, int, int, Sequence[ExceptionRun]]
