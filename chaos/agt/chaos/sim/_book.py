@@ -36,6 +36,10 @@ class Entry:
     """How often an application got it."""
     processed: bool = False
     refused: bool = False
+    channel: int = 0
+    """The ordered channel it goes through."""
+    busy: int = 0
+    """How often an application that got it had no time for it: as often it may come again."""
     outcome: Outcome | None = None
     reason: str = ""
     withdrawn: str = ""
@@ -56,7 +60,7 @@ class Book:
     """Whether the wire promises to hand nothing out twice, in order (native does, cync doesn't)."""
     entries: dict[str, Entry] = field(default_factory=dict)
     _open: dict[str, Entry] = field(default_factory=dict)
-    _last_handed: dict[tuple[str, str], int] = field(default_factory=dict)
+    _last_handed: dict[tuple[str, str, int], int] = field(default_factory=dict)
     _holders: dict[tuple[str, str], list[str]] = field(default_factory=dict)
 
     def sent(self, entry: Entry) -> None:
@@ -77,12 +81,12 @@ class Book:
             raise BrokenPromise("withdrawn unsent never arrives", f"{key} came to {receiver}")
         if not self.recognises_resends:
             return
-        if entry.handed > 1:
+        if entry.handed > 1 + entry.busy:
             raise BrokenPromise("at most once", f"{key} came to {receiver} again")
-        stream = (entry.sender, entry.receiver)
-        if entry.number <= self._last_handed.get(stream, -1):
+        stream = (entry.sender, entry.receiver, entry.channel)
+        if entry.handed == 1 and entry.number <= self._last_handed.get(stream, -1):
             raise BrokenPromise("in order", f"{key} came to {receiver} after {self._last_handed[stream]}")
-        self._last_handed[stream] = entry.number
+        self._last_handed[stream] = max(entry.number, self._last_handed.get(stream, -1))
         self._check_holder(entry, receiver)
 
     def _check_holder(self, entry: Entry, receiver: str) -> None:
@@ -96,6 +100,10 @@ class Book:
     def processed(self, key: str) -> None:
         """An application is done with a message; noted before its link hears of it."""
         self.entries[key].processed = True
+
+    def was_busy(self, key: str) -> None:
+        """An application has no time for a message; noted before its link hears of it."""
+        self.entries[key].busy += 1
 
     def refused(self, key: str) -> None:
         """An application refuses a message; noted before its link hears of it."""
@@ -112,7 +120,7 @@ class Book:
             raise BrokenPromise("every send ends by its deadline", f"{key} ended {now - entry.deadline:.3f} s late")
         if outcome is Outcome.DELIVERED and not entry.processed:
             raise BrokenPromise("delivered means processed", f"{key} was never processed")
-        if outcome is Outcome.NOT_DELIVERED and entry.handed and not entry.refused:
+        if outcome is Outcome.NOT_DELIVERED and entry.handed > entry.busy and not entry.refused:
             raise BrokenPromise("not delivered never arrives", f"{key} had come, yet ended as {reason!r}")
 
     def withdrawn(self, key: str, how: str) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from random import Random
 from typing import TYPE_CHECKING
 
-from agt.chaos.sim._book import Entry
+from agt.chaos.sim._book import BrokenPromise, Entry
 from agt.chaos.sim._network import Connection
 from agt.transport import Delivered, Dropped, Link, Opened, Outcome, Outgoing, QueueFull, Received, Settled
 
@@ -43,6 +43,8 @@ class Port:
         self._armed = math.inf
         self._keys: dict[Outgoing, str] = {}
         self._sent = 0
+        self.channels = 1 if world.profile.durable else world.profile.channels
+        """Ordered channels that it may send through; one where there is an outbox."""
         self.alive = True
         """False after a crash: whatever is still scheduled for it does nothing."""
         self.opened = 0
@@ -93,12 +95,14 @@ class Port:
         """Send the next message; its key, or None when the queue is full."""
         now = self._world.clock.now
         key = f"{self.incarnation}>{self.peer}.{self._sent}"
+        channel = self._rng.randrange(self.channels) if self.channels > 1 else 0
+        payload = key.encode() + b" " * (size + 1)
         try:
-            message = self.link.send(key.encode() + b" " * (size + 1), now=now, deadline=now + deadline_s)
+            message = self.link.send(payload, now=now, deadline=now + deadline_s, channel=channel)
         except QueueFull:
             return None
         self._keys[message] = key
-        self._world.book.sent(Entry(key, self.incarnation, self.peer, self._sent, now + deadline_s))
+        self._world.book.sent(Entry(key, self.incarnation, self.peer, self._sent, now + deadline_s, channel=channel))
         self._sent += 1
         self.pump()
         return key
@@ -121,6 +125,22 @@ class Port:
                 self._world.book.withdrawn(key, how)
         self.pump()
         assert not self._keys, "a withdrawal takes everything, but for ends that are told right now"
+
+    def move_window(self, messages: int) -> None:
+        """Take more or less from now on, where the link can say so."""
+        set_window: Callable[..., None] | None = getattr(self.link, "set_window", None)
+        if self.alive and set_window is not None:
+            self._world.trace(f"{self.incarnation} takes {messages} of {self.peer}")
+            set_window(messages, now=self._world.clock.now)
+            self.pump()
+
+    def drain(self, within_s: float) -> None:
+        """End the connection in order, where the link can."""
+        drain: Callable[..., None] | None = getattr(self.link, "drain", None)
+        if self.alive and drain is not None:
+            self._world.trace(f"{self.incarnation} drains {self.peer}")
+            drain("a drill", within_s=within_s, now=self._world.clock.now)
+            self.pump()
 
     # Driving
 
@@ -179,7 +199,9 @@ class Port:
             self._world.trace(f"{self.incarnation} meets {event.peer}{' again' if event.resumed else ''}")
 
     def _settle(self, message: Outgoing, outcome: Outcome, reason: str) -> None:
-        key = self._keys.pop(message)
+        key = self._keys.pop(message, "")
+        if not key:
+            raise BrokenPromise("settled once", f"{self.incarnation} was told of a message that it had taken back")
         self._world.trace(f"{self.incarnation} settles {key} {outcome} {reason}")
         self._world.book.settled(key, outcome, reason, self._world.clock.now)
 
@@ -190,20 +212,28 @@ class Port:
         key = payload.decode(errors="replace").rstrip(" ")
         world.trace(f"{self.incarnation} gets {key}")
         world.book.handed(key, self.incarnation)
-        refuse = world.faulty and rng.random() < world.profile.refuse
+        code = ""
+        if world.faulty and rng.random() < world.profile.refuse:
+            code = "rejected"
+        elif world.faulty and rng.random() < world.profile.busy:
+            code = "busy"
         think_s = rng.random() * 2 * world.profile.think_s if world.faulty else 0.0
         if think_s:
-            world.clock.after(think_s, lambda: self._finish(token, key, refuse=refuse))
+            world.clock.after(think_s, lambda: self._finish(token, key, code=code))
         else:
-            self._finish(token, key, refuse=refuse)
+            self._finish(token, key, code=code)
 
-    def _finish(self, token: int, key: str, *, refuse: bool) -> None:
+    def _finish(self, token: int, key: str, *, code: str) -> None:
         if not self.alive:
             return
         world, now = self._world, self._world.clock.now
-        if refuse:
+        if code == "busy":
+            world.book.was_busy(key)
+            world.trace(f"{self.incarnation} is busy for {key}")
+            self.link.refuse(token, code, now=now, retry_after_s=world.profile.retry_s)
+        elif code:
             world.book.refused(key)
-            self.link.refuse(token, "rejected", now=now)
+            self.link.refuse(token, code, now=now)
         else:
             world.book.processed(key)
             self.link.acknowledge(token, now=now)

@@ -55,6 +55,17 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """How long a write to a disk takes at most, to its commit and again until it is told."""
     disk_fail: float
     """Chance that a write fails."""
+    channels: int
+    """Ordered channels between two hosts."""
+    busy: float
+    """Chance that an application has no time for a message."""
+    retry_s: float
+    """After how long it wants such a message again."""
+    window_bytes: int
+    resize_per_s: float
+    """How often a receiver moves its window, shut and open again."""
+    drain_per_s: float
+    """How often a side ends its connection in order."""
     max_senders: int
     """How many devices the gateway remembers; fewer than there are makes it forget, and turn some away for good."""
 
@@ -97,6 +108,12 @@ def draw_profile(rng: Random) -> Profile:
         durable=rng.choice((False, False, True)),
         disk_s=rng.choice((0.0, 0.001, 0.02, 0.5)),
         disk_fail=_maybe(rng, 0.2, 0.02, 0.3),
+        channels=rng.choice((1, 1, 2, 3)),
+        busy=_maybe(rng, 0.25, 0.02, 0.4),
+        retry_s=rng.choice((0.0, 0.1, 1.0)),
+        window_bytes=rng.choice((1, 300, 5000, 1 << 24, 1 << 24)),
+        resize_per_s=_maybe(rng, 0.2, 0.1, 1.0),
+        drain_per_s=_maybe(rng, 0.2, 0.05, 0.5),
     )
 
 

@@ -113,6 +113,9 @@ class World:
             host.heal()
         self.repair()
         self.start()
+        if self.profile.resize_per_s:
+            for port in self._ports():
+                port.move_window(self.profile.window)
 
     def step(self) -> bool:
         """Let the next thing happen."""
@@ -140,6 +143,8 @@ class World:
         self._now_and_then(profile.partition_per_s, self._partition_for_a_while)
         self._now_and_then(profile.crash_per_s, self._bounce_someone)
         self._now_and_then(profile.withdraw_per_s, self._withdraw_somewhere)
+        self._now_and_then(profile.resize_per_s, self._move_a_window)
+        self._now_and_then(profile.drain_per_s, self._drain_somewhere)
 
     def schedule_traffic(self) -> None:
         """Plan each host's messages over the profile's span."""
@@ -170,6 +175,19 @@ class World:
     def _bounce_someone(self) -> None:
         self.crash(self._rng.choice(list(self.hosts)))
         self.clock.after(self._rng.random(), self.start)
+
+    def _move_a_window(self) -> None:
+        ports = self._ports()
+        if ports and self.faulty:
+            self._rng.choice(ports).move_window(self._rng.randint(0, self.profile.window))
+
+    def _drain_somewhere(self) -> None:
+        ports = self._ports()
+        if ports and self.faulty:
+            self._rng.choice(ports).drain(self._rng.random() * 3)
+
+    def _ports(self) -> list[Port]:
+        return [port for host in self.hosts.values() for port in host.ports()]
 
     def _withdraw_somewhere(self) -> None:
         ports = [port for host in self.hosts.values() for port in host.ports()]
