@@ -139,7 +139,7 @@ def test_fast_answer_and_whole_chain_agree(chosen: Selector | None, subject: Sub
 def test_chain_names_every_rule_and_ends_at_the_decision(chosen: Selector | None, subject: Subject) -> None:
     """One link a rule, in order; exactly one decides, the ones before pass, the ones after aren't reached."""
     decision = decide_in(Situation(chosen, runtimes=NAMES), subject)
-    assert [link.rule for link in decision.chain] == [name for name, _ in (*RULES, *VETOES)]
+    assert [link.rule for link in decision.chain] == [rule.name for rule in (*RULES, *VETOES)]
     verdicts = [link.verdict for link in decision.chain[: len(RULES)]]
     deciding = verdicts.index("decides")
     assert verdicts == ["passes"] * deciding + ["decides"] + ["not reached"] * (len(RULES) - deciding - 1)

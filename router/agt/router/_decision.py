@@ -2,18 +2,18 @@
 
 First selection: rules in a fixed order, of which the first that answers wins. Then vetoes, which can only take
 back to control. The same tables serve the fast answer (`choose`, one runtime) and the whole one (`decide`,
-with every link of the chain), so that the explanation can never differ from what is done.
+with every link of the chain), so that the explanation can never differ from what is done. `choose` asks only the rules
+that can decide anything under this selector, and makes no words.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
 from agt.router._environment import Overlaid, overlay
-from agt.router._position import order, percentage_hundredths, position, position_hundredths
-from agt.router._selector import Runtimes, Selector
+from agt.router._position import order, percentage_hundredths, position_hundredths
+from agt.router._selector import Route, Runtimes, Selector
 
 NO_ATTACHMENT: Final = "no candidate attachment"
 """Reason of the veto that holds a device on control until its candidate attachment is up."""
@@ -44,8 +44,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """Every rule in order, then every veto."""
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(msgspec.Struct, frozen=True):
     """Who is asked about: one device at one moment."""
 
     device: str
@@ -66,7 +65,19 @@ class Subject:
 class Situation:
     """What holds for all devices: the selector as the environment leaves it, and the kill latch."""
 
-    __slots__ = ("cohort", "killed", "last", "overlaid", "overrides", "runtimes", "selector", "threshold")
+    __slots__ = (
+        "cohort",
+        "deciding",
+        "killed",
+        "last",
+        "overlaid",
+        "overrides",
+        "runtimes",
+        "salt",
+        "selector",
+        "threshold",
+        "vetoing",
+    )
 
     def __init__(
         self,
@@ -90,6 +101,10 @@ class Situation:
         share = (100.0 if self.last else 0.0) if route is None or route.percentage is None else route.percentage
         self.threshold = percentage_hundredths(share)
         """The percentage in hundredths: a device whose position is below it is in."""
+        self.salt = route.salt if route else ""
+        self.deciding = tuple(rule.decide for rule in RULES if rule.matters(self))
+        """The rules that can decide something here, in order."""
+        self.vetoing = tuple(veto.decide for veto in VETOES)
 
     def at_share(self, percentage: float) -> "Situation":
         """Return the same situation with another percentage, and no last device; the environment stays laid over."""
@@ -103,46 +118,62 @@ class Situation:
         return self.overlaid.because(field) if self.overlaid else ""
 
 
-_Answer = tuple[str | None, str]
-"""Runtime and reason; without a runtime the rule passes the question on, and the reason says why."""
+class Rule(NamedTuple):
+    """One rule, or one veto."""
+
+    name: str
+    decide: Callable[[Situation, Subject], str | None]
+    """Where it sends a device; None passes the question on, or agrees."""
+    says: Callable[[Situation, Subject], str]
+    """Why it decides so, in words."""
+    matters: Callable[[Situation], bool] = lambda _: True
+    """Whether it can decide anything in a situation."""
 
 
 def choose(situation: Situation, subject: Subject) -> str:
     """Return the runtime alone: what `decide` says, without its chain."""
-    runtime = situation.runtimes.control
-    for _, rule in RULES:
-        answer, _ = rule(situation, subject)
-        if answer is not None:
-            runtime = answer
+    for rule in situation.deciding:
+        runtime = rule(situation, subject)
+        if runtime is not None:
             break
-    if runtime == situation.runtimes.candidate and any(veto(situation, subject)[0] for _, veto in VETOES):
-        return situation.runtimes.control
+    else:
+        raise AssertionError("the last rule always answers")
+    control = situation.runtimes.control
+    if runtime != control:
+        for veto in situation.vetoing:
+            if veto(situation, subject) is not None:
+                return control
     return runtime
 
 
 def decide_in(situation: Situation, subject: Subject) -> Decision:
     """Decide with the whole chain, for a situation that was prepared before."""
     chain: list[ChainLink] = []
-    decided: tuple[str, str, str] | None = None
-    for name, rule in RULES:
+    decided: ChainLink | None = None
+    for rule in RULES:
         if decided is not None:
-            chain.append(ChainLink(rule=name, verdict="not reached"))
+            chain.append(ChainLink(rule=rule.name, verdict="not reached"))
             continue
-        answer, says = rule(situation, subject)
-        chain.append(ChainLink(rule=name, verdict="decides" if answer else "passes", runtime=answer, says=says))
-        if answer is not None:
-            decided = (answer, says, name)
+        chain.append(_asked(rule, situation, subject, ("decides", "passes")))
+        if chain[-1].runtime is not None:
+            decided = chain[-1]
     assert decided is not None, "the last rule always answers"
-    runtime, reason, by = decided
-    for name, veto in VETOES:
-        if decided[0] == situation.runtimes.control:
-            chain.append(ChainLink(rule=name, verdict="not reached", says="already on control"))
+    selected = decided
+    for veto in VETOES:
+        if selected.runtime == situation.runtimes.control:
+            chain.append(ChainLink(rule=veto.name, verdict="not reached", says="already on control"))
             continue
-        answer, says = veto(situation, subject)
-        chain.append(ChainLink(rule=name, verdict="vetoes" if answer else "agrees", runtime=answer, says=says))
-        if answer is not None and runtime != situation.runtimes.control:
-            runtime, reason, by = answer, says, name
-    return Decision(runtime=runtime, reason=reason, rule=by, chain=tuple(chain))
+        chain.append(_asked(veto, situation, subject, ("vetoes", "agrees")))
+        if chain[-1].runtime is not None and decided is selected:
+            decided = chain[-1]
+    assert decided.runtime is not None, "what decides names a runtime"
+    return Decision(runtime=decided.runtime, reason=decided.says, rule=decided.rule, chain=tuple(chain))
+
+
+def _asked(rule: Rule, situation: Situation, subject: Subject, words: tuple[str, str]) -> ChainLink:
+    runtime = rule.decide(situation, subject)
+    verdict = words[0] if runtime is not None else words[1]
+    return ChainLink(rule=rule.name, verdict=verdict, runtime=runtime, says=rule.says(situation, subject))
 
 
 def decide(
@@ -179,119 +210,167 @@ def decide(
     return decide_in(situation, subject)
 
 
-def _kill(situation: Situation, _: Subject) -> _Answer:
-    control = situation.runtimes.control
+def _control(situation: Situation, _: Subject) -> str:
+    return situation.runtimes.control
+
+
+def _route(situation: Situation) -> Route:
+    assert situation.selector is not None, "the first rule answers when there is no selector"
+    return situation.selector.runtime
+
+
+def _killing(situation: Situation) -> bool:
+    return bool(situation.killed) or situation.selector is None or situation.selector.runtime.kill_switch
+
+
+def _kill(situation: Situation, _: Subject) -> str | None:
+    return situation.runtimes.control if _killing(situation) else None
+
+
+def _kill_says(situation: Situation, _: Subject) -> str:
     if situation.killed:
-        return control, f"killed: {situation.killed}"
+        return f"killed: {situation.killed}"
     if situation.selector is None:
-        return control, "no readable selector"
+        return "no readable selector"
     if situation.selector.runtime.kill_switch:
-        return control, f"kill switch is on{situation.because('kill_switch')}"
-    return None, "no kill switch"
+        return f"kill switch is on{situation.because('kill_switch')}"
+    return "no kill switch"
 
 
-def _enabled(situation: Situation, _: Subject) -> _Answer:
-    assert situation.selector is not None, "the rule before answers when there is no selector"
-    if not situation.selector.runtime.enabled:
-        return situation.runtimes.control, f"{situation.runtimes.candidate} is not enabled"
-    return None, f"{situation.runtimes.candidate} is enabled"
+def _enabled(situation: Situation, _: Subject) -> str | None:
+    return None if _route(situation).enabled else situation.runtimes.control
 
 
-def _override(situation: Situation, subject: Subject) -> _Answer:
+def _enabled_says(situation: Situation, _: Subject) -> str:
+    return f"{situation.runtimes.candidate} is {'' if _route(situation).enabled else 'not '}enabled"
+
+
+def _override(situation: Situation, subject: Subject) -> str | None:
+    override = situation.overrides.get(subject.device)
+    if override is None or (override.expires is not None and override.expires.timestamp() <= subject.now):
+        return None
+    return override.runtime
+
+
+def _override_says(situation: Situation, subject: Subject) -> str:
     override = situation.overrides.get(subject.device)
     if override is None:
-        return None, "no override"
+        return "no override"
     if override.expires is not None and override.expires.timestamp() <= subject.now:
-        return None, f"override by {override.owner} expired at {override.expires.isoformat()}"
-    return override.runtime, f"override by {override.owner}{': ' + override.reason if override.reason else ''}"
+        return f"override by {override.owner} expired at {override.expires.isoformat()}"
+    return f"override by {override.owner}{': ' + override.reason if override.reason else ''}"
 
 
-def _cohort(situation: Situation, subject: Subject) -> _Answer:
+def _cohort(situation: Situation, subject: Subject) -> str | None:
+    inside = subject.device in situation.cohort or subject.session in situation.cohort
+    return situation.runtimes.candidate if inside else None
+
+
+def _cohort_says(situation: Situation, subject: Subject) -> str:
     for name in (subject.device, subject.session):
-        if name is not None and name in situation.cohort:
-            return situation.runtimes.candidate, f"{name} is in the cohort{situation.because('cohort')}"
-    return None, f"not among the {len(situation.cohort)} of the cohort{situation.because('cohort')}"
+        if name in situation.cohort:
+            return f"{name} is in the cohort{situation.because('cohort')}"
+    return f"not among the {len(situation.cohort)} of the cohort{situation.because('cohort')}"
 
 
-def _pin(situation: Situation, subject: Subject) -> _Answer:
-    assert situation.selector is not None, "the first rule answers when there is no selector"
-    if not situation.selector.runtime.pin_live_sessions:
-        return None, "live sessions are not pinned"
+def _pin(situation: Situation, subject: Subject) -> str | None:
     # Only control holds its sessions: a pin must never stand in the way of going back.
-    if subject.live_on == situation.runtimes.control:
-        return situation.runtimes.control, f"live session stays on {situation.runtimes.control} until it restarts"
-    return None, f"no live session on {situation.runtimes.control}"
+    control = situation.runtimes.control
+    return control if _route(situation).pin_live_sessions and subject.live_on == control else None
 
 
-def _default(situation: Situation, _: Subject) -> _Answer:
-    assert situation.selector is not None, "the first rule answers when there is no selector"
-    if situation.selector.default_is_candidate:
-        return situation.runtimes.candidate, f"{situation.runtimes.candidate} is the default"
-    return None, f"{situation.runtimes.control} is the default"
+def _pin_says(situation: Situation, subject: Subject) -> str:
+    if not _route(situation).pin_live_sessions:
+        return "live sessions are not pinned"
+    control = situation.runtimes.control
+    if subject.live_on == control:
+        return f"live session stays on {control} until it restarts"
+    return f"no live session on {control}"
 
 
-def _percentage(situation: Situation, subject: Subject) -> _Answer:
-    assert situation.selector is not None, "the first rule answers when there is no selector"
-    route = situation.selector.runtime
-    candidate = situation.runtimes.candidate
-    inside = position_hundredths(subject.device, route.salt) < situation.threshold
-    where = f"position {position(subject.device, route.salt):.2f}"
-    if inside and situation.last is not None:
-        inside = order(subject.device, route.salt) <= situation.last
-        says = f"{where} is {'not after' if inside else 'after'} {route.up_to}, the last device"
-        return (candidate if inside else None), says
+def _by_default(situation: Situation) -> bool:
+    return situation.selector is not None and situation.selector.default_is_candidate
+
+
+def _default(situation: Situation, _: Subject) -> str | None:
+    return situation.runtimes.candidate if _by_default(situation) else None
+
+
+def _default_says(situation: Situation, _: Subject) -> str:
+    runtimes = situation.runtimes
+    return f"{runtimes.candidate if _by_default(situation) else runtimes.control} is the default"
+
+
+def _percentage(situation: Situation, subject: Subject) -> str | None:
+    if position_hundredths(subject.device, situation.salt) >= situation.threshold:
+        return None
+    if situation.last is not None and order(subject.device, situation.salt) > situation.last:
+        return None
+    return situation.runtimes.candidate
+
+
+def _percentage_says(situation: Situation, subject: Subject) -> str:
+    hundredths = position_hundredths(subject.device, situation.salt)
+    where = f"position {hundredths / 100:.2f} is"
+    if hundredths < situation.threshold and situation.last is not None:
+        after = order(subject.device, situation.salt) > situation.last
+        return f"{where} {'after' if after else 'not after'} {situation.last[1]}, the last device"
     share = f"below {situation.threshold / 100:g} %{situation.because('percentage')}"
-    return (candidate, f"{where} is {share}") if inside else (None, f"{where} is not {share}")
+    return f"{where} {'' if hundredths < situation.threshold else 'not '}{share}"
 
 
-def _control(situation: Situation, subject: Subject) -> _Answer:
-    assert situation.selector is not None, "the first rule answers when there is no selector"
-    _, says = _percentage(situation, subject)
-    return situation.runtimes.control, says
+def _component(situation: Situation, subject: Subject) -> str | None:
+    if subject.component is None or situation.selector is None:
+        return None
+    return None if situation.selector.components.get(subject.component, False) else situation.runtimes.control
 
 
-def _component_veto(situation: Situation, subject: Subject) -> _Answer:
-    if subject.component is None:
-        return None, "no component asked"
-    assert situation.selector is not None, "without a selector nothing reaches a veto"
+def _component_says(situation: Situation, subject: Subject) -> str:
+    if subject.component is None or situation.selector is None:
+        return "no component asked"
     if situation.selector.components.get(subject.component, False):
-        return None, f"component {subject.component} is on"
+        return f"component {subject.component} is on"
     known = "off" if subject.component in situation.selector.components else "unknown, and so off"
-    return situation.runtimes.control, f"component {subject.component} is {known}"
+    return f"component {subject.component} is {known}"
 
 
-def _mode_veto(situation: Situation, subject: Subject) -> _Answer:
+def _mode(situation: Situation, subject: Subject) -> str | None:
+    if subject.mode is None or situation.selector is None:
+        return None
+    return None if situation.selector.modes.get(subject.mode, True) else situation.runtimes.control
+
+
+def _mode_says(situation: Situation, subject: Subject) -> str:
     if subject.mode is None:
-        return None, "no network mode measured"
-    assert situation.selector is not None, "without a selector nothing reaches a veto"
-    if situation.selector.modes.get(subject.mode, True):
-        return None, f"network mode {subject.mode} is allowed"
-    return situation.runtimes.control, f"network mode {subject.mode} is kept on {situation.runtimes.control}"
+        return "no network mode measured"
+    if _mode(situation, subject) is None:
+        return f"network mode {subject.mode} is allowed"
+    return f"network mode {subject.mode} is kept on {situation.runtimes.control}"
 
 
-def _attachment_veto(situation: Situation, subject: Subject) -> _Answer:
-    if subject.candidate_ready:
-        return None, "candidate attachment is up"
-    return situation.runtimes.control, NO_ATTACHMENT
+def _attachment(situation: Situation, subject: Subject) -> str | None:
+    return None if subject.candidate_ready else situation.runtimes.control
 
 
-_Rule = Callable[[Situation, Subject], _Answer]
+def _attachment_says(_: Situation, subject: Subject) -> str:
+    return "candidate attachment is up" if subject.candidate_ready else NO_ATTACHMENT
 
-RULES: Final[tuple[tuple[str, _Rule], ...]] = (
-    ("kill", _kill),
-    ("enabled", _enabled),
-    ("override", _override),
-    ("cohort", _cohort),
-    ("pin", _pin),
-    ("default", _default),
-    ("percentage", _percentage),
-    ("control", _control),
+
+RULES: Final[tuple[Rule, ...]] = (
+    Rule("kill", _kill, _kill_says, _killing),
+    Rule("enabled", _enabled, _enabled_says, lambda situation: not (_killing(situation) or _route(situation).enabled)),
+    Rule("override", _override, _override_says, lambda situation: bool(situation.overrides)),
+    Rule("cohort", _cohort, _cohort_says, lambda situation: bool(situation.cohort)),
+    Rule("pin", _pin, _pin_says, lambda situation: not _killing(situation) and _route(situation).pin_live_sessions),
+    Rule("default", _default, _default_says, _by_default),
+    Rule("percentage", _percentage, _percentage_says, lambda situation: situation.threshold > 0),
+    Rule("control", _control, _percentage_says),
 )
 """Selection, in order: the first rule that answers wins."""
 
-VETOES: Final[tuple[tuple[str, _Rule], ...]] = (
-    ("component", _component_veto),
-    ("mode", _mode_veto),
-    ("attachment", _attachment_veto),
+VETOES: Final[tuple[Rule, ...]] = (
+    Rule("component", _component, _component_says),
+    Rule("mode", _mode, _mode_says),
+    Rule("attachment", _attachment, _attachment_says),
 )
 """What can take a selected device back to control."""

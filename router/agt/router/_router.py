@@ -10,7 +10,6 @@ Going back never waits for anything: `kill` acts in memory first and only then t
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Protocol
 
 import anyio
@@ -172,7 +171,9 @@ class Router:
             subject = Subject(device, session, component, state.mode, self._wall())
         else:
             asked = state.subject(known, now=self._wall())
-            subject = replace(asked, session=session or asked.session, component=component or asked.component)
+            subject = msgspec.structs.replace(
+                asked, session=session or asked.session, component=component or asked.component
+            )
         return explain_in(state.situation, subject)
 
     # Devices and messages
