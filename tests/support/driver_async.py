@@ -251,9 +251,10 @@ class AsyncDriver:
         name: str = "device",
         config: ReliableConfig = FAST,
         on_message: Callable[[ReceivedMessage], None] | None = None,
+        **settings: Any,
     ) -> Iterator[AsyncDialled]:
         target = PlainConnection(connection) if self.portable else connection
-        transport = ReliableTransport(target, name=name, config=config, on_message=on_message)
+        transport = ReliableTransport(target, name=name, config=config, on_message=on_message, **settings)
         with self._entered(transport):
             yield AsyncDialled(self.portal, transport)
 

@@ -143,6 +143,7 @@ class BlockingDriver:
         name: str = "device",
         config: ReliableConfig = FAST,
         on_message: Callable[[ReceivedMessage], None] | None = None,
+        **settings: Any,
     ) -> Iterator[BlockingDialled]:
-        with BlockingTransport(connection, name=name, config=config, on_message=on_message) as transport:
+        with BlockingTransport(connection, name=name, config=config, on_message=on_message, **settings) as transport:
             yield BlockingDialled(transport)

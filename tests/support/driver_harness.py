@@ -143,8 +143,9 @@ class Driver(Protocol):
         name: str = "device",
         config: ReliableConfig = FAST,
         on_message: Callable[[ReceivedMessage], None] | None = None,
+        **settings: Any,
     ) -> AbstractContextManager[Dialled]:
-        """Dial and keep dialling."""
+        """Dial and keep dialling; `settings` are the transport's own (`key` ...)."""
         ...
 
 

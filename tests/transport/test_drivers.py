@@ -19,10 +19,13 @@ import pytest
 
 from agt.transport import (
     Closed,
+    ConnectBudget,
     ConnectionUnavailable,
+    KeyRing,
     MessageTooLarge,
     Outcome,
     Overflow,
+    PreSharedKey,
     QueueFull,
     ReceivedMessage,
     ReliableConfig,
@@ -395,6 +398,31 @@ def test_tls_proves_both_sides(driver: Driver, credentials: Credentials) -> None
             until(lambda: "somebody-else" in thief.last_error or thief.closed)
             assert not thief.connected
     assert handed == [b"x" * 100_000]
+
+
+def test_keys_prove_both_sides_without_tls(driver: Driver) -> None:
+    """A key is for its names; who has none is told so and gets nothing in."""
+    handed: list[bytes] = []
+    key = PreSharedKey("devices", bytes(range(32)))
+    with driver.listen(keys=KeyRing(key), on_message=lambda message: handed.append(message.payload)) as listening:
+        with driver.dial(towards(listening), key=key) as device:
+            assert device.send_reliable(b"x").ended() is Outcome.DELIVERED
+        with driver.dial(towards(listening), config=ONCE) as stranger:
+            until(lambda: "key" in stranger.last_error or "key" in stranger.closed)
+            assert not stranger.connected
+    assert handed == [b"x"]
+
+
+def test_callers_over_the_budget_are_told_when_to_come_back(driver: Driver) -> None:
+    """One is taken in at once, the next in its turn; both are served."""
+    budget = ConnectBudget(connects_per_s=10, connect_burst=1)
+    with (
+        driver.listen(connect_budget=budget, on_message=lambda _: None) as listening,
+        driver.dial(towards(listening), name="first") as first,
+        driver.dial(towards(listening), name="second") as second,
+    ):
+        assert first.send_reliable(b"x").ended() is Outcome.DELIVERED
+        assert second.send_reliable(b"y").ended() is Outcome.DELIVERED
 
 
 def test_a_server_that_we_do_not_trust_gets_no_message(driver: Driver, credentials: Credentials) -> None:

@@ -18,7 +18,8 @@ from agt.transport._connections import BACKLOG, listen_unix
 from agt.transport._errors import Closed, ConnectionUnavailable, UsageError
 from agt.transport._link import Link
 from agt.transport._metrics import TransportMetrics
-from agt.transport._native import native_acceptor
+from agt.transport._native import check_budget, native_acceptor
+from agt.transport._pacing import ConnectBudget, Pacer
 from agt.transport._received import ReceivedMessage
 from agt.transport._roster import Roster
 from agt.transport.blocking._conduit import Conduit
@@ -29,7 +30,7 @@ from agt.transport.blocking._lobby import Lobby
 from agt.transport.blocking._poller import READ
 from agt.transport.blocking._session import BlockingSession
 from agt.transport.trust import AdmissionLimits, CertificateNames, KeyRing, certificate_names
-from agt.transport.wires.native import Greeting, Refused
+from agt.transport.wires.native import AwayCode, Greeting, Refused
 
 logger = logging.getLogger("agt.transport")
 
@@ -66,6 +67,7 @@ class BlockingListener:
         keys: KeyRing | None = None,
         sources: Container[str] | None = None,
         limits: AdmissionLimits | None = None,
+        connect_budget: ConnectBudget | None = None,
     ) -> None:
         """Remember how to serve.
 
@@ -77,8 +79,7 @@ class BlockingListener:
             on_peer: called in the I/O thread, once for each session, when its peer is known and messages flow.
             on_gone: called in the I/O thread when a session ends for good: its sender was forgotten to make room for
                 another, or the listener closes. Not when a connection drops; see `BlockingSession.on_connection`.
-            on_message: called in the I/O thread with each message from any peer, instead of the sessions' queues;
-                short, and nothing in it may wait.
+            on_message: called in the I/O thread with each message, instead of the sessions' queues; it may not wait.
             metrics: where everything counts.
             config: limits and waits of every session.
             max_connections: connections at once; one more is closed at once.
@@ -88,6 +89,8 @@ class BlockingListener:
             keys: the keys that callers must prove to have; None asks for none. Nobody is taken without one then.
             sources: the names that are registered, others are refused; None admits any.
             limits: how many connections may be on their way in.
+            connect_budget: how fast callers are taken in; the others are told when to come back.
+            connect_budget: how fast callers are taken in; the others are told when to come back.
 
         Raises:
             msgspec.ValidationError: naming the setting that is out of range.
@@ -99,16 +102,18 @@ class BlockingListener:
         self.metrics = metrics if metrics is not None else TransportMetrics()
         self.turned_away = 0
         """Connections closed at once because there were too many."""
-        self._host, self._port, self._path = host, port, path
-        self._max_connections = max_connections
+        self._host, self._port, self._path, self._max_connections = host, port, path, max_connections
+        self.pacer = Pacer(connect_budget or ConnectBudget(), now=clock())
+        """Who keeps to the connect budget, with its counts."""
         self._on_message = on_message
-        self._acceptor = native_acceptor(name, self.config, max_senders, keys)
+        self._acceptor = native_acceptor(name, self.config, max_senders, keys, spread_s=self.pacer.drain_s)
         self._roster = Roster(self._acceptor, self._make_session, on_peer, on_gone)
         self._io = IOThread(f"agt-{name}", self._on_end)
         self._lobby = Lobby(
             self._io,
             greet=lambda: self._acceptor.greeting(now=clock()),
             admit=self._admit,
+            on_refused=self._count_refused,
             hello_timeout_s=self.config.hello_timeout_s,
             limits=limits,
             tls=tls,
@@ -215,13 +220,18 @@ class BlockingListener:
         """Move the caller's session to this connection."""
         with self.metrics.lock:
             try:
+                check_budget(self.pacer, clock())
                 link = self._acceptor.admit(greeting)
-            except Refused:
-                self.metrics.decode_errors += 1
+            except Refused as refused:
+                self.metrics.decode_errors += refused.code is not AwayCode.BUSY
                 raise
             assert greeting.hello is not None, "an admitted greeting is complete"
             session = self._roster.session_of(greeting.hello.name, link)
         session.attach(conduit, greeting=greeting.data)
+
+    def _count_refused(self, refused: Refused) -> None:
+        with self.metrics.lock:
+            self.metrics.decode_errors += refused.code is not AwayCode.BUSY
 
     def _make_session(self, name: str, link: Link) -> BlockingSession:
         session = BlockingSession(

@@ -35,6 +35,7 @@ class Lobby:
         *,
         greet: Callable[[], Greeting],
         admit: Callable[[Greeting, Conduit], None],
+        on_refused: Callable[[Refused], None],
         hello_timeout_s: float,
         limits: AdmissionLimits | None = None,
         tls: ssl.SSLContext | None = None,
@@ -47,6 +48,7 @@ class Lobby:
             io: the thread that all this happens in.
             greet: makes what reads a caller's first words.
             admit: takes in whoever has said who they are; raises `Refused`.
+            on_refused: called with why somebody was told not to come in.
             hello_timeout_s: how long a caller has, from `accept` on, to be admitted.
             limits: how many callers may stand here.
             tls: settings of TLS; None for none.
@@ -54,6 +56,8 @@ class Lobby:
             sources: the names that are registered; None admits any.
         """
         self._io, self._greet, self._admit = io, greet, admit
+        self.on_refused = on_refused
+        """Called with why somebody was told not to come in."""
         self._hello_timeout_s = hello_timeout_s
         self._budget = HalfOpenBudget(limits or AdmissionLimits())
         self._tls, self._claims, self._sources = tls, claims, sources
@@ -157,6 +161,7 @@ class _Caller:
         self._leave()
 
     def _say_why(self, refused: Refused) -> None:
+        self._lobby.on_refused(refused)
         try:
             if self._conduit.free and (words := self._greeting.farewell(refused)):
                 self._conduit.send(words)

@@ -14,7 +14,7 @@ from typing import Self
 
 from agt.transport._config import ReliableConfig, checked
 from agt.transport._connections import Connection
-from agt.transport._errors import Closed, ConnectionUnavailable
+from agt.transport._errors import BadCredential, Closed, ConnectionUnavailable
 from agt.transport._events import Dropped
 from agt.transport._link import Link
 from agt.transport._metrics import TransportMetrics
@@ -29,6 +29,7 @@ from agt.transport.blocking._handle import BlockingDelivery
 from agt.transport.blocking._io_thread import IOThread
 from agt.transport.blocking._layers import layer_towards
 from agt.transport.blocking._session import DEADLINE_S, BlockingSession
+from agt.transport.trust import DiallingKey, KeySource
 
 
 class BlockingTransport:
@@ -49,6 +50,7 @@ class BlockingTransport:
         on_message: Callable[[ReceivedMessage], None] | None = None,
         metrics: TransportMetrics | None = None,
         make_link: Callable[[str, ReliableConfig], Link] | None = None,
+        key: KeySource | None = None,
     ) -> None:
         """Remember whom to dial and how hard to try.
 
@@ -61,6 +63,7 @@ class BlockingTransport:
                 short, and nothing in it may wait.
             metrics: where everything counts; a private one when not given.
             make_link: makes another link than the native one (for other wires).
+            key: proves who we are where the wire is not TLS: the key, or what gives one before each dialling.
 
         Raises:
             msgspec.ValidationError: naming the setting that is out of range.
@@ -71,9 +74,13 @@ class BlockingTransport:
         self.metrics = metrics if metrics is not None else TransportMetrics()
         self.last_error = ""
         """Why there is no connection, or why the last one ended; for people."""
+        link = (make_link or native_link)(self.name, self.config)
+        self._key = DiallingKey(key, self.name, rng=random.SystemRandom()) if key is not None else None
+        if self._key is not None:
+            link = self._key.keyed(link, timeout_s=self.config.hello_timeout_s)
         self._io = IOThread(f"agt-{connection.address}", self._on_end)
         self._session = BlockingSession(
-            (make_link or native_link)(self.name, self.config),
+            link,
             self._io,
             metrics=self.metrics,
             recv_queue_max=self.config.recv_queue_max,
@@ -235,7 +242,15 @@ class BlockingTransport:
     # In the I/O thread
 
     def _dial(self, _now: float = 0.0) -> None:
-        if not self._session.closed:
+        if self._session.closed:
+            return
+        try:
+            if self._key is not None:
+                self._key.renew()
+        except BadCredential as error:
+            self.last_error = str(error)
+            self._dial_after(self._redial.pause_after(None, useful=False))
+        else:
             self._dialler = Dialler(self._io, self.connection, self.config.connect_timeout_s, self._on_dialled)
             self._dialler.start()
 
