@@ -16,6 +16,7 @@ from agt.transport import (
     TCPConnection,
     WireListener,
 )
+from agt.transport.blocking import BlockingListener, BlockingTransport
 from agt.transport.wires.lines import LinesConfig, LinesLink
 from agt.transport.wires.native._frames import FrameParser, FrameType
 from agt.transport.wires.native._handshake import AwayCode, GoAway, decode_body, go_away_frame
@@ -124,3 +125,17 @@ def test_go_away_says_when_and_an_older_peers_go_away_says_nothing() -> None:
     assert decode_body(payload, GoAway) == GoAway(AwayCode.BUSY, "busy", 1235)
     older = bytes((0x92, AwayCode.BUSY, 0xA4)) + b"busy"
     assert decode_body(older, GoAway) == GoAway(AwayCode.BUSY, "busy", 0)
+
+
+def test_the_blocking_listener_keeps_to_a_budget_too() -> None:
+    """Told when, the second device comes back then, on plain threads."""
+    budget = ConnectBudget(connects_per_s=5, connect_burst=1)
+    with (
+        BlockingListener(connect_budget=budget) as listener,
+        BlockingTransport(TCPConnection("127.0.0.1", listener.port), name="first") as first,
+    ):
+        assert first.wait_connected(5)
+        with BlockingTransport(TCPConnection("127.0.0.1", listener.port), name="second") as second:
+            assert second.wait_connected(5)
+        assert (listener.pacer.admitted, listener.pacer.sent_away) == (2, 1)
+        assert listener.metrics.decode_errors == 0

@@ -18,7 +18,7 @@ from agt.transport._carrying import Carrying
 from agt.transport._config import ReliableConfig, checked
 from agt.transport._link import Link
 from agt.transport._metrics import TransportMetrics
-from agt.transport._native import native_acceptor
+from agt.transport._native import check_budget, native_acceptor
 from agt.transport._native_names import NativeNames
 from agt.transport._own_ids import OwnId, memory_of_ids
 from agt.transport._own_ids_link import Acceptor, OwnIdsAcceptor
@@ -199,8 +199,7 @@ class ReliableListener(Listener):
         assert greeting.hello is not None, "only a complete greeting is admitted"
         if why := self.door.forbids(caller, greeting.hello.name):
             raise Refused(why, AwayCode.UNAUTHORISED)
-        if wait_s := self.pacer.admit(now):
-            raise Refused(f"busy: come back in {wait_s:.3g} s", AwayCode.BUSY, retry_after_s=wait_s)
+        check_budget(self.pacer, now)
         if self._keeper is not None and self._keeper.in_doubt:
             raise Refused("busy: the inbox has to be read again", AwayCode.BUSY, retry_after_s=DOUBT_S)
         link = self._acceptor.admit(greeting)

@@ -5,8 +5,12 @@ import time
 from collections.abc import Callable
 
 from agt.transport._config import ReliableConfig
+from agt.transport._pacing import Pacer
 from agt.transport.trust import KeyedAcceptor, KeyRing
-from agt.transport.wires.native import Keeper, NativeAcceptor, NativeConfig, NativeLink
+from agt.transport.wires.native import AwayCode, Keeper, NativeAcceptor, NativeConfig, NativeLink, Refused
+
+UNGUESSABLE = random.SystemRandom()
+"""The system's generator, one for all: it has no state of its own, but each object of it has 2.5 KiB of somebody's."""
 
 
 def native_config(config: ReliableConfig, *, max_senders: int = 10_000) -> NativeConfig:
@@ -26,7 +30,17 @@ def native_config(config: ReliableConfig, *, max_senders: int = 10_000) -> Nativ
 
 def native_link(name: str, config: ReliableConfig) -> NativeLink:
     """Make the dialling end of a native link."""
-    return NativeLink(name, rng=random.SystemRandom(), config=native_config(config))
+    return NativeLink(name, rng=UNGUESSABLE, config=native_config(config))
+
+
+def check_budget(pacer: Pacer, now: float) -> None:
+    """Let one more caller in.
+
+    Raises:
+        Refused: when the connect budget is used up; says when to come back.
+    """
+    if wait_s := pacer.admit(now):
+        raise Refused(f"busy: come back in {wait_s:.3g} s", AwayCode.BUSY, retry_after_s=wait_s)
 
 
 def native_acceptor(
@@ -44,7 +58,7 @@ def native_acceptor(
     restarted listener may remember none that it gave before, and must still tell an older process of a sender from a
     newer one.
     """
-    rng = random.SystemRandom()
+    rng = UNGUESSABLE
     acceptor = NativeAcceptor(
         name,
         rng=rng,

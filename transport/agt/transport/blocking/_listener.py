@@ -48,6 +48,11 @@ class BlockingListener:
     make its own, and using this one there is an error that says so.
     """
 
+    turned_away = 0
+    """Connections closed at once because there were too many."""
+    _socket: socket.socket | None = None
+    _closed = False
+
     def __init__(
         self,
         *,
@@ -90,7 +95,6 @@ class BlockingListener:
             sources: the names that are registered, others are refused; None admits any.
             limits: how many connections may be on their way in.
             connect_budget: how fast callers are taken in; the others are told when to come back.
-            connect_budget: how fast callers are taken in; the others are told when to come back.
 
         Raises:
             msgspec.ValidationError: naming the setting that is out of range.
@@ -100,8 +104,6 @@ class BlockingListener:
         self.config = checked(config or ReliableConfig())
         self.name = name
         self.metrics = metrics if metrics is not None else TransportMetrics()
-        self.turned_away = 0
-        """Connections closed at once because there were too many."""
         self._host, self._port, self._path, self._max_connections = host, port, path, max_connections
         self.pacer = Pacer(connect_budget or ConnectBudget(), now=clock())
         """Who keeps to the connect budget, with its counts."""
@@ -120,8 +122,6 @@ class BlockingListener:
             claims=claims,
             sources=sources,
         )
-        self._socket: socket.socket | None = None
-        self._closed = False
 
     # Life
 
@@ -219,12 +219,8 @@ class BlockingListener:
     def _admit(self, greeting: Greeting, conduit: Conduit) -> None:
         """Move the caller's session to this connection."""
         with self.metrics.lock:
-            try:
-                check_budget(self.pacer, clock())
-                link = self._acceptor.admit(greeting)
-            except Refused as refused:
-                self.metrics.decode_errors += refused.code is not AwayCode.BUSY
-                raise
+            check_budget(self.pacer, clock())
+            link = self._acceptor.admit(greeting)
             assert greeting.hello is not None, "an admitted greeting is complete"
             session = self._roster.session_of(greeting.hello.name, link)
         session.attach(conduit, greeting=greeting.data)
