@@ -87,7 +87,7 @@ def attack(name: str, seconds: float, corpus: str, found: str, counted: "Synchro
 
 def _target(name: str) -> "Target":
     """Find a target, importing no more than it takes: what is imported is instrumented, which takes seconds."""
-    for module in ("fuzz_native", "fuzz_wires", "fuzz_texts"):
+    for module in ("fuzz_native", "fuzz_wires", "fuzz_texts", "fuzz_trust"):
         for target in importlib.import_module(f"support.{module}").TARGETS:
             if target.name == name:
                 return target

@@ -1,8 +1,8 @@
 """Every parser under attack, by name."""
 
-from support import fuzz_native, fuzz_texts, fuzz_wires
+from support import fuzz_native, fuzz_texts, fuzz_trust, fuzz_wires
 from support.fuzz_support import Target
 
 TARGETS: dict[str, Target] = {
-    target.name: target for module in (fuzz_native, fuzz_wires, fuzz_texts) for target in module.TARGETS
+    target.name: target for module in (fuzz_native, fuzz_wires, fuzz_texts, fuzz_trust) for target in module.TARGETS
 }

@@ -141,7 +141,7 @@ class KeyRing:
         Raises:
             BadCredential: naming the file and what is wrong with it, never what is in it.
         """
-        return cls(*_read_keys(str(path), _read_private(str(path))))
+        return cls(*read_keys(str(path), _read_private(str(path))))
 
     def add(self, key: PreSharedKey) -> None:
         """Take another key.
@@ -230,7 +230,12 @@ def _read_private(path: str) -> str:
         raise BadCredential(path, "is not text; one key a line: id, secret in hex") from None
 
 
-def _read_keys(path: str, text: str) -> Iterator[PreSharedKey]:
+def read_keys(path: str, text: str) -> Iterator[PreSharedKey]:
+    """Yield the keys of a file's text; `path` is for messages.
+
+    Raises:
+        BadCredential: naming the line, never what is in it.
+    """
     for number, line in enumerate(text.splitlines(), 1):
         words = line.split()
         if not words or words[0].startswith("#"):
