@@ -42,6 +42,10 @@ class Entry:
     """How often an application that got it had no time for it: as often it may come again."""
     outcome: Outcome | None = None
     reason: str = ""
+    applied: bool = False
+    """Whether its effect is on the receiver's disk, where the receiver commits."""
+    handed_to: str = ""
+    """The process that committed or may still commit it, where the receiver commits; empty elsewhere."""
     withdrawn: str = ""
     """`unsent` or `in doubt` when it was taken back; empty otherwise."""
     durable: bool = False
@@ -61,17 +65,21 @@ class Book:
     entries: dict[str, Entry] = field(default_factory=dict)
     _open: dict[str, Entry] = field(default_factory=dict)
     _last_handed: dict[tuple[str, str, int], int] = field(default_factory=dict)
+    _last_applied: dict[tuple[str, str, int], int] = field(default_factory=dict)
     _holders: dict[tuple[str, str], list[str]] = field(default_factory=dict)
 
     def sent(self, entry: Entry) -> None:
         """A link has taken a message."""
         self.entries[entry.key] = self._open[entry.key] = entry
 
-    def handed(self, key: str, receiver: str) -> None:
-        """An application (of this incarnation of a host) got a message."""
+    def handed(self, key: str, receiver: str, *, commits: bool = False) -> None:
+        """An application (of this incarnation of a host) got a message; if it commits, the next process may again."""
         entry = self.entries.get(key)
         if entry is None:
             raise BrokenPromise("nothing from nowhere", f"{receiver} got {key!r}, which nobody sent")
+        if commits and entry.handed_to != receiver:
+            entry.handed = entry.busy = 0
+            entry.handed_to = receiver
         entry.handed += 1
         if entry.durable and not entry.stored:
             raise BrokenPromise("stored before it goes out", f"{key} came to {receiver}, and a crash would lose it")
@@ -81,9 +89,11 @@ class Book:
             raise BrokenPromise("withdrawn unsent never arrives", f"{key} came to {receiver}")
         if not self.recognises_resends:
             return
+        if entry.applied:
+            raise BrokenPromise("applied once", f"{key} came to {receiver} after its effect was committed")
         if entry.handed > 1 + entry.busy:
             raise BrokenPromise("at most once", f"{key} came to {receiver} again")
-        stream = (entry.sender, entry.receiver, entry.channel)
+        stream = (entry.sender, entry.handed_to or entry.receiver, entry.channel)
         if entry.handed == 1 and entry.number <= self._last_handed.get(stream, -1):
             raise BrokenPromise("in order", f"{key} came to {receiver} after {self._last_handed[stream]}")
         self._last_handed[stream] = max(entry.number, self._last_handed.get(stream, -1))
@@ -100,6 +110,19 @@ class Book:
     def processed(self, key: str) -> None:
         """An application is done with a message; noted before its link hears of it."""
         self.entries[key].processed = True
+
+    def applied(self, key: str) -> None:
+        """The effect of a message was committed, together with the mark behind it."""
+        entry = self.entries[key]
+        if entry.applied:
+            raise BrokenPromise("applied once", f"the effect of {key} was committed again")
+        if entry.outcome is Outcome.NOT_DELIVERED:
+            raise BrokenPromise("not delivered never arrives", f"{key} was {entry.reason!r} and has an effect")
+        stream = (entry.sender, entry.receiver, entry.channel)
+        if entry.number <= self._last_applied.get(stream, -1):
+            raise BrokenPromise("in order", f"{key} was committed after {self._last_applied[stream]}")
+        self._last_applied[stream] = entry.number
+        entry.applied = entry.processed = True
 
     def was_busy(self, key: str) -> None:
         """An application has no time for a message; noted before its link hears of it."""
@@ -120,7 +143,8 @@ class Book:
             raise BrokenPromise("every send ends by its deadline", f"{key} ended {now - entry.deadline:.3f} s late")
         if outcome is Outcome.DELIVERED and not entry.processed:
             raise BrokenPromise("delivered means processed", f"{key} was never processed")
-        if outcome is Outcome.NOT_DELIVERED and entry.handed > entry.busy and not entry.refused:
+        arrived = entry.applied if entry.handed_to else entry.handed > entry.busy
+        if outcome is Outcome.NOT_DELIVERED and arrived and not entry.refused:
             raise BrokenPromise("not delivered never arrives", f"{key} had come, yet ended as {reason!r}")
 
     def withdrawn(self, key: str, how: str) -> None:

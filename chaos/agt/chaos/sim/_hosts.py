@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 from agt.chaos.sim._network import Connection
 from agt.chaos.sim._port import Port
 from agt.transport.wires.native import Greeting, NativeAcceptor, NativeConfig, NativeLink, Refused
+from agt.transport.wires.native._acceptor import Keeper
 
 if TYPE_CHECKING:
     from agt.chaos.sim._world import World
 
 REDIAL_S = 0.3
-"""Longest pause before a device dials again."""
+"""Longest pause before a device dials again, the first time; doubles as long as nobody answers."""
+REDIAL_DOUBLINGS = 4
 GENERATIONS_PER_START = 1000
 """How far apart the generations of two gateway incarnations begin; stands for the wall clock."""
 
@@ -113,7 +115,10 @@ class Device(Host):
 
     def _on_free(self, port: Port, final: bool) -> None:  # noqa: FBT001  # The port's callback.
         if not final:
-            self._world.clock.after(self._rng.random() * REDIAL_S, lambda: self._dial(port))
+            port.failures = 0 if port.opened > port.opened_before else port.failures + 1
+            port.opened_before = port.opened
+            longest_s = REDIAL_S * 2 ** min(port.failures, REDIAL_DOUBLINGS)
+            self._world.clock.after(self._rng.random() * longest_s, lambda: self._dial(port))
             return
         self._world.trace(f"{port.incarnation} is fenced")
         if port in self._zombies:
@@ -173,6 +178,7 @@ class Gateway(Host):
             rng=self._rng,
             config=config_of(self._world),
             generation_floor=self._starts * GENERATIONS_PER_START,
+            keeper=self._keeper(),
         )
         return self._incarnation
 
@@ -201,6 +207,9 @@ class Gateway(Host):
         if self._acceptor is None:
             connection.close(lobby)
             return
+        refusal = self._refusal()
+        if refusal is not None:
+            raise refusal
         link = self._acceptor.admit(greeting)
         assert greeting.hello is not None, "admitted by its hello"
         name = greeting.hello.name
@@ -217,4 +226,15 @@ class Gateway(Host):
         self._made += 1
         incarnation = f"{self._incarnation}.{self._made}"
         self._world.alive.add(incarnation)
+        return self._new_port(link, incarnation, name)
+
+    # What a gateway with a disk does otherwise
+
+    def _keeper(self) -> Keeper | None:
+        return None
+
+    def _refusal(self) -> Refused | None:
+        return None
+
+    def _new_port(self, link: NativeLink, incarnation: str, name: str) -> Port:
         return Port(self._world, link, incarnation, name, lambda _port, _final: None)

@@ -14,14 +14,18 @@ from agt.chaos.sim._disk import Disk
 from agt.chaos.sim._hosts import Gateway, config_of
 from agt.chaos.sim._port import Port
 from agt.transport import Closed
+from agt.transport.durable import OutOfOrder
 from agt.transport.durable._inbox_record import SenderRecord, decode_record
 from agt.transport.durable._remembering_link import Pending, RememberingLink
 from agt.transport.wires.native import AwayCode, NativeConfig, NativeLink, Refused
+from agt.transport.wires.native._receiver import CHANNEL_SHIFT
 
 if TYPE_CHECKING:
     from agt.chaos.sim._world import World
 
 SCHEMA = "CREATE TABLE senders (name TEXT PRIMARY KEY, record BLOB); CREATE TABLE effects (key TEXT PRIMARY KEY)"
+Open = tuple[int, str]
+"""Token and key of a message that an application holds."""
 READ_S = 0.5
 """How long it takes at most until records are read again after a write in doubt."""
 
@@ -158,10 +162,11 @@ class Records:
     def forgotten(self, sender: str) -> None:
         """The acceptor remembers a sender no more."""
         if self._give_up(sender):
-            self._gateway.disk.submit(
-                lambda connection: connection.execute("DELETE FROM senders WHERE name = ?", (sender,)) and None,
-                lambda _failed, _definite: None,
-            )
+
+            def work(connection: sqlite3.Connection) -> None:
+                connection.execute("DELETE FROM senders WHERE name = ?", (sender,))
+
+            self._gateway.disk.submit(work, lambda _failed, _definite: None)
 
     # Writing
 
@@ -176,13 +181,14 @@ class Records:
         for link in [link for link in self._dirty if link not in self._writing]:
             del self._dirty[link]
             port = self._gateway.port_of(link)
-            taken = port.take_ready() if port is not None else []
-            if taken or link.dirty:
-                self._submit(link, port, taken)
+            for taken in [*(port.ready() if port is not None else []), []]:
+                pending = _take(link, port, taken)
+                if pending is not None:
+                    self._submit(link, port, pending, [key for _, key in taken])
+                    break
 
-    def _submit(self, link: RememberingLink, port: "CommittingPort | None", taken: list[tuple[int, str]]) -> None:
-        pending = _take(link, port, taken)
-        name, keys = link.peer, [key for _, key in taken]
+    def _submit(self, link: RememberingLink, port: "CommittingPort | None", pending: Pending, keys: list[str]) -> None:
+        name = link.peer
         self._writing.add(link)
 
         def work(connection: sqlite3.Connection) -> None:
@@ -203,7 +209,7 @@ class Records:
         if not failed:
             link.stored(pending, now=self._gateway.now)
             if port is not None:
-                port.committed(len(pending.runs))
+                port.done_with(token for token, _ in pending.runs)
         elif definite:
             link.returned(pending)
         else:
@@ -225,15 +231,17 @@ class Records:
         return True
 
 
-def _take(link: RememberingLink, port: "CommittingPort | None", taken: list[tuple[int, str]]) -> Pending:
+def _take(link: RememberingLink, port: "CommittingPort | None", taken: list[Open]) -> Pending | None:
     """Take what is to be written, without what was sent by an incarnation of the sender that is no more."""
-    while True:
+    while taken or link.dirty:
         try:
             return link.take([(token, 1) for token, _ in taken])
+        except OutOfOrder:  # An earlier one that the application was busy for has to come again first.
+            taken.clear()
         except Closed:
             assert port is not None, "only an application's messages can be too old"
-            port.committed(1)
-            del taken[0]
+            port.done_with([taken.pop(0)[0]])
+    return None
 
 
 class CommittingPort(Port):
@@ -247,20 +255,29 @@ class CommittingPort(Port):
         self._open: dict[int, str] = {}
         self._ready: set[int] = set()
 
-    def take_ready(self) -> list[tuple[int, str]]:
-        """Return the messages, oldest first, that the application has finished with and no open one comes before."""
-        taken: list[tuple[int, str]] = []
-        for token, key in self._open.items():
-            if token not in self._ready:
-                break
-            taken.append((token, key))
-        return taken
+    def ready(self) -> list[list[Open]]:
+        """Return, for each channel, the messages that may be committed now: no open one comes before them."""
+        found: dict[int, list[Open]] = {}
+        waits: set[int] = set()
+        for token in sorted(self._open):
+            channel = token >> CHANNEL_SHIFT
+            if token in self._ready and channel not in waits:
+                found.setdefault(channel, []).append((token, self._open[token]))
+            else:
+                waits.add(channel)
+        return list(found.values())
 
-    def committed(self, count: int) -> None:
-        """The application is done with its oldest open messages."""
-        for token in list(self._open)[:count]:
-            del self._open[token]
+    def done_with(self, tokens: Iterable[int]) -> None:
+        """The application is done with these messages."""
+        for token in tokens:
+            self._open.pop(token, None)
             self._ready.discard(token)
+
+    def pump(self) -> None:
+        """Do what is to be done; what waited for an earlier message may be committed now, if that was given up."""
+        super().pump()
+        if self.alive and self._ready:
+            self._records.touch(self.link)
 
     def _note_handed(self, token: int, key: str) -> None:
         self._open[token] = key
@@ -270,8 +287,7 @@ class CommittingPort(Port):
         if not self.alive or token not in self._open:
             return
         if code:
-            if code != "busy":
-                del self._open[token]
+            del self._open[token]  # One that it was busy for comes again, or was given up by its sender.
             super()._finish(token, key, code=code)
             return
         self._ready.add(token)

@@ -44,11 +44,13 @@ class Port:
         self._keys: dict[Outgoing, str] = {}
         self._sent = 0
         self.channels = 1 if world.profile.durable else world.profile.channels
-        """Ordered channels that it may send through; one where there is an outbox."""
+        """Ordered channels that it may send through."""
         self.alive = True
         """False after a crash: whatever is still scheduled for it does nothing."""
-        self.opened = 0
-        """How often a peer was met."""
+        self.opened = self.opened_before = 0
+        """How often a peer was met, and how often when its connection last ended."""
+        self.failures = 0
+        """Connections in a row on which nobody was met."""
 
     # Connections
 
@@ -211,17 +213,20 @@ class Port:
         world, rng = self._world, self._rng
         key = payload.decode(errors="replace").rstrip(" ")
         world.trace(f"{self.incarnation} gets {key}")
-        world.book.handed(key, self.incarnation)
+        self._note_handed(token, key)
         code = ""
         if world.faulty and rng.random() < world.profile.refuse:
             code = "rejected"
-        elif world.faulty and rng.random() < world.profile.busy:
-            code = "busy"
+        elif world.faulty and rng.random() < world.profile.busy and not world.profile.remembers:
+            code = "busy"  # Not yet where a disk remembers: `RememberingLink` has its own account of what is open.
         think_s = rng.random() * 2 * world.profile.think_s if world.faulty else 0.0
         if think_s:
             world.clock.after(think_s, lambda: self._finish(token, key, code=code))
         else:
             self._finish(token, key, code=code)
+
+    def _note_handed(self, token: int, key: str) -> None:  # noqa: ARG002  # For those who commit by token.
+        self._world.book.handed(key, self.incarnation)
 
     def _finish(self, token: int, key: str, *, code: str) -> None:
         if not self.alive:

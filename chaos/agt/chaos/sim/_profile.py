@@ -51,12 +51,14 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     payload_max: int
     durable: bool
     """Whether the devices have an outbox on a disk, which outlives them."""
+    remembers: bool
+    """Whether the gateway keeps its senders' records, and its application's effects, on a disk."""
     disk_s: float
     """How long a write to a disk takes at most, to its commit and again until it is told."""
     disk_fail: float
     """Chance that a write fails."""
     channels: int
-    """Ordered channels between two hosts."""
+    """Ordered channels between two hosts; one where there is an outbox."""
     busy: float
     """Chance that an application has no time for a message."""
     retry_s: float
@@ -106,6 +108,7 @@ def draw_profile(rng: Random) -> Profile:
         payload_max=rng.choice((0, 40, 2000)),
         max_senders=rng.choice((1, 2, 2, 2, 2)),
         durable=rng.choice((False, False, True)),
+        remembers=rng.choice((False, False, True)),
         disk_s=rng.choice((0.0, 0.001, 0.02, 0.5)),
         disk_fail=_maybe(rng, 0.2, 0.02, 0.3),
         channels=rng.choice((1, 1, 2, 3)),

@@ -14,7 +14,7 @@ SETTLE_S = 100.0
 PROBE_S = 20.0
 """How long those messages get."""
 PROBES = 3
-QUIET_S = 12.0
+QUIET_S = 15.0
 """How long a healed world goes on once nobody waits any more: longer than it takes to notice a connection that is dead
 on one side only, and to dial again. Without an end of its own, most of a run would be keepalive."""
 LINGER_S = 3.0

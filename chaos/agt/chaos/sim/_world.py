@@ -12,6 +12,7 @@ from agt.chaos.sim._book import Book, BrokenPromise
 from agt.chaos.sim._clock import Clock
 from agt.chaos.sim._durable import DurableDevice
 from agt.chaos.sim._hosts import Device, Gateway, Host
+from agt.chaos.sim._inbox import RememberingGateway
 from agt.chaos.sim._network import Network
 from agt.chaos.sim._port import Port
 from agt.chaos.sim._profile import Profile, draw_profile, root_generator
@@ -65,7 +66,7 @@ class World:
         self.network = Network(
             self.clock, Random(self.draw()), self.profile, split=split_frames, note=self._note_network
         )
-        self.gateway = Gateway(self, "gateway")
+        self.gateway = (RememberingGateway if self.profile.remembers else Gateway)(self, "gateway")
         self.hosts: dict[str, Host] = {"gateway": self.gateway}
         for index in range(self.profile.devices):
             name = f"device-{index}"
