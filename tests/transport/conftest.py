@@ -1,6 +1,6 @@
 """What the transport's driver tests share: both event loops, and a network that can be cut."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 
 import anyio
@@ -8,6 +8,8 @@ import pytest
 from anyio.abc import ByteStream
 
 from agt.transport import TCPConnection
+from support.driver_harness import Driver
+from support.drivers import DRIVERS, available
 
 
 @pytest.fixture(params=["asyncio", "trio"])
@@ -95,3 +97,12 @@ async def wait_until(condition: Callable[[], object]) -> None:
 def until():
     """Return the wait for a condition, five seconds at most."""
     return wait_until
+
+
+@pytest.fixture(scope="module", params=DRIVERS, ids=lambda driver: driver.name)
+def driver(request: pytest.FixtureRequest) -> Iterator[Driver]:
+    """Run a scenario over every driver."""
+    if not available(request.param):
+        pytest.skip("uvloop is an extra: pip install 'agt-migrate[uvloop]'")
+    with request.param.running():
+        yield request.param
