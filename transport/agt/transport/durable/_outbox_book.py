@@ -6,7 +6,8 @@ was reopened has it drop all that, and writes the numbers that were given meanwh
 sent and their senders have been told.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import Final
 
 from agt.transport._outgoing import Outgoing
@@ -27,14 +28,11 @@ class OutboxBook:
         self._ledgers: dict[int, ChannelLedger] = {}
         for channel, was in past.channels.items():
             ledger = self._ledgers[channel] = ChannelLedger(was.base)
-            ledger.bytes = sum(len(message.payload) for message in was.messages)
-            ledger.submitted(was.base + len(was.messages), ledger.bytes)
-            ledger.stored_through = ledger.submitted_through
+            ledger.restored(was.base + len(was.messages), sum(len(message.payload) for message in was.messages))
         self.accepted_count = 0
         """Messages accepted by this process."""
         self.stored_count = 0
         """How many of them are durable, or were."""
-        self._accepted: list[Outgoing] = []
         self._endings: dict[Place, None] = {}
         self._bases: dict[int, int] = {}
         self._untidy = 0
@@ -42,7 +40,7 @@ class OutboxBook:
         self._new_memory = 0
         self._keep_through: dict[int, int] = {}
         self._writing: OutboxWrite | None = None
-        self._writing_messages: list[Outgoing] = []
+        self._writing_messages: dict[int, list[Outgoing]] = {}
 
     @property
     def bytes(self) -> int:
@@ -73,22 +71,19 @@ class OutboxBook:
         ledger = self._ledgers.get(message.channel)
         if ledger is None:
             ledger = self._ledgers[message.channel] = ChannelLedger()
-        ledger.bytes += size
+        ledger.accept(message, size)
         self.accepted_count += 1
-        self._accepted.append(message)
 
     def accept_run(self, messages: Sequence[Outgoing], size: int) -> None:
         """Take in messages of one channel, of `size` bytes together."""
         if messages:
             self.accept(messages[0], size)
-            self._accepted += messages[1:]
+            self._ledgers[messages[0].channel].accepted += messages[1:]
             self.accepted_count += len(messages) - 1
 
     def ended(self, message: Outgoing, size: int) -> None:
         """Note that a message will not be sent (again), before its payload of `size` bytes is freed."""
-        ledger = self._ledgers[message.channel]
-        ledger.ended(message.sequence, size)
-        if message.sequence <= ledger.submitted_through:
+        if self._ledgers[message.channel].ended(message.sequence, size):
             self._endings[message.channel, message.sequence] = None
 
     def noted(self, message: Outgoing) -> bool:
@@ -126,17 +121,20 @@ class OutboxBook:
         if self._writing is not None:
             return None
         due = tidy or self._untidy >= TIDY_COUNT
-        if not (self._accepted or self._endings or self._new_memory or self._keep_through or (due and self._bases)):
+        accepted = any(ledger.accepted for ledger in self._ledgers.values())
+        if not (accepted or self._endings or self._new_memory or self._keep_through or (due and self._bases)):
             return None
-        messages, self._accepted = self._accepted, []
         write = self._writing = OutboxWrite(
-            segments=self._segments(messages, wall_offset_s),
+            segments=[
+                self._segment(channel, ledger, wall_offset_s)
+                for channel, ledger in self._ledgers.items()
+                if ledger.accepted
+            ],
             ended=set(self._endings),
             bases=self._bases,
             peer_memory=self._new_memory,
             keep_through=self._keep_through,
         )
-        self._writing_messages = messages
         self._endings, self._bases, self._keep_through = {}, {}, {}
         self._new_memory = self._untidy = 0
         return write
@@ -145,8 +143,8 @@ class OutboxBook:
         """The write is durable; return per channel through which sequence everything is."""
         write = self._writing
         assert write is not None, "a write was on its way"
-        self.stored_count += len(self._writing_messages)
-        self._writing, self._writing_messages = None, []
+        self.stored_count += sum(map(len, self._writing_messages.values()))
+        self._writing, self._writing_messages = None, {}
         self._peer_memory = write.peer_memory or self._peer_memory
         through = {segment.channel: segment.last for segment in write.segments}
         for channel, last in through.items():
@@ -157,26 +155,26 @@ class OutboxBook:
         """The write failed; return the messages that were in it, and those accepted since, to be ended."""
         write, self._writing = self._writing, None
         assert write is not None, "a write was on its way"
-        in_it, self._writing_messages = self._writing_messages, []
-        since, self._accepted = self._accepted, [*in_it, *self._accepted]
+        in_it, self._writing_messages = self._writing_messages, {}
+        since = [message for ledger in self._ledgers.values() for message in ledger.accepted]
         self._endings = dict.fromkeys(write.ended) | self._endings
         self._bases = write.bases | self._bases
         self._new_memory = self._new_memory or write.peer_memory
         for channel, ledger in self._ledgers.items():
-            ledger.submitted_through = ledger.stored_through
+            ledger.failed(in_it.get(channel, []))
             self._keep_through[channel] = ledger.stored_through
-        return in_it, since
+        return [message for messages in in_it.values() for message in messages], since
 
-    def _segments(self, messages: list[Outgoing], wall_offset_s: float) -> list[Segment]:
-        by_channel: dict[int, list[Outgoing]] = {}
-        for message in messages:
-            by_channel.setdefault(message.channel, []).append(message)
-        segments = []
-        for channel, run in by_channel.items():
-            payloads = [None if message.ending else message.payload for message in run]
-            deadlines = [message.deadline + wall_offset_s for message in run]
-            body = pack(run[0].accepted_at + wall_offset_s, deadlines, payloads)
-            segments.append(Segment(channel, run[0].sequence, len(run), body))
-            size = sum(len(payload) for payload in payloads if payload is not None)
-            self._ledgers[channel].submitted(run[-1].sequence, size)
-        return segments
+    def _segment(self, channel: int, ledger: ChannelLedger, wall_offset_s: float) -> Segment:
+        payloads: list[bytes | None]
+        if ledger.accepted_ended:
+            payloads = [None if message.ending else message.payload for message in ledger.accepted]
+        else:
+            payloads = list(map(_payload, ledger.accepted))
+        messages = self._writing_messages[channel] = ledger.submit()
+        body = pack(wall_offset_s, messages[0].accepted_at, list(map(_deadline, messages)), payloads)
+        return Segment(channel, messages[0].sequence, len(messages), body)
+
+
+_payload: Callable[[Outgoing], bytes] = attrgetter("payload")
+_deadline: Callable[[Outgoing], float] = attrgetter("deadline")

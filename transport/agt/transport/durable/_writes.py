@@ -84,20 +84,24 @@ class PastMessage(msgspec.Struct):
     """Whether it was given up: its sequence is to be skipped."""
 
 
-def pack(accepted_at: float, deadlines: Sequence[float], payloads: Sequence[bytes | None]) -> bytes:
+def pack(
+    wall_offset_s: float, accepted_at: float, deadlines: Sequence[float], payloads: Sequence[bytes | None]
+) -> bytes:
     """Return the body of a segment.
 
     Args:
-        accepted_at: when the oldest was accepted, by the wall clock.
-        deadlines: of each message, by the wall clock.
+        wall_offset_s: what to add to the times for those of the wall clock.
+        accepted_at: when the oldest was accepted.
+        deadlines: of each message.
         payloads: of each message; None for one that ended before it was written.
     """
-    return msgspec.msgpack.encode((accepted_at, deadlines, payloads))
+    return msgspec.msgpack.encode((wall_offset_s, accepted_at, deadlines, payloads))
 
 
 class Body(msgspec.Struct, array_like=True, frozen=True):
     """An unpacked body."""
 
+    wall_offset_s: float
     accepted_at: float
     deadlines: list[float]
     payloads: list[bytes | None]
@@ -118,6 +122,11 @@ def unpack(segment: Segment, checksum: int) -> list[PastMessage]:
     if not len(body.deadlines) == len(body.payloads) == segment.count:
         raise ValueError(f"the messages from {segment.first} on are {len(body.payloads)}, not {segment.count}")
     return [
-        PastMessage(payload or b"", deadline, body.accepted_at, ended=payload is None)
+        PastMessage(
+            payload or b"",
+            deadline + body.wall_offset_s,
+            body.accepted_at + body.wall_offset_s,
+            ended=payload is None,
+        )
         for deadline, payload in zip(body.deadlines, body.payloads, strict=True)
     ]
