@@ -6,11 +6,13 @@ from typing import assert_type
 from anyio.abc import ByteStream
 
 from agt.transport import (
+    ConnectBudget,
     Connection,
     Delivery,
     Dropped,
     LegacyTransport,
     Link,
+    NativeNames,
     Outcome,
     Overflow,
     ReceivedMessage,
@@ -19,10 +21,13 @@ from agt.transport import (
     ReliableTransport,
     Session,
     SessionWithdrawal,
+    SniffingListener,
     TCPConnection,
     TransportMetrics,
     UnixConnection,
     WireListener,
+    begins_with,
+    load_config,
 )
 from agt.transport.metrics import TransportCollector
 from agt.transport.testing import PlainLink
@@ -61,6 +66,33 @@ async def listeners() -> None:
         assert_type(listener.port, int)
     async with WireListener(lambda: CyncLink("controller"), on_peer=on_peer, on_gone=on_peer) as legacy:
         assert_type(legacy, WireListener)
+
+
+async def one_port() -> None:
+    """Wires by name, one budget, names that may not go back, and messages that bring their own id."""
+
+    def allow_legacy(name: str) -> bool:
+        return name == "lamp-7"
+
+    def own_id(payload: bytes) -> bytes | None:
+        return payload.partition(b":")[0] or None
+
+    config = load_config("/etc/controller.toml")
+    assert_type(config.reliable_transport, ReliableConfig)
+    names = NativeNames(allow_legacy=allow_legacy)
+    wires = {
+        "native": ReliableListener(config=config.reliable_transport, native_names=names, own_id=own_id),
+        "lines": WireListener(lambda: LinesLink("controller"), native_names=names),
+        "mine": WireListener(PlainLink),
+    }
+    async with SniffingListener(
+        wires,
+        default="lines",
+        recognisers={"mine": begins_with(b"MINE")},
+        connect_budget=ConnectBudget(connects_per_s=200),
+    ) as port:
+        assert_type(port, SniffingListener)
+        assert_type(port.callers, dict[str, int])
 
 
 async def legacy_way(session: Session) -> None:
