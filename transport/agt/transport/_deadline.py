@@ -7,8 +7,7 @@ was asked for, finds out what is next, and is armed for that. So a message costs
 import math
 from collections.abc import Callable
 
-from agt.transport._alarms import Alarm
-from agt.transport._timers import Timers
+from agt.transport._alarms import Alarm, Alarms
 
 
 class Deadline:
@@ -19,14 +18,14 @@ class Deadline:
 
     __slots__ = ("_alarm", "_timers", "at")
 
-    def __init__(self, timers: Timers | None) -> None:
+    def __init__(self, timers: Alarms | None) -> None:
         self._timers = timers
         self._alarm: Alarm | None = None
         self.at = -math.inf
         """When; infinite when never, and below everything while nobody keeps the time."""
         self.keep_by(timers)
 
-    def keep_by(self, timers: Timers | None) -> None:
+    def keep_by(self, timers: Alarms | None) -> None:
         """Have these timers keep the time from now on, starting without an alarm; None for nobody."""
         self.cancel()
         self._timers = timers

@@ -21,6 +21,7 @@ def native_config(config: ReliableConfig, *, max_senders: int = 10_000) -> Nativ
         send_queue_max=config.send_queue_max,
         send_queue_bytes_max=config.send_queue_bytes_max,
         in_flight_max=config.in_flight_max,
+        channels=config.channels,
         recv_window=config.recv_queue_max,
         recv_window_bytes=config.recv_queue_bytes_max,
         handshake_timeout_s=config.hello_timeout_s,
@@ -28,9 +29,14 @@ def native_config(config: ReliableConfig, *, max_senders: int = 10_000) -> Nativ
     )
 
 
+def wall_ms() -> int:
+    """Return the wall clock's milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
+
+
 def native_link(name: str, config: ReliableConfig) -> NativeLink:
     """Make the dialling end of a native link."""
-    return NativeLink(name, rng=UNGUESSABLE, config=native_config(config))
+    return NativeLink(name, rng=UNGUESSABLE, config=native_config(config), created_ms=wall_ms())
 
 
 def check_budget(pacer: Pacer, now: float) -> None:
