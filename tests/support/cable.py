@@ -17,6 +17,8 @@ class Cable:
         """Whether new connections come through."""
         self.cut_after = 0
         """Bytes towards the listener after which each new connection breaks; 0 means never."""
+        self.damage = False
+        """Set, one byte of what is carried next towards the listener is changed."""
         self.flowing = threading.Event()
         """Cleared, nothing is carried towards the listener, and nobody is told."""
         self.flowing.set()
@@ -85,6 +87,7 @@ class Cable:
             while data := source.recv(65536):
                 if sink.getpeername()[1] == self._target:
                     self.flowing.wait()
+                    data = self._damaged(data) if self.damage else data
                 if limit and passed + len(data) > limit:
                     sink.sendall(data[: limit - passed])
                     break
@@ -93,6 +96,11 @@ class Cable:
         for sock in (source, sink):
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
+
+    def _damaged(self, data: bytes) -> bytes:
+        self.damage = False
+        middle = len(data) // 2
+        return data[:middle] + bytes([data[middle] ^ 0x40]) + data[middle + 1 :]
 
 
 @contextmanager

@@ -97,6 +97,42 @@ def test_connections_cut_in_mid_flight_lose_and_double_nothing(driver: Driver) -
     assert [payload[:4] for payload in seen] == [b"%04d" % number for number in range(150)]
 
 
+def test_a_damaged_byte_costs_the_connection_and_no_message(driver: Driver) -> None:
+    """It is found, the connection is given up and made again, and everything arrives once and in order."""
+    seen: list[bytes] = []
+    with (
+        driver.listen(on_message=lambda message: seen.append(message.payload)) as listening,
+        cable_to(listening.port) as cable,
+        driver.dial(TCPConnection("127.0.0.1", cable.port)) as device,
+    ):
+        device.wait_connected()
+        cable.damage = True
+        sent = [device.send(b"%d" % number + bytes(500)) for number in range(10)]
+        assert {each.ended() for each in sent} == {Outcome.DELIVERED}
+        assert device.metrics.reconnections == 1
+        assert listening.metrics.decode_errors == 1
+    assert [payload[:1] for payload in seen] == [b"%d" % number for number in range(10)]
+
+
+def test_a_network_that_stalls_holds_large_messages_up_and_loses_none(driver: Driver) -> None:
+    """The socket fills, what doesn't fit waits its turn, and it all goes on from there."""
+    seen: list[int] = []
+    with (
+        driver.listen(on_message=lambda message: seen.append(len(message.payload))) as listening,
+        cable_to(listening.port) as cable,
+        driver.dial(TCPConnection("127.0.0.1", cable.port)) as device,
+    ):
+        device.wait_connected()
+        cable.flowing.clear()
+        sizes = [400_000 + number for number in range(25)]
+        sent = [device.send(bytes(size)) for size in sizes]
+        assert not any(each.done for each in sent)
+        cable.flowing.set()
+        assert {each.ended() for each in sent} == {Outcome.DELIVERED}
+        assert device.metrics.reconnections == 0
+    assert seen == sizes
+
+
 def test_a_listener_that_comes_later_is_found(driver: Driver) -> None:
     """Messages wait in the queue while there is nobody to dial."""
     port = unused_port()
