@@ -7,8 +7,12 @@ come before a commit, or after it and before anybody was told; a failed write ma
 import sqlite3
 from collections.abc import Callable
 from random import Random
+from typing import Final
 
 from agt.chaos.sim._clock import Clock
+
+SOUND_WRITE_S: Final = 0.02
+"""The longest write of a disk that is well."""
 
 Work = Callable[[sqlite3.Connection], None]
 Done = Callable[[bool, bool], None]
@@ -42,8 +46,7 @@ class Disk:
         self._clock, self._rng, self._note = clock, rng, note
         self._write_s = write_s
         self._writes: list[_Write] = []
-        self.fail = fail
-        """Chance that a write fails; set to 0 to heal."""
+        self._fail = fail
         self.connection = sqlite3.connect(":memory:", isolation_level=None)
         """The database itself, for reading what a process finds when it starts."""
 
@@ -52,6 +55,11 @@ class Disk:
         write = _Write(work, done)
         self._writes.append(write)
         self._later(write)
+
+    def heal(self) -> None:
+        """Let no write fail any more, or take long: two processes may fight over a name for as long as that takes."""
+        self._fail = 0.0
+        self._write_s = min(self._write_s, SOUND_WRITE_S)
 
     def settle(self) -> None:
         """Finish and tell at once what was submitted; the process blocks on it."""
@@ -79,7 +87,7 @@ class Disk:
 
     def _commit(self, write: _Write) -> None:
         write.committed = True
-        write.failed = self._rng.random() < self.fail
+        write.failed = self._rng.random() < self._fail
         written = not write.failed
         if write.failed:
             write.definite = self._rng.random() < 0.5

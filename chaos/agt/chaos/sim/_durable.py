@@ -86,7 +86,7 @@ class DurableDevice(Device):
 
     def heal(self) -> None:
         """Let the disk work."""
-        self.disk.fail = 0.0
+        self.disk.heal()
 
     def on_free(self, port: Port, final: bool) -> None:  # noqa: FBT001  # The port's callback.
         """Dial again."""

@@ -60,7 +60,7 @@ class RememberingGateway(Gateway):
 
     def heal(self) -> None:
         """Let the disk work."""
-        self.disk.fail = 0.0
+        self.disk.heal()
 
     def give_up(self, name: str) -> None:
         """Nobody can say what is durable of a sender: let it come again and be met from what is."""
