@@ -1,12 +1,13 @@
 """Every planted bug, and the table of them for the guide."""
 
-from support import mutants_delivery, mutants_durable, mutants_limits
+from support import mutants_delivery, mutants_durable, mutants_limits, mutants_trust
 from support.mutants import PROMISES, Check, Mutant
 
 MUTANTS: tuple[Mutant, ...] = (
     *mutants_delivery.MUTANTS,
     *mutants_durable.MUTANTS,
     *mutants_limits.MUTANTS,
+    *mutants_trust.MUTANTS,
 )
 CHECKS: dict[str, Check] = {mutant.check.name: mutant.check for mutant in MUTANTS}
 

@@ -23,6 +23,7 @@ PROMISES = {
     5: "Memory has limits with names",
     6: "The timer follows the round trip; a gap or damage drops the connection and resumes",
     7: "A peer that sends nonsense loses its connection and nothing else happens",
+    8: "Under a key nobody unproven is believed, and nothing can be changed on the way; a flood shuts out nobody else",
 }
 """The promises of `docs/design.md`, section 3, shortened."""
 
