@@ -243,6 +243,28 @@ async def test_component_goes_back_alone(tmp_path):
             await rollout.act(Action(action="component", name="codec", on=True))
 
 
+async def test_phases_switch_components_and_pins(tmp_path):
+    """Each phase says all of them, so that going back takes back what it had switched on; a hand's own switch stays."""
+    route = "route = { percent = 50, components = { transport = true, codec = true }, pin_live_sessions = true }"
+    text = PLAN.replace("route = { percent = 50 }", route)
+    async with _rollout(tmp_path, _Device("a"), text=text) as (rollout, _router, _until):
+        file = SelectorFile(tmp_path / "selector.toml")
+        assert file.read().selector.components == {"transport": False, "codec": False}
+        await rollout.act(Action(action="advance", reason="test", version=9))
+        selector = file.read().selector
+        assert (selector.components, selector.runtime.pin_live_sessions) == ({"transport": True, "codec": True}, True)
+        assert rollout.sections()["phases"][1].note == "codec, transport on, live sessions pinned"
+        await rollout.act(Action(action="component", name="codec", on=False, by="mia"))
+        await rollout.act(Action(action="set", percentage=20.0, by="mia"))
+        assert file.read().selector.components == {"transport": True, "codec": False}
+        await rollout.act(Action(action="rollback", to="all-old", by="mia"))
+        selector = file.read().selector
+        assert (selector.components, selector.runtime.pin_live_sessions) == (
+            {"transport": False, "codec": False},
+            False,
+        )
+
+
 async def test_override_forces_one_device_and_the_rollout_goes_on(tmp_path):
     """With owner, reason and end; what was carried before counts on; ending it lets the share decide again."""
     async with _rollout(tmp_path, _Device("a"), _Device("d")) as (rollout, router, until):

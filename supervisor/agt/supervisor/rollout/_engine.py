@@ -234,7 +234,8 @@ def current_route(plan: Plan, state: State) -> Route:
     """Return the route that the state stands for."""
     phase = plan.phases[state.phase]
     if state.by_hand:
-        return msgspec.structs.replace(phase.route, percent=state.percent, default="control")
+        # What an operator has switched beside the percentage stays.
+        return msgspec.structs.replace(phase.route, percent=state.percent, default="control", components={})
     back = state.status in (Status.ROLLED_BACK, Status.CLEARED, Status.KILLED) and state.back_from == phase.name
     return TO_CONTROL if back else phase.route
 

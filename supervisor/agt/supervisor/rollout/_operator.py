@@ -177,7 +177,9 @@ def _set(plan: Plan, state: State, seen: Observation, action: Action, now: float
     raises, up_to = _raises(action, state), _up_to(action)
     if raises and state.status is Status.ROLLED_BACK:
         raise NotPossible(state.status, Event.SET)
-    base = msgspec.structs.replace(current_route(plan, state), percent=percent, default="control", cohort=())
+    base = msgspec.structs.replace(
+        current_route(plan, state), percent=percent, default="control", cohort=(), components={}
+    )
     route = msgspec.structs.replace(base, shadow="off") if percent == 100 else base
     what = f"exactly {action.devices} device{'s' * (action.devices != 1)}" if action.devices else f"{percent:g} %"
     says = f"set to {what} by {_who(action)}"

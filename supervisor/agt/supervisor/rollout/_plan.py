@@ -188,7 +188,24 @@ def parse_plan(text: str, source: str = "plan") -> Plan:
     file = msgspec.convert(document, PlanFile)
     if problems := meaning_problems(file):
         raise PlanInvalid(source, problems)
-    return Plan(file, source)
+    return Plan(_whole(file), source)
+
+
+def _whole(file: PlanFile) -> PlanFile:
+    """Let each phase say all that any phase says of components and pins, so that going back takes it back."""
+    routes = [phase.route for phase in file.phase]
+    names = sorted({name for route in routes for name in route.components})
+    pins = any(route.pin_live_sessions is not None for route in routes)
+    whole = [
+        msgspec.structs.replace(
+            route,
+            components={name: route.components.get(name, False) for name in names},
+            pin_live_sessions=bool(route.pin_live_sessions) if pins else None,
+        )
+        for route in routes
+    ]
+    phases = (msgspec.structs.replace(phase, route=route) for phase, route in zip(file.phase, whole, strict=True))
+    return msgspec.structs.replace(file, phase=tuple(phases))
 
 
 def load_plan(path: Path) -> Plan:

@@ -40,6 +40,11 @@ class Route(Strict, frozen=True, kw_only=True):
     """Share of the devices that the candidate carries, in steps of 0.01."""
     cohort: tuple[str, ...] = ()
     """Devices that the candidate carries whatever the percentage."""
+    components: dict[str, bool] = {}
+    """Which components the candidate may carry. Where one phase names a component, it is off in those that don't."""
+    pin_live_sessions: bool | None = None
+    """Whether sessions that live on control stay there until they restart. Where one phase says so, those that say
+    nothing don't pin; where none does, the selector is left as it is."""
     shadow: Shadow = "off"
     """Which runtime gets a copy of the traffic that the other one carries."""
     legacy_listener: LegacyListener = "serve"

@@ -182,4 +182,8 @@ def _note(route: Route) -> str:
         notes.append(f"legacy {route.legacy_listener}s")
     if route.cohort:
         notes.append(f"{len(route.cohort)} by name")
+    if on := [name for name, flag in route.components.items() if flag]:
+        notes.append(f"{', '.join(on)} on")
+    if route.pin_live_sessions:
+        notes.append("live sessions pinned")
     return ", ".join(notes)

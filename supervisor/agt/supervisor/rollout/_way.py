@@ -221,7 +221,10 @@ class Way:
             keys = _keys(effect.route, self._plan) | {"up_to": effect.up_to}
             if effect.up_to:
                 keys |= {"percentage": None, "enabled": True}
-            base = base.with_route(**keys)
+            components = {**base.components, **effect.route.components}
+            if effect.route.pin_live_sessions is not None:
+                keys["pin_live_sessions"] = effect.route.pin_live_sessions
+            base = msgspec.structs.replace(base.with_route(**keys), components=components)
         return base.at_generation(effect.generation)
 
     def _killed_or_fresh(self, effect: SetRoute) -> Selector:
