@@ -35,6 +35,17 @@ def test_ten_thousand_are_back_within_the_bound_and_never_above_the_budget(
     assert len(crowd.dialled_at) <= 2.2 * 10_000, "a slot is kept, so nobody dials again and again"
 
 
+def test_the_bound_holds_up_to_a_minute_of_slots() -> None:
+    """The slowest gateway that the bound speaks of: as many seconds for all of them as slots are given out ahead.
+
+    Its burst is a quarter of a second's, so that who comes a round trip late still finds a token.
+    """
+    budget = ConnectBudget(connects_per_s=10_000 / SLOTS_AHEAD_S, connect_burst=42)
+    crowd = Crowd(10_000, 5, budget, 3.0, "nothing").run()
+    assert crowd.share_back_within_s(0.95) <= crowd.bound_s
+    assert len(crowd.back_at) == 10_000
+
+
 def test_a_crowd_that_spreads_as_told_dials_hardly_faster_than_it_is_taken_in() -> None:
     """The advice of the gateway keeps even the attempts near the budget, where without it all come in one moment."""
     most = {}
