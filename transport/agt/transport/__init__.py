@@ -8,6 +8,7 @@ from agt.transport._batch import DeliveryBatch
 from agt.transport._committing import commit_batch
 from agt.transport._config import Overflow, ReliableConfig, TransportConfig, load_config
 from agt.transport._connections import Connection, TCPConnection, UnixConnection
+from agt.transport._dead_letters import DeadLetters, RefusedMessage
 from agt.transport._delivery import Delivery
 from agt.transport._errors import (
     BadCredential,
@@ -61,6 +62,7 @@ __all__ = (
     "ConnectBudget",
     "Connection",
     "ConnectionUnavailable",
+    "DeadLetters",
     "Delivered",
     "Delivery",
     "DeliveryBatch",
@@ -86,6 +88,7 @@ __all__ = (
     "ReceivedMessage",
     "Recogniser",
     "Refusal",
+    "RefusedMessage",
     "ReliableConfig",
     "ReliableListener",
     "ReliableTransport",

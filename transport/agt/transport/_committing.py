@@ -4,8 +4,9 @@ Nothing here knows a database. A session whose listener has an inbox carries `co
 its sender's record; a session without one can't commit, and says so.
 """
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from operator import attrgetter
 from typing import Any, Protocol
 
 from agt.transport._errors import UsageError
@@ -26,9 +27,19 @@ class Committable(Protocol):
     """A received message, or several that came together."""
 
     answered: bool
+    """Whether it was answered as a whole."""
 
-    def open_runs(self) -> "tuple[Commits | None, list[Run]]":
-        """Return where it is committed and what of it has not been answered."""
+    def open_runs(self) -> list[Run]:
+        """Return what of it has not been answered."""
+        ...
+
+
+class Source(Protocol):
+    """A session, as far as its messages are committed."""
+
+    @property
+    def commits(self) -> Commits | None:
+        """Where that is; None where there is no inbox."""
         ...
 
 
@@ -50,21 +61,41 @@ async def commit_batch(messages: Iterable[Committable]) -> AsyncIterator[Any]:
         Closed: when nothing is remembered any more of the connection they came by; their sender sends them again.
     """
     wanted = [message for message in messages if not message.answered]
-    groups: dict[int, tuple[Commits, list[Run]]] = {}
-    for message in wanted:
-        commits, runs = message.open_runs()
+    if not wanted:
+        raise UsageError("there is nothing to commit: no message, or all are answered")
+    groups: list[tuple[Commits, list[Run]]] = []
+    for source, runs in _runs_of(wanted).items():
+        commits: Commits | None = getattr(source, "commits", None)
         if commits is None:
             raise UsageError("only a listener with an inbox can commit; give it one, or answer with ack()")
-        into = groups.setdefault(id(commits), (commits, []))[1]
-        for token, count in runs:
-            if into and sum(into[-1]) == token:
-                into[-1] = (into[-1][0], into[-1][1] + count)
-            else:
-                into.append((token, count))
-    if not groups:
-        raise UsageError("there is nothing to commit: no message, or all are answered")
-    first = next(iter(groups.values()))[0]
-    async with first.together(list(groups.values())) as transaction:
+        groups.append((commits, runs))
+    async with groups[0][0].together(groups) as transaction:
         yield transaction
     for message in wanted:
         message.answered = True
+
+
+def _runs_of(messages: Sequence[Committable]) -> dict[Source, list[Run]]:
+    """Sort messages by where they came from, as runs; quick where they are many and in order."""
+    runs: dict[Source, list[Run]] = {}
+    last: Source | None = None
+    into: list[Run] = []
+    first = following = 0
+    for message, (source, token) in zip(messages, map(_place, messages), strict=True):
+        if source is last and token == following and not hasattr(message, "payloads"):
+            following += 1
+            continue
+        if following > first:
+            into.append((first, following - first))
+        last, into = source, runs.setdefault(source, [])
+        if hasattr(message, "payloads"):  # Several that came together.
+            into += message.open_runs()
+            first = following = 0
+        else:
+            first, following = token, token + 1
+    if following > first:
+        into.append((first, following - first))
+    return runs
+
+
+_place: Callable[[Any], tuple[Source, int]] = attrgetter("_from", "_token")

@@ -48,6 +48,8 @@ class ReliableConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Bytes of those messages; the peer is granted no more in flight, but a single message may be larger."""
     in_flight_max: Annotated[int, Meta(ge=1, le=16384)] = 1024
     """Messages written and not yet answered; the peer's own receive queue may make it fewer."""
+    channels: Annotated[int, Meta(ge=1, le=16)] = 1
+    """Ordered channels; a connection has as many as both sides have, and one that stalls holds up no other."""
     overflow: Overflow = Overflow.BLOCK
     """What a full send queue does."""
     connect_timeout_s: Seconds = 5.0

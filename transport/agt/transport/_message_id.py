@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from random import Random
 
+CHANNEL_SHIFT: Final = 48
+"""The token of a received message holds its channel above these bits."""
 RANDOM_BITS: Final = 20
 """Low bits of an epoch, so that two outboxes created in one millisecond differ."""
 

@@ -69,7 +69,8 @@ def native_acceptor(
         name,
         rng=rng,
         config=native_config(config, max_senders=max_senders),
-        generation_floor=time.time_ns() // 1_000_000,
+        generation_floor=wall_ms(),
+        wall_ms=wall_ms,
         spread_s=spread_s,
         keeper=keeper,
     )

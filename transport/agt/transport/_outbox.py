@@ -11,6 +11,7 @@ import anyio
 from agt.transport._ack_level import AckLevel
 from agt.transport._batch import DeliveryBatch, send_run
 from agt.transport._config import Overflow
+from agt.transport._dead_letters import DeadLetters
 from agt.transport._delivery import Delivery, settle_delivered
 from agt.transport._errors import Closed, QueueFull
 from agt.transport._events import Delivered, Settled
@@ -23,7 +24,7 @@ from agt.transport._outgoing import Outgoing
 class Outbox:
     """Handles of the unsettled messages of one link, and the overflow policy."""
 
-    __slots__ = ("_clock", "_closed", "_line", "_link", "_metrics", "_overflow", "room")
+    __slots__ = ("_clock", "_closed", "_line", "_link", "_metrics", "_overflow", "dead_letters", "room")
 
     def __init__(self, link: Link, metrics: TransportMetrics, overflow: Overflow, clock: Callable[[], float]) -> None:
         self._link = link
@@ -32,11 +33,13 @@ class Outbox:
         self._overflow = overflow
         self._clock = clock
         self._closed = ""
+        self.dead_letters = DeadLetters()
+        """What the peer's application refused for good."""
         self.room: anyio.Event | None = None
         """What the first blocked sender waits for; None when nobody does."""
         self._line: anyio.Lock | None = None
 
-    def accept(self, payload: bytes, now: float, deadline: float) -> Delivery:
+    def accept(self, payload: bytes, now: float, deadline: float, channel: int = 0) -> Delivery:
         """Accept a message, making room by dropping the oldest unwritten one if that is the policy.
 
         Raises:
@@ -47,10 +50,10 @@ class Outbox:
         if self._closed:
             raise Closed(f"nothing more can be sent: {self._closed}")
         try:
-            message = self._link.send(payload, now=now, deadline=deadline)
+            message = self._link.send(payload, now=now, deadline=deadline, channel=channel)
         except QueueFull:
             self._metrics.queue_full += 1
-            message = self._send_dropping(payload, now, deadline)
+            message = self._send_dropping(payload, now, deadline, channel)
         self._metrics.accepted += 1
         return message  # type: ignore[return-value]  # The link makes them by our class; a cast would be a call.
 
@@ -72,13 +75,16 @@ class Outbox:
         self._metrics.accepted += len(messages)
         return DeliveryBatch(handles(messages))
 
-    async def accept_when_room(self, payload: bytes, deadline_s: float, accepted: Callable[[], None]) -> Delivery:
+    async def accept_when_room(
+        self, payload: bytes, deadline_s: float, accepted: Callable[[], None], channel: int = 0
+    ) -> Delivery:
         """Accept a message once there is room, waiting in line until its deadline; its handle says if there was none.
 
         Args:
             payload: the message.
             deadline_s: seconds from now, waiting included.
             accepted: called as soon as the link has it.
+            channel: the ordered channel that it goes through.
 
         Raises:
             MessageTooLarge: when the wire can't carry it.
@@ -91,7 +97,7 @@ class Outbox:
             async with self._line:
                 while True:
                     try:
-                        delivery = self.accept(payload, self._clock(), deadline)
+                        delivery = self.accept(payload, self._clock(), deadline, channel)
                     except QueueFull:
                         await self._wait_for_room()
                     else:
@@ -124,6 +130,8 @@ class Outbox:
     def settled(self, event: Settled) -> None:
         """Settle the handle of a message that the link has seen to another end."""
         self._metrics.settled(event)
+        if event.code:
+            self.dead_letters.add(event, self._clock())
         (message,) = handles((event.message,))
         message.settle(event.outcome, reason=event.reason, latency_s=event.latency_s)
 
@@ -147,14 +155,14 @@ class Outbox:
         finally:
             self.room = None
 
-    def _send_dropping(self, payload: bytes, now: float, deadline: float) -> Outgoing:
+    def _send_dropping(self, payload: bytes, now: float, deadline: float, channel: int) -> Outgoing:
         """Send where there was no room, dropping as many as it takes: one, or several small ones for a large one."""
         while self._overflow is Overflow.DROP_OLDEST and self._drop_oldest(now):
             try:
-                return self._link.send(payload, now=now, deadline=deadline)
+                return self._link.send(payload, now=now, deadline=deadline, channel=channel)
             except QueueFull:
                 continue
-        return self._link.send(payload, now=now, deadline=deadline)
+        return self._link.send(payload, now=now, deadline=deadline, channel=channel)
 
     def _drop_oldest(self, now: float) -> bool:
         queued = self._link.queued

@@ -1,12 +1,13 @@
 """A message as the application sees it, with the two answers it can give."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol, overload
 
 import msgspec
 
-from agt.transport._committing import Commits, commit_batch
+from agt.transport._committing import commit_batch
+from agt.transport._message_id import CHANNEL_SHIFT, message_id
 
 
 class Answers(Protocol):
@@ -21,8 +22,8 @@ class Answers(Protocol):
         """Say that messages have been processed: `count` of them, from this token on."""
         ...
 
-    def refuse(self, token: int, code: str) -> None:
-        """Say that a message will not be processed."""
+    def refuse(self, token: int, code: str, retry_after_s: float = 0.0) -> None:
+        """Say that a message will not be processed, or with `busy`: not now."""
         ...
 
 
@@ -43,11 +44,25 @@ class ReceivedMessage(msgspec.Struct, eq=False):
     """Whether `ack` or `refuse` was called."""
     deferred: bool = False
     """Whether a handler said that the answer comes after it has returned."""
+    put_off_s: float = -1.0
+    """After how many seconds it was asked for again, by a refusal as busy; negative when it wasn't."""
 
     @property
     def peer(self) -> str:
         """The name of the peer that sent it."""
         return self._from.peer
+
+    @property
+    def channel(self) -> int:
+        """The ordered channel that it came through."""
+        return self._token >> CHANNEL_SHIFT if self._token > 0 else 0
+
+    @property
+    def id(self) -> str:
+        """What logs call it on both sides; empty where the wire has no ids, or its sender has begun anew since."""
+        epoch_of: Callable[[int], int] | None = getattr(self._from, "epoch_of", None)
+        epoch = epoch_of(self._token) if epoch_of is not None else 0
+        return message_id(epoch, self.channel, self.sequence) if epoch and self.sequence > 0 else ""
 
     def ack(self) -> None:
         """Say that the message has been processed; only the first answer counts."""
@@ -55,15 +70,22 @@ class ReceivedMessage(msgspec.Struct, eq=False):
             self._from.acknowledge(self._token)
             self.answered = True
 
-    def refuse(self, code: str = "rejected") -> None:
+    def refuse(self, code: str = "rejected", *, retry_after_s: float = 0.0) -> None:
         """Say that the message will not be processed, and why; only the first answer counts.
+
+        Args:
+            code: `rejected`, `malformed`, `too_large`, `unauthorised` or `stale_generation`, which are final; or
+                `busy`: its sender offers it again, in its place, and sends nothing new on its channel before.
+            retry_after_s: with `busy`: after how many seconds, at the earliest.
 
         Raises:
             UsageError: when the wire has no such code; the message is still unanswered then.
         """
         if not self.answered:
-            self._from.refuse(self._token, code)
+            self._from.refuse(self._token, code, retry_after_s)
             self.answered = True
+            if code == "busy":
+                self.put_off_s = retry_after_s
 
     def commit(self) -> AbstractAsyncContextManager[Any]:
         """Commit the message with the application's effects, in one transaction; see `commit_batch`.
@@ -72,9 +94,9 @@ class ReceivedMessage(msgspec.Struct, eq=False):
         """
         return commit_batch((self,))
 
-    def open_runs(self) -> tuple[Commits | None, list[tuple[int, int]]]:
-        """Return where it is committed and its token."""
-        return commits_of(self._from), [(self._token, 1)]
+    def open_runs(self) -> list[tuple[int, int]]:
+        """Return its token as a run."""
+        return [(self._token, 1)]
 
     def defer(self) -> None:
         """Within an `on_message` handler: the answer comes later; returning is not an `ack()` this time."""
@@ -122,7 +144,7 @@ class ReceivedBatch(Sequence[ReceivedMessage]):
             for message in self._messages:
                 message.ack()
 
-    def refuse(self, code: str = "rejected") -> None:
+    def refuse(self, code: str = "rejected", *, retry_after_s: float = 0.0) -> None:
         """Say that none of those that were not answered one by one will be processed, and why.
 
         Raises:
@@ -130,19 +152,18 @@ class ReceivedBatch(Sequence[ReceivedMessage]):
         """
         if not self.answered:
             for message in self:
-                message.refuse(code)
+                message.refuse(code, retry_after_s=retry_after_s)
             self.answered = True
 
     def commit(self) -> AbstractAsyncContextManager[Any]:
         """Commit all that were not answered one by one, in one transaction; see `commit_batch`."""
         return commit_batch((self,))
 
-    def open_runs(self) -> tuple[Commits | None, list[tuple[int, int]]]:
-        """Return where they are committed and the runs of those that were not answered."""
+    def open_runs(self) -> list[tuple[int, int]]:
+        """Return the tokens of those that were not answered, as runs."""
         if self._messages is None:
-            return commits_of(self._from), [(self._token, len(self.payloads))]
-        tokens = (token for token, message in enumerate(self._messages, self._token) if not message.answered)
-        return commits_of(self._from), [(token, 1) for token in tokens]
+            return [(self._token, len(self.payloads))]
+        return [(token, 1) for token, message in enumerate(self._messages, self._token) if not message.answered]
 
     def defer(self) -> None:
         """Within an `on_batch` handler: the answers come later; returning is not an `ack()` this time."""
@@ -168,11 +189,6 @@ class ReceivedBatch(Sequence[ReceivedMessage]):
         if self._messages is None:
             self._messages = messages_of(self._from, self._token, self.payloads, self.sequence)
         return self._messages
-
-
-def commits_of(source: Answers) -> Commits | None:
-    """Return where messages that came this way can be committed; None where there is no inbox."""
-    return getattr(source, "commits", None)
 
 
 def messages_of(source: Answers, token: int, payloads: list[bytes], sequence: int) -> list[ReceivedMessage]:

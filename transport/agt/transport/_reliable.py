@@ -6,7 +6,6 @@ notice: what is queued or in flight waits in the link, and its deadlines pass wi
 only when the peer has said that dialling again is pointless.
 """
 
-import random
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -16,15 +15,18 @@ from typing import TYPE_CHECKING, Protocol, Self
 import anyio
 from anyio.abc import TaskGroup
 
+from agt.transport._alarms import Alarms
 from agt.transport._batch import DeliveryBatch
 from agt.transport._config import Overflow, ReliableConfig, checked
 from agt.transport._connections import Connection
+from agt.transport._dead_letters import RefusedMessage
 from agt.transport._delivery import Delivery
 from agt.transport._errors import BadCredential, Closed, ConnectionUnavailable, UsageError
 from agt.transport._events import Dropped
 from agt.transport._link import Link
+from agt.transport._loop_timers import keep_time
 from agt.transport._metrics import TransportMetrics
-from agt.transport._native import native_link
+from agt.transport._native import UNGUESSABLE, native_link
 from agt.transport._outbox import handles
 from agt.transport._outcome import Outcome
 from agt.transport._own_ids import OwnId, memory_of_ids
@@ -32,7 +34,7 @@ from agt.transport._own_ids_link import OwnIdsLink
 from agt.transport._received import ReceivedBatch, ReceivedMessage
 from agt.transport._redial import Redial
 from agt.transport._session import DEADLINE_S, Session
-from agt.transport._timers import Timers, running_clock
+from agt.transport._timers import running_clock
 from agt.transport.trust import DiallingKey, KeySource
 
 if TYPE_CHECKING:  # No database is loaded unless somebody brings one.
@@ -86,6 +88,7 @@ class ReliableTransport:
         key: KeySource | None = None,
         outbox: "SQLiteOutbox | None" = None,
         own_id: OwnId | None = None,
+        on_dead_letter: Callable[[RefusedMessage], None] | None = None,
     ) -> None:
         """Remember whom to dial and how hard to try.
 
@@ -111,6 +114,8 @@ class ReliableTransport:
                 its own limits then stand for `send_queue_max`, and `name` may be left to it.
             own_id: reads the id that a received message brings in its payload, where it brings one: within
                 `dedup_cache_size` ids and `dedup_ttl_seconds` each id is handed out once, whoever sends it again.
+            on_dead_letter: called with each message that the peer's application has refused for good; the newest are in
+                `session.dead_letters`.
 
         Raises:
             UsageError: when both `outbox` and `make_link` are given.
@@ -136,8 +141,9 @@ class ReliableTransport:
         self.metrics = metrics if metrics is not None else TransportMetrics()
         self._make_link = make_link or native_link
         self._on_message, self._on_batch, self._own_id = on_message, on_batch, own_id
+        self._on_dead_letter = on_dead_letter
         self._outbox, self._key_source = outbox, key
-        self._timers = Timers()
+        self._timers: Alarms = Alarms()
 
     # Life
 
@@ -149,22 +155,24 @@ class ReliableTransport:
         """
         if self._session is not None:
             raise Closed("a transport is entered once; make a new one")
+        link = await self._new_link()
+        self._tasks = anyio.create_task_group()
+        await self._tasks.__aenter__()
+        self._timers = keep_time(self._tasks)
         self._session = Session(
-            await self._new_link(),
+            link,
             metrics=self.metrics,
             recv_queue_max=self.config.recv_queue_max,
             overflow=self.config.overflow,
             on_message=self._on_message,
             on_batch=self._on_batch,
+            on_dead_letter=self._on_dead_letter,
             timers=self._timers,
         )
         self._session.on_connection(self._tell_connected)
         if self._kept is not None:
             self.restored = tuple(handles(self._kept.restore(now=running_clock()(), wall_now=time.time())))
             self._kept.on_change = self._session.changed
-        self._tasks = anyio.create_task_group()
-        await self._tasks.__aenter__()
-        self._tasks.start_soon(self._timers.run)
         self._tasks.start_soon(self._keep_connected, self._session)
         return self
 
@@ -213,9 +221,22 @@ class ReliableTransport:
                 self._connected = anyio.Event()
             await self._connected.wait()
 
+    async def drain(self, timeout_s: float = 5.0) -> bool:
+        """Shut down in order: nothing new goes out, what is in flight is answered; then nothing more can be sent.
+
+        What was never written ends as `not_delivered`, so that after a drain that returns True nothing is
+        indeterminate. The peer learns that it was meant so.
+
+        Returns:
+            Whether everything in flight was answered within `timeout_s` seconds.
+        """
+        answered = await self.session.drain(timeout_s, "shutting down")
+        self._close(self.session, "the transport was drained")
+        return answered
+
     # Messages
 
-    async def send_reliable(self, data: bytes, *, deadline_s: float = DEADLINE_S) -> Delivery:
+    async def send_reliable(self, data: bytes, *, deadline_s: float = DEADLINE_S, channel: int = 0) -> Delivery:
         """Send a message and wait for how it ended: true when delivered, `.reason` says why when not.
 
         When the caller is cancelled, the message is given up too, unless an outbox keeps it; it may have arrived.
@@ -228,14 +249,14 @@ class ReliableTransport:
         session = self.session
         if session.closed:
             return self._unsent(1)[0]
-        delivery = await session.send(data, deadline_s=deadline_s)
+        delivery = await session.send(data, deadline_s=deadline_s, channel=channel)
         try:
             return await delivery
         finally:
             if not delivery.done and self._outbox is None:
                 session.cancel(delivery)
 
-    def send_nowait(self, data: bytes, *, deadline_s: float = DEADLINE_S) -> Delivery:
+    def send_nowait(self, data: bytes, *, deadline_s: float = DEADLINE_S, channel: int = 0) -> Delivery:
         """Accept a message and return its handle at once: the fast way for many messages.
 
         Raises:
@@ -246,7 +267,7 @@ class ReliableTransport:
         session = self._session
         if session is None or session.closed:
             return self._unsent(1)[0]
-        return session.send_nowait(data, deadline_s=deadline_s)
+        return session.send_nowait(data, deadline_s=deadline_s, channel=channel)
 
     def send_batch_nowait(self, payloads: Sequence[bytes], *, deadline_s: float = DEADLINE_S) -> DeliveryBatch:
         """Accept messages, all or none, in one go, and return their handles: the fastest way for many.
@@ -311,7 +332,7 @@ class ReliableTransport:
         else:
             link = self._make_link(self.name, self.config)
         if self._key_source is not None:
-            self._key = DiallingKey(self._key_source, self.name, rng=random.SystemRandom())
+            self._key = DiallingKey(self._key_source, self.name, rng=UNGUESSABLE)
             link = self._key.keyed(link, timeout_s=self.config.hello_timeout_s)
         if self._own_id is not None:
             link = OwnIdsLink(link, memory_of_ids(self._own_id, self.config, self.metrics))
@@ -319,7 +340,7 @@ class ReliableTransport:
 
     async def _keep_connected(self, session: Session) -> None:
         redial = Redial(
-            random.Random(secrets.randbits(64)),  # Not a secret; only different in each process.
+            UNGUESSABLE,  # It needn't be; but another generator of its own would cost 2.5 KiB.
             base_s=self.config.backoff_base_s,
             max_s=self.config.backoff_max_s,
             spread_max_s=self.config.redial_spread_max_s,

@@ -8,31 +8,36 @@ picks up in the same pass. Everything that queues has a limit: the link's own se
 here for what the application has not taken, `write_queue_max` for legacy writes that wait for a stalled socket.
 """
 
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import anyio
 from anyio.abc import ByteStream
 
+from agt.transport._alarms import Alarms
 from agt.transport._batch import DeliveryBatch
 from agt.transport._carrier import Carrier
 from agt.transport._carrying import Carrying
 from agt.transport._committing import Commits
 from agt.transport._config import Overflow
 from agt.transport._counting import Growth
+from agt.transport._dead_letters import DEAD_LETTERS_MAX, DeadLetters, RefusedMessage
 from agt.transport._deadline import Deadline
 from agt.transport._delivery import Delivery
+from agt.transport._drain import drain
 from agt.transport._errors import QueueFull
 from agt.transport._events import Delivered, Dropped, Event, Observed, Opened, Received, Settled
 from agt.transport._fast_carrier import FastCarrier
 from agt.transport._fast_stream import FastStream
 from agt.transport._inbox import Inbox
 from agt.transport._link import Link
+from agt.transport._loop_timers import keep_time
+from agt.transport._message_id import CHANNEL_SHIFT
 from agt.transport._metrics import TransportMetrics
 from agt.transport._outbox import Outbox, handles
 from agt.transport._received import ReceivedBatch, ReceivedMessage
-from agt.transport._timers import Timers, running_clock
+from agt.transport._timers import running_clock
 from agt.transport._writes import Writes
 from agt.transport.trust import TLSByteStream
 
@@ -67,7 +72,9 @@ class Session:
         overflow: Overflow = Overflow.REJECT,
         on_message: Callable[[ReceivedMessage], None] | None = None,
         on_batch: Callable[[ReceivedBatch], None] | None = None,
-        timers: Timers | None = None,
+        on_dead_letter: Callable[[RefusedMessage], None] | None = None,
+        dead_letters_max: int = DEAD_LETTERS_MAX,
+        timers: Alarms | None = None,
         peer: str = "",
     ) -> None:
         """Wrap a link.
@@ -83,7 +90,9 @@ class Session:
             on_message: called with each message instead of queueing it; when it returns, the message counts as
                 processed unless it was refused or deferred. When it raises, the message is refused.
             on_batch: called with all that came together instead; the same holds for the batch. The cheap way for many.
-            timers: a timer service that somebody runs; without one, the session keeps time only while it is carried.
+            on_dead_letter: called with each message that the peer's application has refused for good; must not raise.
+            dead_letters_max: how many of those `dead_letters` keeps.
+            timers: alarms that somebody rings; without one, the session keeps time only while it is carried.
             peer: the peer's name, where it is known before its hello.
         """
         self.link = link
@@ -102,11 +111,14 @@ class Session:
         self._own_timers = timers is None
         self._overflow = overflow
         self._outbox = Outbox(link, self.metrics, overflow, self._clock)
+        self._outbox.dead_letters = DeadLetters(dead_letters_max, on_dead_letter)
         self._writes = Writes(link, self.written_metrics, write_queue_max)
         self._inbox = Inbox(recv_queue_max, on_message, on_batch)
         self.commits: Commits | None = None
         """Where received messages can be committed; None where there is no inbox."""
         self._carrier: Carrying | None = None
+        self._peer_epoch = 0
+        self._epoch_from: dict[int, int] = {}
         self._opened = False
         self._opened_count = 0
         self._turning = False
@@ -161,7 +173,7 @@ class Session:
 
     # Sending
 
-    def send_nowait(self, payload: bytes, *, deadline_s: float = DEADLINE_S) -> Delivery:
+    def send_nowait(self, payload: bytes, *, deadline_s: float = DEADLINE_S, channel: int = 0) -> Delivery:
         """Accept a message for reliable sending; its handle settles within `deadline_s` seconds.
 
         Raises:
@@ -170,7 +182,7 @@ class Session:
             Closed: when the session has been closed.
         """
         now = self._clock()
-        delivery = self._outbox.accept(payload, now, now + deadline_s)
+        delivery = self._outbox.accept(payload, now, now + deadline_s, channel)
         self._accepted(now + deadline_s)
         return delivery
 
@@ -187,7 +199,7 @@ class Session:
         self._accepted(now + deadline_s)
         return batch
 
-    async def send(self, payload: bytes, *, deadline_s: float = DEADLINE_S) -> Delivery:
+    async def send(self, payload: bytes, *, deadline_s: float = DEADLINE_S, channel: int = 0) -> Delivery:
         """Accept a message as the overflow policy says; with BLOCK, wait for room no longer than the deadline.
 
         Returns the handle, not the outcome: await the handle for that. Waiting senders are served in order.
@@ -198,12 +210,12 @@ class Session:
             Closed: when the session has been closed.
         """
         if self._overflow is not Overflow.BLOCK:
-            return self.send_nowait(payload, deadline_s=deadline_s)
+            return self.send_nowait(payload, deadline_s=deadline_s, channel=channel)
         if not self._outbox.in_line:
             with suppress(QueueFull):
-                return self.send_nowait(payload, deadline_s=deadline_s)
+                return self.send_nowait(payload, deadline_s=deadline_s, channel=channel)
         deadline = self._clock() + deadline_s
-        return await self._outbox.accept_when_room(payload, deadline_s, lambda: self._accepted(deadline))
+        return await self._outbox.accept_when_room(payload, deadline_s, lambda: self._accepted(deadline), channel)
 
     def write_nowait(self, payload: bytes) -> Delivery:
         """Write a message the legacy way, over the same wire: nothing is remembered, nothing sent again.
@@ -270,13 +282,40 @@ class Session:
             elif self._carrier is not None and not self._carrier.dirty:
                 self._carrier.wake()
 
-    def refuse(self, token: int, code: str) -> None:
+    def refuse(self, token: int, code: str, retry_after_s: float = 0.0) -> None:
         """Tell the peer that a message will not be processed; `ReceivedMessage.refuse` calls this."""
         if not self.closed:
-            self.link.refuse(token, code, now=self._clock())
+            self.link.refuse(token, code, now=self._clock(), retry_after_s=retry_after_s)
             self._after_call()
 
+    def epoch_of(self, token: int) -> int:
+        """Return the incarnation of the peer's outbox that a received message is of; 0 when that has gone."""
+        first = self._epoch_from.get(token >> CHANNEL_SHIFT)
+        return self._peer_epoch if first is not None and token >= first else 0
+
+    @property
+    def dead_letters(self) -> DeadLetters:
+        """What the peer's application refused for good: the newest of it, to be looked at."""
+        return self._outbox.dead_letters
+
     # The connection
+
+    async def drain(self, timeout_s: float = 5.0, reason: str = "shutting down") -> bool:
+        """End the connection in order, within so many seconds; true when nothing was left unanswered. See `_drain`."""
+        return await drain(self, timeout_s, reason)
+
+    @contextmanager
+    def watching(self, callback: "Callable[[Session], None]") -> Iterator[None]:
+        """Call back whenever `connected` has changed, while this lasts."""
+        self._connection_callbacks.append(callback)
+        try:
+            yield
+        finally:
+            self._connection_callbacks.remove(callback)
+
+    def now(self) -> float:
+        """Return the time on the clock of this session's deadlines."""
+        return self._clock()
 
     def on_connection(self, callback: "Callable[[Session], None]") -> None:
         """Call back with this session whenever `connected` has changed."""
@@ -317,9 +356,7 @@ class Session:
             if not self._own_timers:
                 return await carrier.run()
             async with anyio.create_task_group() as tasks:
-                timers = Timers()
-                self._deadline.keep_by(timers)
-                tasks.start_soon(timers.run)
+                self._deadline.keep_by(keep_time(tasks))
                 await carrier.run()
                 tasks.cancel_scope.cancel()
             assert carrier.dropped is not None, "a carrier ends for a reason"
@@ -440,6 +477,10 @@ class Session:
         count = len(event.payloads)
         self.metrics.received += count
         self.progress += count
+        if event.epoch != self._peer_epoch:
+            self._peer_epoch, self._epoch_from = event.epoch, {}
+        if event.channel not in self._epoch_from:
+            self._epoch_from[event.channel] = event.token
         self._inbox.put(event, self)
         self.behind = self._inbox.behind
 

@@ -95,12 +95,12 @@ class Inbox:
             self._answered(count)
         self._engine.run_later()
 
-    def refuse(self, token: int, code: str) -> None:
+    def refuse(self, token: int, code: str, retry_after_s: float = 0.0) -> None:
         """Tell the peer that a message will not be processed."""
         with self._engine.lock:
             if self._closed:
                 return
-            self._engine.link.refuse(token, code, now=clock())
+            self._engine.link.refuse(token, code, now=clock(), retry_after_s=retry_after_s)
             self._answered()
         self._engine.run_later()
 

@@ -285,9 +285,9 @@ class BlockingSession:
         """Tell the peer that messages were processed; `ReceivedMessage.ack` calls this."""
         self._inbox.acknowledge(token, count)
 
-    def refuse(self, token: int, code: str) -> None:
+    def refuse(self, token: int, code: str, retry_after_s: float = 0.0) -> None:
         """Tell the peer that a message will not be processed; `ReceivedMessage.refuse` calls this."""
-        self._inbox.refuse(token, code)
+        self._inbox.refuse(token, code, retry_after_s)
 
     # The connection
 

@@ -19,13 +19,13 @@ import msgspec
 
 from agt.transport._errors import Closed
 from agt.transport._events import Event, Received
+from agt.transport._message_id import CHANNEL_SHIFT
 from agt.transport.durable._errors import OutOfOrder
 from agt.transport.durable._inbox_record import VERSION, Mark, SenderRecord, encode_record
 from agt.transport.durable._inbox_store import DeadLetter
 from agt.transport.durable._progress import Progress
 from agt.transport.wires.native import NativeConfig, NativeLink, Role
 from agt.transport.wires.native._handshake import DURABLE, FEATURES
-from agt.transport.wires.native._receiver import CHANNEL_SHIFT
 from agt.transport.wires.native._statement import RefusalCode
 from agt.transport.wires.native._states import State
 

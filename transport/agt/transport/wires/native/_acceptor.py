@@ -110,6 +110,7 @@ class NativeAcceptor:
         generation_floor: int = 0,
         spread_s: Callable[[int], float] = lambda _: 0.0,
         keeper: Keeper | None = None,
+        wall_ms: Callable[[], int] = lambda: 0,
     ) -> None:
         """Make an acceptor that remembers nobody yet.
 
@@ -121,6 +122,7 @@ class NativeAcceptor:
                 that generations rise over restarts; the seconds since 1970, say.
             spread_s: says over how many seconds so many peers should spread, should they lose us together; each is
                 told so in its welcome.
+            wall_ms: the wall clock's milliseconds, for ids that sort; none when not given.
             keeper: makes the links of senders that are remembered elsewhere, too; None for memory alone.
 
         Raises:
@@ -132,6 +134,7 @@ class NativeAcceptor:
         self._generation_floor = generation_floor
         self._spread_s = spread_s
         self._keeper = keeper
+        self._wall_ms = wall_ms
         self._links: OrderedDict[str, NativeLink] = OrderedDict()
 
     def __len__(self) -> int:
@@ -181,7 +184,14 @@ class NativeAcceptor:
             return self._keeper.make_link(
                 sender, self._name, rng=self._rng, config=self._config, generation_floor=floor
             )
-        return NativeLink(self._name, rng=self._rng, config=self._config, role=Role.ACCEPTING, generation_floor=floor)
+        return NativeLink(
+            self._name,
+            rng=self._rng,
+            config=self._config,
+            role=Role.ACCEPTING,
+            generation_floor=floor,
+            created_ms=self._wall_ms(),
+        )
 
     def _make_room(self) -> None:
         """Forget whoever has been quiet for longest when there is no room for one more."""

@@ -9,6 +9,7 @@ from agt.transport._ack_level import AckLevel
 from agt.transport._errors import UsageError
 from agt.transport._events import Event, Received
 from agt.transport._link import Withdrawal
+from agt.transport._message_id import CHANNEL_SHIFT
 from agt.transport._outgoing import MakesOutgoing, Outgoing
 from agt.transport._rtt import RoundTrip
 from agt.transport._wire import Barrier, MoveKind, WireTraits
@@ -20,7 +21,6 @@ from agt.transport.wires.native._frames import HEADER_SIZE, FrameParser
 from agt.transport.wires.native._handshake import DURABLE, FEATURES
 from agt.transport.wires.native._keepalive import Keepalive
 from agt.transport.wires.native._lanes import Lanes, draw_epoch
-from agt.transport.wires.native._receiver import CHANNEL_SHIFT
 from agt.transport.wires.native._sender import Sender
 from agt.transport.wires.native._statement import WINDOW_BYTES_MAX, RefusalCode
 from agt.transport.wires.native._states import Role, State

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 from agt.transport._errors import PeerViolation, UsageError
 from agt.transport._events import Delivered, Received, Settled
 from agt.transport._link import Withdrawal
-from agt.transport._message_id import new_epoch
+from agt.transport._message_id import CHANNEL_SHIFT, new_epoch
 from agt.transport._outgoing import MakesOutgoing, Outgoing
 from agt.transport._rtt import RoundTrip
 from agt.transport.wires.native._config import NativeConfig
 from agt.transport.wires.native._counters import LinkCounters
-from agt.transport.wires.native._receiver import CHANNEL_SHIFT, Receiver
+from agt.transport.wires.native._receiver import Receiver
 from agt.transport.wires.native._sender import Limits, Sender
 from agt.transport.wires.native._statement import RefusalCode
 

@@ -24,12 +24,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 from agt.transport._errors import PeerViolation
 from agt.transport._events import Received
+from agt.transport._message_id import CHANNEL_SHIFT
 from agt.transport.wires.native._counters import LinkCounters
 from agt.transport.wires.native._declined import Declined
 from agt.transport.wires.native._statement import ExceptionRun, RefusalCode, encode_acks, runs_of
-
-CHANNEL_SHIFT = 48
-"""A token holds its channel above these bits."""
 
 
 class Gap(Exception):

@@ -38,7 +38,6 @@ from agt.transport.wires.native._postponed import Postponed
 from agt.transport.wires.native._statement import ExceptionRun, RefusalCode, Statement
 from agt.transport.wires.native._writing import Writing
 
-
 _WAITING: Final = (RefusalCode.BUSY, RefusalCode.BEHIND)
 
 
