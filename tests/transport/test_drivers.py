@@ -60,6 +60,25 @@ def test_a_refusal_reaches_the_sender_in_words(driver: Driver) -> None:
         assert (sent.ended(), "rejected" in sent.reason) == (Outcome.NOT_DELIVERED, True)
 
 
+def test_a_handler_that_is_busy_gets_the_message_again_and_in_order(driver: Driver) -> None:
+    """What came behind it waits too; nobody is handed anything twice that was processed."""
+    handed: list[bytes] = []
+    tries: list[bytes] = []
+
+    def handle(message: ReceivedMessage) -> None:
+        tries.append(message.payload)
+        if tries.count(b"3") == 1 and message.payload == b"3":
+            message.refuse("busy", retry_after_s=0.05)
+        else:
+            handed.append(message.payload)
+
+    with talking(driver, on_message=handle) as (device, _):
+        sent = [device.send(b"%d" % number) for number in range(8)]
+        assert {each.ended() for each in sent} == {Outcome.DELIVERED}
+    assert handed == [b"%d" % number for number in range(8)]
+    assert tries.count(b"3") == 2
+
+
 def test_a_handler_can_defer_its_answer(driver: Driver) -> None:
     """Returning is not an acknowledgement then; the answer comes from another thread later."""
     kept: list[ReceivedMessage] = []

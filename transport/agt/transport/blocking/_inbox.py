@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 from agt.transport._errors import Closed
 from agt.transport._events import Received
-from agt.transport._handling import hand_over
-from agt.transport._received import Answers, ReceivedMessage
+from agt.transport._inbox import handle_run
+from agt.transport._received import Answers, ReceivedMessage, messages_of
 from agt.transport.blocking._engine import HELD_BACK_S, Engine, clock
 from agt.transport.blocking._handle import Ticket
 from agt.transport.blocking._io_thread import not_in
@@ -33,7 +33,7 @@ class Inbox:
         self._limit = limit
         self._on_message = on_message
         engine.answers_follow = on_message is not None
-        self._messages: deque[ReceivedMessage] = deque()
+        self._messages: deque[tuple[int, ReceivedMessage]] = deque()  # With their tokens.
         self._arrivals: deque[Ticket] = deque()
         self._owed = 0
         self._called = False
@@ -46,10 +46,8 @@ class Inbox:
 
     def put(self, event: Received) -> None:
         """Take messages in; with the lock held."""
-        sequence, answers = event.sequence, self._answers
-        for token, payload in enumerate(event.payloads, event.token):
-            self._messages.append(ReceivedMessage(answers, token, payload, sequence))
-            sequence += sequence >= 0
+        messages = messages_of(self._answers, event.token, event.payloads, event.sequence)
+        self._messages.extend(enumerate(messages, event.token))
         if self._on_message is not None:
             if not self._called:
                 self._called = True
@@ -111,7 +109,7 @@ class Inbox:
             self._arrivals.popleft().call()
 
     def _take(self, limit: int) -> list[ReceivedMessage]:
-        batch = [self._messages.popleft() for _ in range(min(limit, len(self._messages)))]
+        batch = [self._messages.popleft()[1] for _ in range(min(limit, len(self._messages)))]
         self._owed += len(batch)
         self._read_on()
         return batch
@@ -149,7 +147,10 @@ class Inbox:
                 engine.exchange()  # The handler may take its time; what was gathered doesn't wait for it.
         written_at = clock()
         while self._messages and not self._closed:
-            hand_over(self._messages.popleft(), self._on_message)
+            token, message = self._messages.popleft()
+            handle_run(self._on_message, token, [message], self._answers)
+            if message.put_off_s >= 0:
+                self._put_off(message)
             if clock() - written_at > HELD_BACK_S:
                 with engine.lock:
                     engine.exchange()
@@ -162,3 +163,12 @@ class Inbox:
                 self._called = True
                 engine.io.call(self._hand_over)
         engine.run_later()
+
+    def _put_off(self, message: ReceivedMessage) -> None:
+        """Put off, unseen, what waits behind a message that its handler was too busy for: it comes again in order."""
+        with self._engine.lock:
+            behind = [later for _, later in self._messages if later.channel == message.channel]
+            others = [(token, later) for token, later in self._messages if later.channel != message.channel]
+            self._messages = deque(others)
+        for later in behind:
+            later.refuse("busy", retry_after_s=message.put_off_s)
