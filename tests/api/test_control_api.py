@@ -56,6 +56,10 @@ async def test_a_preview_changes_nothing(client: Client, backend) -> None:
         (Action(action="advance"), "invalid", 422),
         (Action(action="set"), "invalid", 422),
         (Action(action="set", percentage=101.0), "invalid", 422),
+        (Action(action="set", percentage=10.0, devices=7), "invalid", 422),
+        (Action(action="set", devices=-1), "invalid", 422),
+        (Action(action="component", name="codec"), "invalid", 422),
+        (Action(action="override", side="control"), "invalid", 422),
         (Action(action="sign-off"), "invalid", 422),
         (Action(action="record-cause", reason="  "), "invalid", 422),
     ],
@@ -67,7 +71,7 @@ async def test_a_refusal_keeps_its_code_on_the_way(
     with pytest.raises(Refused) as refused:
         await client.act(action)
     assert refused.value.code == code
-    body = {key: getattr(action, key) for key in ("action", "version", "name", "reason", "percentage")}
+    body = {key: getattr(action, key) for key in ("action", "version", "name", "reason", "percentage", "devices")}
     response = await http.post("/v1/actions", json=body)
     assert response.status_code == status
     assert response.json()["error"]["code"] == code
