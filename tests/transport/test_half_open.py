@@ -63,6 +63,14 @@ def test_a_crowd_of_single_addresses_does_not_throw_itself_out_either():
     assert gone == ["x"]
 
 
+def test_who_has_spoken_and_was_not_heard_keeps_its_place():
+    """When it is we who are late, the newest has to come back, and those before it are served."""
+    small = budget(2, 1)
+    assert small.enter("a", lambda: False, now=0) is not None
+    assert small.enter("a", lambda: True, now=LATE) is None
+    assert small.held_by("a") == 1
+
+
 def test_a_place_is_given_back_once():
     """Leaving twice, or after having been given up, counts once."""
     small = budget(2, 1)

@@ -32,6 +32,14 @@ def budget_address(sock: socket.socket) -> str:
     return str(ipaddress.ip_network((address, IPV6_HOST_PREFIX), strict=False))
 
 
+def has_unread(sock: socket.socket) -> bool:
+    """Whether bytes have come that nobody has read; false when that can't be known any more."""
+    try:
+        return bool(sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+    except OSError:
+        return False
+
+
 def peer_uid(sock: socket.socket) -> int:
     """Return the user who holds the other end of a Unix socket (SO_PEERCRED).
 

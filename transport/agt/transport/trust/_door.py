@@ -15,7 +15,7 @@ from collections.abc import Container
 import anyio
 from anyio.abc import ByteStream
 
-from agt.transport._peer import UNIX_ADDRESS, budget_address, is_our_user
+from agt.transport._peer import UNIX_ADDRESS, budget_address, has_unread, is_our_user
 from agt.transport._refusal import Refusal
 from agt.transport.trust._certificates import CertificateNames, certificate_names
 from agt.transport.trust._half_open import AdmissionLimits, HalfOpen, HalfOpenBudget
@@ -31,10 +31,10 @@ SAY_EVERY_S = 1.0
 class Caller:
     """A connection whose peer has not yet said, or not yet proven, who it is."""
 
-    __slots__ = ("_budget", "_place", "address", "admitted", "made_room", "may_claim", "scope")
+    __slots__ = ("_budget", "_place", "_sock", "address", "admitted", "made_room", "may_claim", "scope")
 
-    def __init__(self, address: str, deadline: float) -> None:
-        self.address = address
+    def __init__(self, sock: socket.socket, deadline: float) -> None:
+        self.address = budget_address(sock)
         """Where it calls from."""
         self.scope = anyio.CancelScope(deadline=deadline)
         """Cancelled when its time is up, or when it has to make room."""
@@ -44,6 +44,7 @@ class Caller:
         """Whether it is known and let in."""
         self.made_room = False
         """Whether it had to go for a newer one."""
+        self._sock = sock
         self._budget: HalfOpenBudget | None = None
         self._place: HalfOpen | None = None
 
@@ -67,9 +68,12 @@ class Caller:
         if self._budget is not None and self._place is not None:
             self._budget.leave(self._place)
 
-    def _make_room(self) -> None:
+    def _make_room(self) -> bool:
+        if has_unread(self._sock):
+            return False  # It has spoken, and it is we who are late.
         self.made_room = True
         self.scope.cancel()
+        return True
 
 
 class Door:
@@ -111,7 +115,7 @@ class Door:
     def open(self, sock: socket.socket) -> Caller | None:
         """Take a fresh connection into the door; None when it is to be closed at once."""
         now = anyio.current_time()
-        caller = Caller(budget_address(sock), now + self.hello_timeout_s)
+        caller = Caller(sock, now + self.hello_timeout_s)
         if caller.address == UNIX_ADDRESS and not is_our_user(sock):
             self.refuse(Refusal.USER, caller, "it is another user's")
         elif not caller.enter(self.half_open, now):

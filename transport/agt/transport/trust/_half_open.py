@@ -41,7 +41,7 @@ class HalfOpen:
         self.entered_at = entered_at
         """Since when."""
         self.give_up = give_up
-        """Ends the connection."""
+        """Ends the connection; false when it is not the caller who is slow, and nothing was ended."""
 
 
 class HalfOpenBudget:
@@ -93,6 +93,7 @@ class HalfOpenBudget:
         oldest = next(iter(self._by_address[address]))
         if not in_any_case and now - oldest.entered_at < self.limits.half_open_patience_s:
             return False
+        if oldest.give_up() is False:
+            return False
         self.leave(oldest)
-        oldest.give_up()
         return True
