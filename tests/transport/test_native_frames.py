@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -123,6 +124,16 @@ def test_frames_keep_their_bytes(name: str) -> None:
     """Golden vectors: what is on the wire today is what older peers read."""
     frame, expected = GOLDEN[name]
     assert frame == bytes.fromhex(expected)
+
+
+def test_the_specification_shows_the_same_golden_vectors() -> None:
+    """What implementers read is what is tested here."""
+    page = Path(__file__).parents[2] / "docs" / "architecture" / "protocol-specification.md"
+    shown = page.read_text().split("### Golden vectors\n\n```\n")[1].split("\n```")[0]
+    for line in shown.splitlines():
+        name, frame = line[:11].strip(), line[11:]
+        assert GOLDEN[name][0] == bytes.fromhex(frame), name
+    assert len(shown.splitlines()) == len(GOLDEN)
 
 
 @given(st.lists(FRAMES, max_size=5), st.lists(st.integers(0, 2000), max_size=12))
