@@ -94,8 +94,7 @@ class ReliableTransport:
 
         Args:
             connection: where the peer is.
-            name: who we are; the peer recognises our resends by it, also after a restart of the connection. Random
-                when not given.
+            name: who we are; the peer recognises our resends by it, on any connection. Random when not given.
             max_retries: resends of one message after its first attempt; None means until its deadline.
             ack_timeout_seconds: the longest single wait for an acknowledgement.
             dedup_cache_size: remembered ids of messages that bring their own.
@@ -114,34 +113,29 @@ class ReliableTransport:
                 its own limits then stand for `send_queue_max`, and `name` may be left to it.
             own_id: reads the id that a received message brings in its payload, where it brings one: within
                 `dedup_cache_size` ids and `dedup_ttl_seconds` each id is handed out once, whoever sends it again.
-            on_dead_letter: called with each message that the peer's application has refused for good; the newest are in
-                `session.dead_letters`.
+            on_dead_letter: called with each message that the peer refused for good; see `session.dead_letters`.
 
         Raises:
             UsageError: when both `outbox` and `make_link` are given.
             msgspec.ValidationError: naming the setting that is out of range.
         """
-        self.config = checked(
-            config
-            or ReliableConfig(
-                max_retries=max_retries,
-                ack_timeout_seconds=ack_timeout_seconds,
-                dedup_cache_size=dedup_cache_size,
-                dedup_ttl_seconds=dedup_ttl_seconds,
-                send_queue_max=send_queue_max,
-                recv_queue_max=recv_queue_max,
-                overflow=overflow,
-            )
+        config = config or ReliableConfig(
+            max_retries=max_retries,
+            ack_timeout_seconds=ack_timeout_seconds,
+            dedup_cache_size=dedup_cache_size,
+            dedup_ttl_seconds=dedup_ttl_seconds,
+            send_queue_max=send_queue_max,
+            recv_queue_max=recv_queue_max,
+            overflow=overflow,
         )
-        self.connection = connection
+        self.config, self.connection = checked(config), connection
         if outbox is not None and make_link is not None:
             raise UsageError("an outbox makes its own link; give `outbox` or `make_link`")
         self.name = name or ("" if outbox is not None else secrets.token_hex(8))
         """Who we are; with an outbox and without a name, known once entered."""
         self.metrics = metrics if metrics is not None else TransportMetrics()
-        self._make_link = make_link or native_link
         self._on_message, self._on_batch, self._own_id = on_message, on_batch, own_id
-        self._on_dead_letter = on_dead_letter
+        self._make_link, self._on_dead_letter = make_link or native_link, on_dead_letter
         self._outbox, self._key_source = outbox, key
         self._timers: Alarms = Alarms()
 
