@@ -53,6 +53,7 @@ def arrivals():
     made.receive.close()
 
 
+@pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
 async def test_effect_and_mark_are_committed_together(outbox, inbox, arrivals: Arrivals) -> None:
     """After the commit the sender is told `delivered`, at the level `durable`; before it, nothing."""
     store = inbox()
@@ -170,6 +171,7 @@ async def test_a_refusal_moves_the_mark_and_leaves_a_dead_letter(outbox, inbox, 
         assert [message.payload for message in await arrivals.take(1)] == [b"next"]
 
 
+@pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
 async def test_plain_acks_are_durable_too(outbox, inbox) -> None:
     """A handler that just returns: the mark is on the disk before the sender hears of it."""
     got: list[bytes] = []
@@ -238,6 +240,7 @@ class Doubtful(SQLiteInbox):
             raise ConnectionError("the answer to the commit was lost")
 
 
+@pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
 async def test_a_commit_in_doubt_is_looked_up_before_anybody_goes_on(outbox, folder: Path, arrivals: Arrivals) -> None:
     """Nobody can say whether it is durable: the sender comes again, and is met from what the store says."""
     store = Doubtful(folder / "inbox.db", schema="CREATE TABLE IF NOT EXISTS effects (place INTEGER PRIMARY KEY, what)")
@@ -283,6 +286,23 @@ async def test_a_store_in_trouble_commits_nothing_until_it_was_checked(outbox, i
         assert await effects(store) == [b"patient"]
 
 
+async def test_a_store_in_trouble_turns_callers_away_in_words(outbox, inbox, arrivals: Arrivals) -> None:
+    """Nobody is welcomed who could not be remembered; when the store works again they come in."""
+    store = inbox()
+    async with listen(store, on_message=arrivals) as listener:
+        store._database.submit(Unwritable())
+        async with dial(listener.port, outbox()) as transport:
+            delivery = transport.send_nowait(b"patient")
+            with anyio.fail_after(10):
+                while "the inbox can't be written" not in transport.last_error:
+                    await anyio.lowlevel.checkpoint()
+            assert not transport.connected
+            await store.check()
+            (message,) = await arrivals.take(1)
+            message.ack()
+            assert await delivery
+
+
 async def test_a_transaction_is_not_the_applications_to_end(inbox) -> None:
     """`COMMIT` within a commit would take the mark apart from the effect."""
     async with inbox() as store:
@@ -301,6 +321,7 @@ def load_example() -> Any:
     return module
 
 
+@pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
 async def test_an_applications_own_database_works_as_an_inbox(outbox, folder: Path, arrivals: Arrivals) -> None:
     """The example's store: effects and marks in its tables, over a restart, nothing twice."""
     folder.mkdir(mode=0o700)  # noqa: ASYNC240  # Nothing else is running yet.

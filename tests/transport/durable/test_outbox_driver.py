@@ -30,6 +30,7 @@ def database_of(outbox) -> Database:
     return outbox._database
 
 
+@pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
 async def test_what_was_accepted_goes_on_in_the_next_process(outbox) -> None:
     """Sent without a receiver, kept over the end of the transport, delivered in order by the next one."""
     async with dial(NOWHERE, outbox()) as transport:
@@ -142,6 +143,17 @@ async def test_an_outbox_has_bounds(outbox, limits: dict[str, int], size: int) -
             transport.send_nowait(b"x" * size)
 
 
+async def test_a_sender_waits_for_room(outbox) -> None:
+    """With BLOCK, one more message waits until one has ended."""
+    async with ReliableListener(on_message=lambda message: None) as listener:
+        async with dial(NOWHERE, outbox(max_messages=1)) as transport:
+            transport.send_nowait(b"first")
+        async with dial(listener.port, outbox(max_messages=1)) as transport:
+            with anyio.fail_after(10):
+                assert await transport.send_reliable(b"second", deadline_s=10)
+            assert transport.restored[0]
+
+
 async def test_drop_oldest_lets_the_newest_state_through(outbox) -> None:
     """A full outbox for status: the oldest gives way, also on the disk."""
     config = ReliableConfig(overflow=Overflow.DROP_OLDEST)
@@ -158,6 +170,7 @@ async def test_drop_oldest_lets_the_newest_state_through(outbox) -> None:
         assert [delivery.payload for delivery in transport.restored] == [b"35", b"36", b"37", b"38", b"39"]
 
 
+@pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
 async def test_trouble_refuses_in_words_until_it_was_checked(outbox) -> None:
     """An error of the disk: sends are refused, nothing is accepted that could be lost, and `check` mends it."""
     store = outbox()

@@ -200,8 +200,8 @@ class ReliableListener(Listener):
         if why := self.door.forbids(caller, greeting.hello.name):
             raise Refused(why, AwayCode.UNAUTHORISED)
         check_budget(self.pacer, now)
-        if self._keeper is not None and self._keeper.in_doubt:
-            raise Refused("busy: the inbox has to be read again", AwayCode.BUSY, retry_after_s=DOUBT_S)
+        if self._keeper is not None and (why := self._keeper.busy):
+            raise Refused(f"busy: {why}", AwayCode.BUSY, retry_after_s=DOUBT_S)
         link = self._acceptor.admit(greeting)
         caller.admit()
         session = self._session_of(greeting.hello.name, link)

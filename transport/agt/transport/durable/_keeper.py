@@ -31,6 +31,8 @@ SENDERS_A_WRITE: Final = 1000
 """Most senders whose records go into one transaction of the writing task."""
 RETRY_S: Final = 0.5
 """Pause after the store has refused."""
+CLOSE_S: Final = 2.0
+"""The longest wait for what is to be written when the listener closes."""
 
 
 class Keeper:
@@ -66,6 +68,13 @@ class Keeper:
         """The highest number that any remembered sender was given."""
         return max((record.generation for record in self._dormant.values()), default=0)
 
+    @property
+    def busy(self) -> str:
+        """Why nobody can be admitted now, for callers; empty when they can."""
+        if self.in_doubt:
+            return "the inbox has to be read again"
+        return "the inbox can't be written" if self.trouble else ""
+
     async def open(self) -> None:
         """Read the records.
 
@@ -80,8 +89,8 @@ class Keeper:
 
     async def aclose(self) -> None:
         """Write what waits, as far as that goes, and close the store if it is ours to close."""
-        with anyio.move_on_after(2.0, shield=True):
-            await self._write_some()
+        with anyio.move_on_after(CLOSE_S, shield=True):
+            await self._write_what_waits()
         closing = getattr(self._store, "aclose", None)
         if closing is not None:
             await closing()
@@ -92,7 +101,7 @@ class Keeper:
         self, sender: str, name: str, *, rng: "Random", config: NativeConfig, generation_floor: int
     ) -> RememberingLink:
         """Make the link for a sender that is not here now."""
-        link = RememberingLink(
+        return RememberingLink(
             name,
             rng=rng,
             config=config,
@@ -100,8 +109,6 @@ class Keeper:
             record=self._dormant.get(sender),
             on_dirty=self._on_dirty,
         )
-        self._turns[link] = anyio.Lock()
-        return link
 
     def admitted(self, sender: str, link: NativeLink) -> None:
         """A link stands for this sender from now on; the oldest sender that never came back makes room."""
@@ -109,6 +116,7 @@ class Keeper:
         if self._links.get(sender) is link:
             return
         self._links[sender] = link
+        self._turns[link] = anyio.Lock()
         self._dormant.pop(sender, None)
         self._gone.pop(sender, None)
         while self._dormant and len(self._dormant) + len(self._links) > self._max_senders:
@@ -198,6 +206,16 @@ class Keeper:
                     turn.release()
         if self._dirty or self._gone:
             self._work.set()
+
+    async def _write_what_waits(self) -> None:
+        try:
+            while self._dirty or self._gone:
+                before = len(self._dirty)
+                await self._write_some()
+                if before and len(self._dirty) >= before:
+                    return  # The rest is in the hands of commits that never end.
+        except Exception as error:  # noqa: BLE001  # An application's store may raise anything; its peers come again.
+            logger.error("what is remembered of senders was not written at the end: %s", error)  # noqa: TRY400
 
     # Within
 
