@@ -251,6 +251,26 @@ def test_callbacks_that_fail_are_logged_and_hurt_nobody(caplog: pytest.LogCaptur
         until(lambda: "a callback of the session with 'controller' failed" in caplog.text)
 
 
+def test_what_was_refused_for_good_is_kept_under_the_id_that_both_sides_know() -> None:
+    """Somebody can look at it, mend it and send it again."""
+    with pair() as (device, controller):
+        sent = device.send_nowait(b"who wants this?")
+        message = controller.receive(5)
+        assert message.id == sent.id != ""
+        message.refuse("malformed")
+        assert sent.result(5) is Outcome.NOT_DELIVERED
+        (letter,) = device.session.dead_letters
+        assert (letter.id, letter.payload, letter.code) == (message.id, b"who wants this?", "malformed")
+
+
+def test_draining_ends_a_connection_with_nothing_in_doubt() -> None:
+    """What was sent is answered first, on both sides, and then the two part in words."""
+    with pair(lambda _: None) as (device, _):
+        sent = [device.send_nowait(b"%d" % number) for number in range(50)]
+        assert device.session.drain(5)
+        assert {each.outcome for each in sent} == {Outcome.DELIVERED}
+
+
 # The thread
 
 

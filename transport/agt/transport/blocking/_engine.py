@@ -16,6 +16,7 @@ from typing import Final, Protocol
 
 from agt.transport._alarms import Alarm
 from agt.transport._counting import Growth
+from agt.transport._dead_letters import DeadLetters
 from agt.transport._errors import TransportError
 from agt.transport._events import Delivered, Dropped, Opened, Received, Settled
 from agt.transport._link import Link
@@ -75,6 +76,8 @@ class Engine:
         """Messages that got through in either direction."""
         self.held = False
         """Whether the I/O thread is about to exchange anyway, so that nobody else needs to."""
+        self.dead_letters = DeadLetters()
+        """What the peer's application refused for good, the newest."""
         self._owner = owner
         self._later: deque[Callable[[], None]] = deque()
         self.greetings = 0
@@ -308,6 +311,8 @@ class Engine:
                 self._owner.on_received(event)
             elif isinstance(event, Settled):
                 self.metrics.settled(event)
+                if event.code:
+                    self.dead_letters.add(event, clock())
                 (delivery,) = handles((event.message,))
                 self.settle(delivery, event.outcome, event.reason, event.latency_s)
             elif isinstance(event, Opened):

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from agt.transport._errors import Closed
 from agt.transport._events import Received
 from agt.transport._inbox import handle_run
+from agt.transport._message_id import CHANNEL_SHIFT
 from agt.transport._received import Answers, ReceivedMessage, messages_of
 from agt.transport.blocking._engine import HELD_BACK_S, Engine, clock
 from agt.transport.blocking._handle import Ticket
@@ -38,6 +39,8 @@ class Inbox:
         self._owed = 0
         self._called = False
         self._closed = ""
+        self._epoch = 0
+        self._epoch_from: dict[int, int] = {}
         self.handing = False
         """Whether the I/O thread is in the handler, and so can't do anything else."""
 
@@ -46,6 +49,9 @@ class Inbox:
 
     def put(self, event: Received) -> None:
         """Take messages in; with the lock held."""
+        if event.epoch != self._epoch:
+            self._epoch, self._epoch_from = event.epoch, {}
+        self._epoch_from.setdefault(event.channel, event.token)
         messages = messages_of(self._answers, event.token, event.payloads, event.sequence)
         self._messages.extend(enumerate(messages, event.token))
         if self._on_message is not None:
@@ -58,6 +64,11 @@ class Inbox:
         conduit = self._engine.conduit
         if len(self._messages) > self._limit and conduit is not None:
             conduit.look(reading=False)
+
+    def epoch_of(self, token: int) -> int:
+        """Return the incarnation of the peer's outbox that a message is of; 0 when that has gone."""
+        first = self._epoch_from.get(token >> CHANNEL_SHIFT)
+        return self._epoch if first is not None and token >= first else 0
 
     def take(self, limit: int, timeout_s: float | None) -> list[ReceivedMessage]:
         """Return what is there, at least one and at most `limit`, waiting for the first; without the lock.

@@ -114,10 +114,15 @@ class IOThread:
             self._alarms.cancel(alarm)
 
     def watch(self, sock: socket.socket, events: int, ready: Callable[[int], None]) -> None:
-        """Call back with the events whenever the socket is ready; an ended connection is, whatever is looked for."""
-        if self._poller is not None:
-            self._watched[sock.fileno()] = sock, ready
-            self._poller.watch(sock.fileno(), events)
+        """Call back with the events whenever the socket is ready; an ended connection is, whatever is looked for.
+
+        A socket that is still watched when the thread ends is closed.
+        """
+        if self._poller is None:
+            sock.close()  # The thread has ended: nobody will look at it any more.
+            return
+        self._watched[sock.fileno()] = sock, ready
+        self._poller.watch(sock.fileno(), events)
 
     def hear(self, sock: socket.socket, ready: Callable[[int], None]) -> None:
         """Call somebody else back for a watched socket."""
@@ -177,7 +182,9 @@ class IOThread:
             callback(now)
 
     def _close(self) -> None:
-        """Give the system's resources back; what is watched, armed or called from now on comes to nothing."""
+        """Close everything that is watched; what is watched, armed or called from now on comes to nothing."""
+        for sock, _ in self._watched.values():
+            sock.close()
         for resource in (self._poller, self._bell, self._button):
             if resource is not None:
                 resource.close()
@@ -185,8 +192,6 @@ class IOThread:
 
     def _forked(self) -> None:
         self._left_behind = True
-        for sock, _ in self._watched.values():
-            sock.close()
         self._close()
 
 

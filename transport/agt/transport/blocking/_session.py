@@ -19,6 +19,7 @@ from functools import partial
 from typing import Final
 
 from agt.transport._config import Overflow
+from agt.transport._dead_letters import DeadLetters
 from agt.transport._errors import QueueFull
 from agt.transport._events import Dropped, Received
 from agt.transport._intake import Intake
@@ -153,6 +154,15 @@ class BlockingSession:
     def slow_written(self, limits_s: Sequence[float]) -> list[int]:
         """Count nothing: plain threads have no legacy way here."""
         return [0 for _ in limits_s]
+
+    @property
+    def dead_letters(self) -> DeadLetters:
+        """What the peer's application refused for good, the newest, with its payloads."""
+        return self._engine.dead_letters
+
+    def epoch_of(self, token: int) -> int:
+        """Return the incarnation of the peer's outbox that a received message is of; 0 when that has gone."""
+        return self._inbox.epoch_of(token)
 
     # Sending
 
@@ -307,13 +317,29 @@ class BlockingSession:
         """
         return self._wait_for(self._quiet, self._is_quiet, timeout_s)
 
-    def drain(self, timeout_s: float) -> bool:
-        """While there is a connection, wait until everything has ended and is written; false when it hasn't in time.
+    def drain(self, timeout_s: float = 5.0, reason: str = "shutting down") -> bool:
+        """While there is a connection: send what is queued, wait for what is in flight, and part in words.
+
+        Both sides answer what they have before the connection ends, where the wire has words for that.
+
+        Returns:
+            Whether nothing was left unanswered.
 
         Raises:
             UsageError: in a callback, which would wait for itself.
         """
-        return not self.connected or self.wait_quiet(timeout_s)
+        give_up_at = clock() + timeout_s
+        if not self.connected or not self.wait_quiet(timeout_s):
+            return self._is_quiet()
+        say: Callable[..., None] | None = getattr(self._engine.link, "drain", None)
+        if say is not None:
+            left_s = max(0.0, give_up_at - clock())
+            with self._lock:
+                say(reason, within_s=left_s, now=clock())
+                self._engine.exchange()
+            self._engine.run_later()
+            self.wait_gone(left_s)
+        return self._is_quiet()
 
     def wait_gone(self, timeout_s: float) -> bool:
         """Wait until there is no connection, its last words written; false when there still is one.

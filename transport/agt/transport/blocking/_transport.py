@@ -128,9 +128,9 @@ class BlockingTransport:
                 not answered as `indeterminate`.
         """
         self._io.check_usable()
+        self._closing = True  # From now on a connection that ends is not made again.
         if self._started and not self._session.closed and not self._io.is_current:
             self._session.drain(self.config.close_timeout_s if drain_s is None else drain_s)
-        self._closing = True
         self._session.close("the transport was closed")
         if self._started:
             self._session.wait_gone(self.config.close_timeout_s)
@@ -242,7 +242,7 @@ class BlockingTransport:
     # In the I/O thread
 
     def _dial(self, _now: float = 0.0) -> None:
-        if self._session.closed:
+        if self._closing or self._session.closed:
             return
         try:
             if self._key is not None:
@@ -256,7 +256,7 @@ class BlockingTransport:
 
     def _on_dialled(self, sock: socket.socket | None, why: str) -> None:
         self._dialler = None
-        if sock is None or self._session.closed:
+        if sock is None or self._closing or self._session.closed:
             if sock is not None:
                 sock.close()
             self.last_error = str(ConnectionUnavailable(self.connection.address, why))
@@ -283,7 +283,7 @@ class BlockingTransport:
         self._dial_after(self._redial.pause_after(dropped, useful=useful, spread_s=spread_s))
 
     def _dial_after(self, pause_s: float) -> None:
-        if not self._session.closed:
+        if not (self._closing or self._session.closed):
             self._io.arm(clock() + pause_s, self._dial)
 
     def _on_end(self, why: str) -> None:
