@@ -13,31 +13,26 @@ the end. All of them without the lock, so they may send, answer and cancel; none
 """
 
 import math
-from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
 from agt.transport._config import Overflow
 from agt.transport._dead_letters import DeadLetters
-from agt.transport._errors import QueueFull
 from agt.transport._events import Dropped, Received
-from agt.transport._intake import Intake
 from agt.transport._link import Link
 from agt.transport._metrics import TransportMetrics
-from agt.transport._outcome import Outcome
 from agt.transport._received import ReceivedMessage
 from agt.transport.blocking._conduit import Conduit
 from agt.transport.blocking._engine import Engine, clock
-from agt.transport.blocking._handle import BlockingDelivery, Ticket, handles
+from agt.transport.blocking._handle import BlockingDelivery, Ticket
 from agt.transport.blocking._inbox import Inbox
 from agt.transport.blocking._io_thread import IOThread, not_in
+from agt.transport.blocking._outbox import Outbox
 from agt.transport.blocking._waiting import Waiting
 
 DEADLINE_S: Final = 30.0
 """How long a message may take unless its sender says otherwise."""
-GATHER_MAX: Final = 64
-"""Unawaited messages that may come together before one of their senders writes them itself."""
 
 
 class BlockingSession:
@@ -70,11 +65,9 @@ class BlockingSession:
         self._engine = Engine(link, io, metrics, self, peer)
         self._lock = self._engine.lock
         self._waiting = Waiting(self._engine)
-        self._intake = Intake(link, metrics, overflow)
+        self._outbox = Outbox(self._engine, self._waiting, self, overflow)
         self._inbox = Inbox(self._engine, self._waiting, self, recv_queue_max, on_message)
         self._on_lost = on_lost
-        self._blocked: deque[Ticket] = deque()
-        self._full_at = 0
         self._connecting: list[Ticket] = []
         self._quiet: list[Ticket] = []
         self._parting: list[Ticket] = []
@@ -112,7 +105,7 @@ class BlockingSession:
     @property
     def closed(self) -> str:
         """Why the session was closed; empty while it is not."""
-        return self._intake.closed
+        return self._outbox.closed
 
     @property
     def progress(self) -> int:
@@ -178,7 +171,7 @@ class BlockingSession:
         not_in(self._engine.io, "waiting for an outcome")
         ticket, conduit = Ticket(), None
         with self._lock:
-            delivery = None if self._blocked else self._try_to_accept(data, clock() + deadline_s, channel)
+            delivery = self._outbox.try_to_accept(data, clock() + deadline_s, channel)
             if delivery is not None:
                 delivery.tickets = [ticket]
                 conduit = self._waiting.begin_to_lead(ticket)
@@ -202,21 +195,7 @@ class BlockingSession:
             UsageError: in a callback, which would wait for itself.
             Closed: when the session has been closed.
         """
-        not_in(self._engine.io, "waiting for room")
-        give_up_at = clock() + deadline_s
-        ticket = None
-        with self._lock:
-            delivery = None if self._blocked else self._try_to_accept(data, give_up_at, channel)
-            if delivery is None:
-                ticket = Ticket()
-                self._blocked.append(ticket)
-            else:
-                self._engine.exchange()
-        self._engine.run_later()
-        if ticket is not None:
-            delivery = self._wait_for_room(ticket, data, give_up_at, channel)
-        assert delivery is not None, "accepted, or ended while it waited"
-        return delivery
+        return self._outbox.send(data, deadline_s, channel)
 
     def send_nowait(self, data: bytes, *, deadline_s: float = DEADLINE_S, channel: int = 0) -> BlockingDelivery:
         """Accept a message without waiting; its handle settles within `deadline_s` seconds.
@@ -229,8 +208,8 @@ class BlockingSession:
         engine = self._engine
         engine.io.check_usable()
         with self._lock:
-            delivery = self._accept(data, clock() + deadline_s, channel)
-            if self._may_gather():
+            delivery = self._outbox.accept(data, clock() + deadline_s, channel)
+            if self._outbox.may_gather(handing=self._inbox.handing):
                 engine.exchange_soon()
             else:
                 engine.exchange()
@@ -370,17 +349,13 @@ class BlockingSession:
         """End the session: what was never written is `not_delivered`, what was written `indeterminate`."""
         engine = self._engine
         with self._lock:
-            if self._intake.closed:
+            if self.closed:
                 return
-            self._intake.closed = reason
-            taken = engine.link.withdraw(now=clock())
-            for outcome, left in ((Outcome.NOT_DELIVERED, taken.unsent), (Outcome.INDETERMINATE, taken.in_doubt)):
-                for delivery in handles(left):
-                    self._end(delivery, outcome, reason)
+            self._outbox.close(reason)
             self._disconnect(reason)
             engine.exchange()
             self._inbox.close(reason)
-            for ticket in (*self._blocked, *self._connecting, *self._quiet):
+            for ticket in (*self._connecting, *self._quiet):
                 ticket.call()
             self._waiting.close()
         engine.run_later()
@@ -393,8 +368,7 @@ class BlockingSession:
 
     def on_exchanged(self) -> None:
         """Let the first blocked sender try again, and tell who waits for quiet."""
-        if self._blocked and self._engine.link.queued < self._full_at:
-            self._blocked[0].call()
+        self._outbox.tell_room()
         if self._quiet and self._is_quiet():
             self._call_all(self._quiet)
 
@@ -417,42 +391,6 @@ class BlockingSession:
 
     # Within
 
-    def _accept(self, data: bytes, deadline: float, channel: int) -> BlockingDelivery:
-        (delivery,) = handles((self._intake.accept(data, now=clock(), deadline=deadline, channel=channel),))
-        delivery.session = self
-        return delivery
-
-    def _try_to_accept(self, data: bytes, deadline: float, channel: int) -> BlockingDelivery | None:
-        """Accept a message; None when it has to wait for room."""
-        try:
-            return self._accept(data, deadline, channel)
-        except QueueFull:
-            if self._intake.overflow is not Overflow.BLOCK:
-                raise
-            self._full_at = self._engine.link.queued
-            return None
-
-    def _wait_for_room(self, ticket: Ticket, data: bytes, give_up_at: float, channel: int) -> BlockingDelivery:
-        """Wait in line until the message is accepted, or has ended for want of room."""
-        try:
-            while True:
-                self._waiting.wait(ticket, give_up_at)
-                with self._lock:
-                    first = self._blocked[0] is ticket
-                    delivery = self._try_to_accept(data, give_up_at, channel) if first or self.closed else None
-                    if delivery is None and clock() >= give_up_at:
-                        delivery = self._never_sent("the send queue stayed full until the deadline")
-                    if delivery is not None:
-                        return delivery
-                    again = Ticket()
-                    self._blocked[self._blocked.index(ticket)] = again
-                    ticket = again
-        finally:
-            with self._lock:
-                self._blocked.remove(ticket)
-                self._engine.exchange()
-            self._engine.run_later()
-
     def _exchange_leading(self, ticket: Ticket, conduit: Conduit | None) -> None:
         try:
             self._engine.exchange()
@@ -460,23 +398,6 @@ class BlockingSession:
             if conduit is not None:
                 self._waiting.cease_to_lead(ticket, conduit)
             raise
-
-    def _never_sent(self, reason: str) -> BlockingDelivery:
-        delivery = BlockingDelivery()
-        self.metrics.accepted += 1
-        self._end(delivery, Outcome.NOT_DELIVERED, reason)
-        return delivery
-
-    def _end(self, delivery: BlockingDelivery, outcome: Outcome, reason: str) -> None:
-        self.metrics.outcomes[outcome] += 1
-        self._engine.settle(delivery, outcome, reason)
-
-    def _may_gather(self) -> bool:
-        """Whether an unawaited message may wait for those that follow: others are on their way, and few wait yet."""
-        engine = self._engine
-        if engine.conduit is None or self._inbox.handing or self._intake.overflow is Overflow.DROP_OLDEST:
-            return False
-        return engine.held or (engine.link.in_flight > 0 and engine.link.queued < GATHER_MAX)
 
     def _is_quiet(self) -> bool:
         return not (self._engine.link.in_flight or self._engine.link.queued)
