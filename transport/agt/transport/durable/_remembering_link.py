@@ -129,6 +129,7 @@ class RememberingLink(NativeLink):
             return
         if number is RefusalCode.BUSY:
             super().refuse(token, code, now=now, retry_after_s=retry_after_s)
+            self._follow()
             return
         sequence = token - lane.ahead
         lane.refused[sequence] = number
@@ -188,6 +189,7 @@ class RememberingLink(NativeLink):
                 super().acknowledge(token, now=now, count=count)
         if self.dirty:
             self._on_dirty(self)
+        self._follow()
 
     def returned(self, pending: Pending) -> None:
         """What was taken is not durable, for certain: take it again later."""
@@ -204,6 +206,7 @@ class RememberingLink(NativeLink):
             if self._lanes.peer_epoch != self._known_epoch:
                 self._begin_anew()
             self._on_dirty(self)
+        self._follow()
 
     def data_to_send(self, *, now: float) -> bytes:
         """Return, once, what should go to the peer now; nothing while whom it would welcome is not durable."""
@@ -222,6 +225,13 @@ class RememberingLink(NativeLink):
         return event
 
     # Within
+
+    def _follow(self) -> None:
+        """Be done with what the link is done with: a busy message that its sender gave up never comes again."""
+        for receiver, lane in zip(self._lanes.receivers, self._open_lanes, strict=True):
+            head = lane.progress.head
+            if head and receiver.processed >= head:
+                lane.progress.finish(head, receiver.processed - head + 1)
 
     def _identity(self) -> tuple[int, int, int]:
         return self._lanes.peer_epoch, self._lanes.token, self._claims.state[0]
