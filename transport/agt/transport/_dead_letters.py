@@ -4,7 +4,6 @@ A refusal settles its message as `not_delivered`; the bytes would be gone with i
 word that the peer gave, so that somebody can see what it was that nobody wanted, mend it, and send it again.
 """
 
-from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Final
 
@@ -34,7 +33,7 @@ class RefusedMessage(msgspec.Struct, frozen=True, kw_only=True):
 class DeadLetters:
     """The newest refused messages of one session, oldest first, and who wants to hear of each."""
 
-    __slots__ = ("_letters", "_on_letter", "dropped")
+    __slots__ = ("_letters", "_limit", "_on_letter", "dropped")
 
     def __init__(
         self, limit: int = DEAD_LETTERS_MAX, on_letter: Callable[[RefusedMessage], None] | None = None
@@ -45,7 +44,8 @@ class DeadLetters:
             limit: how many are kept; 0 keeps none.
             on_letter: called with each; must not raise.
         """
-        self._letters: deque[RefusedMessage] = deque(maxlen=limit)
+        self._letters: list[RefusedMessage] = []
+        self._limit = limit
         self._on_letter = on_letter
         self.dropped = 0
         """How many gave way to newer ones."""
@@ -66,7 +66,9 @@ class DeadLetters:
         letter = RefusedMessage(
             id=message.id, payload=message.payload, code=event.code, channel=message.channel, at=now
         )
-        self.dropped += len(self._letters) == self._letters.maxlen
         self._letters.append(letter)
+        if len(self._letters) > self._limit:
+            del self._letters[0]
+            self.dropped += 1
         if self._on_letter is not None:
             self._on_letter(letter)

@@ -1,7 +1,6 @@
 """What an application asks of a native link, and what can be known of it: all that has to do with no connection."""
 
 import math
-from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, ClassVar, Final
 
@@ -65,7 +64,7 @@ class LinkFront:
         self._config = checked(config if config is not None else NativeConfig())
         self._name = name
         self._role = role
-        self._events: deque[Event] = deque()
+        self._events: list[Event] = []
         self.counters = LinkCounters()
         """Plain integers for the metrics."""
         longest_s = self._config.ack_timeout_seconds

@@ -12,6 +12,7 @@ Nothing is ended here because a connection can't be had: the messages are in the
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice, takewhile
 from typing import Final
 
 from agt.transport._events import Settled
@@ -129,16 +130,17 @@ class KeepingSender(Sender):
         """
         if self._open:
             return
-        while self._window and self._window[0].told:
-            self._window.popleft()
-            self._base += 1
-            self._told -= 1
-            self._ending -= 1
-        while not self._window and self._queue and self._queue[0].told and self._base < self.released_through:
-            self._queue.popleft()
-            self._base += 1
-            self._queue_told -= 1
-            self._queue_ending -= 1
+        ended = _ended_ahead(self._window, len(self._window))
+        del self._window[:ended]
+        self._base += ended
+        self._told -= ended
+        self._ending -= ended
+        if not self._window:
+            ended = _ended_ahead(self._queue, self.released_through - self._base)
+            del self._queue[:ended]
+            self._base += ended
+            self._queue_told -= ended
+            self._queue_ending -= ended
         self._landed(self._base)
         self._reclaimed_through = self._base
         self._last = max(self._last, self._base)
@@ -200,10 +202,11 @@ class KeepingSender(Sender):
 
     def _adopt(self, through: int) -> None:
         """Move messages from the queue to what has been written."""
-        size = 0
-        for _ in range(through - self._last):
-            entry = self._queue.popleft()
-            self._window.append(entry)
+        size, count = 0, through - self._last
+        adopted = self._queue[:count]
+        del self._queue[:count]
+        self._window += adopted
+        for entry in adopted:
             size += len(entry.payload)
             if entry.ending:
                 self._queue_ending -= 1
@@ -250,3 +253,9 @@ class KeepingSender(Sender):
             else:
                 self._tell_queued(entry, Outcome.INDETERMINATE, UNANSWERED, now)
         return earliest
+
+
+def _ended_ahead(messages: list[Outgoing], limit: int) -> int:
+    """Count the messages in front, at most `limit`, whose end has been told."""
+    ahead = takewhile(lambda message: message.told, islice(messages, max(0, limit)))
+    return sum(1 for _ in ahead)

@@ -52,7 +52,7 @@ _BATCH: Final = int(FrameType.BATCH)
 _FREQUENT: Final = (int(FrameType.DATA), _BATCH, _ACK)
 _OPEN: Final = State.OPEN  # Looked up for each frame, and an enumeration's members are slow to look up.
 
-ANSWERS_MAX = 64
+ANSWERS_MAX: Final = 64
 """Answers (pongs, welcomes that are asked for again) that may wait for a peer which takes none; more end the
 connection."""
 
@@ -163,7 +163,7 @@ class NativeLink(LinkFront):
 
     def next_event(self) -> Event | None:
         """Return the next event, oldest first, or None."""
-        return self._events.popleft() if self._events else None
+        return self._events.pop(0) if self._events else None
 
     def refusal(self, hello: Hello) -> GoAway | None:
         """Return why this hello can't be admitted, or None; changes nothing."""

@@ -19,7 +19,6 @@ Memory: at most `window` messages and `window_bytes` bytes are unprocessed (a si
 be moved; what was granted before still counts, since it may be on its way.
 """
 
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
 from agt.transport._errors import PeerViolation
@@ -58,7 +57,7 @@ class Receiver:
         self._processed = 0
         self._token_base = channel << CHANNEL_SHIFT
         self._token_last = self._token_base
-        self._cuts: deque[tuple[int, int, Sequence[int]]] = deque()
+        self._cuts: list[tuple[int, int, Sequence[int]]] = []
         self._held_bytes = 0
         self._window_news = False
         self._settled_there = 0
@@ -279,7 +278,7 @@ class Receiver:
         """Drop what is only kept for what isn't done with."""
         processed, cuts = self._processed, self._cuts
         while cuts and cuts[0][1] <= processed:
-            self._held_bytes -= sum(cuts.popleft()[2])
+            self._held_bytes -= sum(cuts.pop(0)[2])
         if self._declined.times:
             self._declined.forget_through(processed)
 

@@ -23,7 +23,6 @@ Nothing here knows connections beyond `resume` and `connection_lost`, or the clo
 """
 
 import math
-from collections import deque
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
@@ -54,6 +53,8 @@ class Limits(NamedTuple):
 
 class Sender(Writing):
     """What one link has to say to its peer."""
+
+    __slots__ = ()
 
     # What can be known
 
@@ -131,8 +132,9 @@ class Sender(Writing):
 
     def end_all(self, reason: str, now: float) -> None:
         """Settle everything at once: no connection will ever carry it."""
-        while self._queue:
-            self._settle(self._queue.popleft(), Outcome.NOT_DELIVERED, reason, now)
+        queued, self._queue = self._queue, []
+        for entry in queued:
+            self._settle(entry, Outcome.NOT_DELIVERED, reason, now)
         self._end_window(reason, now)
 
     # The connection's side
@@ -191,11 +193,8 @@ class Sender(Writing):
         if self._timed:
             self._sample(processed, now)
         window = self._window
-        if count == len(window):
-            messages = list(window)
-            window.clear()
-        else:
-            messages = [window.popleft() for _ in range(count)]
+        messages = window[:count]
+        del window[:count]
         if self._ending:
             messages = self._delivered_of(messages)
         if messages:
@@ -354,7 +353,7 @@ class Sender(Writing):
         """End what is late in the queue, and return when to look again."""
         late = [entry for entry in self._queue if entry.deadline <= now]
         if late:
-            self._queue = deque(entry for entry in self._queue if entry.deadline > now)
+            self._queue = [entry for entry in self._queue if entry.deadline > now]
             for entry in late:
                 self._settle(entry, Outcome.NOT_DELIVERED, EXPIRED, now)
         earliest = math.inf

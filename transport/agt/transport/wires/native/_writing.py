@@ -16,6 +16,8 @@ SAMPLE_EVERY_S: Final = 0.005
 class Writing(Backlog):
     """The frames of one channel's messages."""
 
+    __slots__ = ()
+
     @property
     def has_more(self) -> bool:
         """Whether `write` would write something now."""
@@ -77,16 +79,11 @@ class Writing(Backlog):
         count = len(queue)
         if count > 1:
             count = min(count, room, self._fitting(queue[0], limit))
-        if count == len(queue):
-            entries = list(queue)
-            queue.clear()
-        else:
-            entries = [queue.popleft() for _ in range(count)]
+        entries = queue[:count]
         payloads = [entry.payload for entry in entries]
         fitting, size = append_messages(parts, self._last + 1, ack, payloads, self._channel, limit)
-        if fitting < count:
-            queue.extendleft(reversed(entries[fitting:]))
-            del entries[fitting:]
+        del entries[fitting:]
+        del queue[:fitting]
         last = self._last
         for entry in entries:
             last += 1
