@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -144,6 +144,11 @@ def test_kills_at_random_moments_lose_nothing_and_repeat_nothing(pair: Pair) -> 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", range(10))
-def test_two_hundred_kills_lose_nothing_and_repeat_nothing(pair: Pair, seed: int) -> None:
+def test_two_hundred_kills_lose_nothing_and_repeat_nothing(
+    pair: Pair, seed: int, figure: Callable[[str, float], None]
+) -> None:
     """The same, twenty rounds ten times."""
-    assert rounds(pair, 20, random.Random(seed), 1.2) > 0
+    applied = rounds(pair, 20, random.Random(seed), 1.2)
+    assert applied > 0
+    figure("rounds of kill -9", 20)
+    figure("messages applied over them", applied)

@@ -1,11 +1,20 @@
 """Every planted bug, and the table of them for the guide."""
 
-from support import mutants_delivery, mutants_durable, mutants_limits, mutants_trust
+from support import (
+    mutants_delivery,
+    mutants_durable,
+    mutants_flow,
+    mutants_legacy,
+    mutants_limits,
+    mutants_trust,
+)
 from support.mutants import PROMISES, Check, Mutant
 
 MUTANTS: tuple[Mutant, ...] = (
     *mutants_delivery.MUTANTS,
     *mutants_durable.MUTANTS,
+    *mutants_flow.MUTANTS,
+    *mutants_legacy.MUTANTS,
     *mutants_limits.MUTANTS,
     *mutants_trust.MUTANTS,
 )

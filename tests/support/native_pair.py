@@ -30,6 +30,8 @@ class NativePair:
         """Whether the wire loses this frame of that side."""
         self.answers: Callable[[bytes], float] = lambda _payload: 0.0
         """How long the application takes for a message, in seconds; `math.inf` for never."""
+        self.busy: Callable[[bytes], float] = lambda _payload: 0.0
+        """After how many seconds an application that has no time for a message wants it again; 0 when it has time."""
         self._connection = 0
         self._connected = False
         self._armed: dict[str, float] = {}
@@ -111,6 +113,10 @@ class NativePair:
         self.events[side].append(event)
         if isinstance(event, Received):
             for place, payload in enumerate(event.payloads):
+                retry_s = self.busy(payload)
+                if retry_s:
+                    self.links[side].refuse(event.token + place, "busy", now=self.clock.now, retry_after_s=retry_s)
+                    continue
                 think_s = self.answers(payload)
                 if think_s < math.inf:
                     self.clock.after(think_s, lambda token=event.token + place: self._answer(side, token))  # type: ignore[misc]

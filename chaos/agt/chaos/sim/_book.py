@@ -87,8 +87,12 @@ class Book:
             raise BrokenPromise("not delivered never arrives", f"{key} was {entry.reason!r} and came to {receiver}")
         if entry.withdrawn == "unsent":
             raise BrokenPromise("withdrawn unsent never arrives", f"{key} came to {receiver}")
-        if not self.recognises_resends:
-            return
+        if self.recognises_resends:
+            self._check_stream(entry, receiver)
+
+    def _check_stream(self, entry: Entry, receiver: str) -> None:
+        """Hold that a message came once, in its place among those of its channel, from the sender that counts."""
+        key = entry.key
         if entry.applied:
             raise BrokenPromise("applied once", f"{key} came to {receiver} after its effect was committed")
         if entry.handed > 1 + entry.busy:
@@ -97,7 +101,8 @@ class Book:
         if entry.handed == 1 and entry.number <= self._last_handed.get(stream, -1):
             raise BrokenPromise("in order", f"{key} came to {receiver} after {self._last_handed[stream]}")
         self._last_handed[stream] = max(entry.number, self._last_handed.get(stream, -1))
-        self._check_holder(entry, receiver)
+        if not entry.handed_to:
+            self._check_holder(entry, receiver)
 
     def _check_holder(self, entry: Entry, receiver: str) -> None:
         name = entry.sender.partition("#")[0]
@@ -123,6 +128,8 @@ class Book:
             raise BrokenPromise("in order", f"{key} was committed after {self._last_applied[stream]}")
         self._last_applied[stream] = entry.number
         entry.applied = entry.processed = True
+        # Where records outlive processes, so does the fence: it stands with the first commit.
+        self._check_holder(entry, entry.receiver)
 
     def was_busy(self, key: str) -> None:
         """An application has no time for a message; noted before its link hears of it."""

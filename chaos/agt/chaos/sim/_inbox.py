@@ -14,11 +14,11 @@ from agt.chaos.sim._disk import Disk
 from agt.chaos.sim._hosts import Gateway, config_of
 from agt.chaos.sim._port import Port
 from agt.transport import Closed
+from agt.transport._message_id import CHANNEL_SHIFT
 from agt.transport.durable import OutOfOrder
 from agt.transport.durable._inbox_record import SenderRecord, decode_record
 from agt.transport.durable._remembering_link import Pending, RememberingLink
 from agt.transport.wires.native import AwayCode, NativeConfig, NativeLink, Refused
-from agt.transport.wires.native._receiver import CHANNEL_SHIFT
 
 if TYPE_CHECKING:
     from agt.chaos.sim._world import World
