@@ -4,7 +4,6 @@ import itertools
 import random
 from collections.abc import Callable
 
-import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -23,7 +22,6 @@ from agt.transport import (
     UsageError,
 )
 from agt.transport.wires.native import FrameType, NativeConfig, NativeLink, Role, encode_frame
-from agt.transport.wires.native._handshake import Hello, Welcome, decode_body, encode_body
 from agt.transport.wires.native._states import State
 
 HEADER = 28
@@ -451,25 +449,6 @@ def test_any_bytes_at_any_state_raise_nothing(junk: bytes) -> None:
             link.receive_data(junk, now=0.0)
             link.handle_timer(now=1.0)
             link.data_to_send(now=1.0)
-
-
-def test_no_common_version_is_refused_in_words() -> None:
-    """A newer peer is told which versions we speak; dialling again would change nothing."""
-    pair = Pair()
-    pair.gateway.connection_made(now=0.0)
-    pair.device.connection_made(now=0.0)
-    hello = msgspec.structs.replace(
-        decode_body(pair.device.data_to_send(now=0.0)[HEADER:], Hello), version_min=7, version_max=9
-    )
-    pair.gateway.receive_data(encode_frame(FrameType.HELLO, payload=encode_body(hello)), now=0.0)
-    pair.settle()
-    assert "versions 1 to 1, not 7 to 9" in pair.drops("gateway")[0].reason
-    assert pair.drops("device")[0].final
-    newer = msgspec.structs.replace(hello, version_min=1, version_max=9)
-    pair.lose()
-    pair.gateway.connection_made(now=0.0)
-    pair.gateway.receive_data(encode_frame(FrameType.HELLO, payload=encode_body(newer)), now=0.0)
-    assert decode_body(frames_of(pair.gateway.data_to_send(now=0.0))[0][HEADER:], Welcome).version == 1
 
 
 @given(st.lists(st.integers(0, 9), max_size=60), st.booleans())

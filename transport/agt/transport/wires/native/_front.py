@@ -101,15 +101,7 @@ class LinkFront:
         self._hellos = 0
         self._own_deadline = math.inf
         self._keepalive = Keepalive(self._config)
-        self._traits = WireTraits(
-            name="native",
-            barrier=Barrier.ACK,
-            move=MoveKind.WARM,
-            acknowledges=True,
-            recognises_resends=True,
-            max_payload=self._config.max_frame_bytes - HEADER_SIZE,
-            turn_bytes=self._config.turn_bytes_max,
-        )
+        self._traits = traits_of(self._config)
 
     @property
     def make_outgoing(self) -> MakesOutgoing:
@@ -262,3 +254,16 @@ class LinkFront:
         if not (0 <= messages <= WINDOW_LIMIT and 0 < nbytes <= WINDOW_BYTES_MAX):
             raise UsageError(f"a window of {messages} messages and {nbytes} bytes is out of range")
         self._lanes.set_window(messages, nbytes, channel)
+
+
+def traits_of(config: NativeConfig) -> WireTraits:
+    """Return what the wire can promise with these settings."""
+    return WireTraits(
+        name="native",
+        barrier=Barrier.ACK,
+        move=MoveKind.WARM,
+        acknowledges=True,
+        recognises_resends=True,
+        max_payload=config.max_frame_bytes - HEADER_SIZE,
+        turn_bytes=config.turn_bytes_max,
+    )
