@@ -244,6 +244,10 @@ class OutboxLink:
         """Say that the application will not process a received message, and why."""
         self._link.refuse(token, code, now=now, retry_after_s=retry_after_s)
 
+    def drain(self, text: str, *, within_s: float, now: float) -> None:
+        """Shut the connection down in order; what was not written stays in the outbox."""
+        self._link.drain(text, within_s=within_s, now=now)
+
     def close(self, text: str, *, now: float) -> None:
         """End the connection in words; the peer may dial again."""
         self._link.close(text, now=now)
