@@ -3,6 +3,7 @@
 import enum
 import os
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -102,6 +103,7 @@ def load_config(source: str | os.PathLike[str]) -> TransportConfig:
     return _transport_config(*read_tables(Path(source)))
 
 
+@lru_cache(maxsize=64)  # A fleet has few settings and many transports: equal ones can be the same object.
 def checked(config: ReliableConfig) -> ReliableConfig:
     """Return the configuration, its values held against their limits and against each other.
 

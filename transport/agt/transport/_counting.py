@@ -33,15 +33,18 @@ class Growth:
         """What the link counts."""
         self.folded: object = None
         """What it had counted at the last `fold`, where that can be told at a glance."""
-        self._seen = {name: 0 for name in FOLDED_COUNTERS if hasattr(self.counters, name)}
+        self._seen: dict[str, int] = {}
 
     def fold(self) -> None:
         """Add what has been counted since the last time."""
-        for name, seen in self._seen.items():
-            value: int = getattr(self.counters, name)
-            if value != seen:
+        counters, seen = self.counters, self.folded
+        for name in FOLDED_COUNTERS:
+            value: int = getattr(counters, name, 0)
+            growth = value - (self._seen.get(name, 0) if seen is None else getattr(seen, name, 0))
+            if growth:
                 metrics = self._written_metrics if name == "observed_missing" else self._metrics
-                setattr(metrics, name, getattr(metrics, name) + value - seen)
-                self._seen[name] = value
-        if isinstance(self.counters, msgspec.Struct):
-            self.folded = copy(self.counters)
+                setattr(metrics, name, getattr(metrics, name) + growth)
+                if seen is None:
+                    self._seen[name] = value
+        if isinstance(counters, msgspec.Struct):
+            self.folded = copy(counters)

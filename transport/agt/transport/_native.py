@@ -3,6 +3,7 @@
 import random
 import time
 from collections.abc import Callable
+from functools import lru_cache
 
 from agt.transport._config import ReliableConfig
 from agt.transport._pacing import Pacer
@@ -13,6 +14,7 @@ UNGUESSABLE = random.SystemRandom()
 """The system's generator, one for all: it has no state of its own, but each object of it has 2.5 KiB of somebody's."""
 
 
+@lru_cache(maxsize=64)
 def native_config(config: ReliableConfig, *, max_senders: int = 10_000) -> NativeConfig:
     """Return the native wire's settings for a transport's."""
     return NativeConfig(

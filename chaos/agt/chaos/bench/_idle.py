@@ -4,14 +4,16 @@ import asyncio
 import os
 import resource
 import sys
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 from agt.chaos.bench._tasks import DialTask, Idle, ListenTask, Ready, say, stdin_ended
-from agt.transport import ReliableListener, ReliableTransport, TCPConnection
+from agt.transport import ReliableListener, ReliableTransport, TCPConnection, TransportMetrics
 
 SPARE_FILES = 64
 """Files that a process keeps for itself beside its connections."""
-DIALLING_AT_ONCE = 200
+DIALLERS = 100
+"""Tasks that dial side by side."""
 DIALLING_S = 120.0
 """How long all of them may take to connect."""
 _PAGE_BYTES = resource.getpagesize()
@@ -42,21 +44,23 @@ async def listen(task: ListenTask) -> None:
 async def dial(task: DialTask) -> None:
     """Connect, say what it cost, and hold the connections until told to stop."""
     raise_file_limit()
-    stop, turn = asyncio.Event(), asyncio.Semaphore(DIALLING_AT_ONCE)
+    metrics = TransportMetrics()  # Of one fleet in one process, as a gateway has it.
+    missing = task.connections
 
-    async def hold() -> None:
-        async with ReliableTransport(TCPConnection("127.0.0.1", task.port)) as transport:
+    async def some(count: int) -> None:
+        nonlocal missing
+        for _ in range(count):
+            transport = ReliableTransport(TCPConnection("127.0.0.1", task.port), metrics=metrics)
+            await held.enter_async_context(transport)
             await transport.wait_connected()
-            turn.release()
-            await stop.wait()
+            missing -= 1
 
     before = rss_bytes()
-    async with asyncio.TaskGroup() as tasks, asyncio.timeout(DIALLING_S):
-        for _ in range(task.connections):
-            await turn.acquire()
-            tasks.create_task(hold())
-        for _ in range(DIALLING_AT_ONCE):
-            await turn.acquire()  # All of them: so nobody is dialling any more.
+    async with AsyncExitStack() as held:
+        async with asyncio.timeout(DIALLING_S):
+            diallers = [some(len(range(place, task.connections, DIALLERS))) for place in range(DIALLERS)]
+            await asyncio.gather(*diallers)
+        assert not missing, "all of them are connected"
         say(Idle(connections=task.connections, rss_before_bytes=before, rss_bytes=rss_bytes()))
         await stdin_ended()
         os._exit(0)  # To say goodbye on each connection is not what is measured.

@@ -1,5 +1,6 @@
 """The numbers of the native wire: how long it waits, how often it tries, and how much it may hold."""
 
+from functools import lru_cache
 from typing import Annotated
 
 import msgspec
@@ -49,6 +50,7 @@ class NativeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Peers that an acceptor remembers at once."""
 
 
+@lru_cache(maxsize=64)  # A fleet has few settings and many transports: equal ones can be the same object.
 def checked(config: NativeConfig) -> NativeConfig:
     """Return the configuration, its values held against their limits and against each other.
 

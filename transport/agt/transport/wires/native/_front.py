@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from agt.transport._ack_level import AckLevel
@@ -256,6 +257,7 @@ class LinkFront:
         self._lanes.set_window(messages, nbytes, channel)
 
 
+@lru_cache(maxsize=64)
 def traits_of(config: NativeConfig) -> WireTraits:
     """Return what the wire can promise with these settings."""
     return WireTraits(
