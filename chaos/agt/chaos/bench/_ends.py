@@ -63,10 +63,11 @@ async def send(task: SendTask) -> None:
                 rates[str(window)] = task.messages / (time.perf_counter() - started)
                 cpu_s = time.process_time() - cpu[0], time.clock_gettime(receiver_clock) - cpu[1]
         else:
-            acknowledged += await in_batches(client.send_batch, payloads.take(task.warm_up), client.count)
+            in_flight = subject.batches_in_flight
+            acknowledged += await in_batches(client.send_batch, payloads.take(task.warm_up), client.count, in_flight)
             messages = payloads.take(task.batched)
             started = time.perf_counter()
-            acknowledged += await in_batches(client.send_batch, messages, client.count)
+            acknowledged += await in_batches(client.send_batch, messages, client.count, in_flight)
             batch_per_s = task.batched / (time.perf_counter() - started)
     per_100k = 100_000 / task.messages
     say(

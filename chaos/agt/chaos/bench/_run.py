@@ -48,7 +48,7 @@ class _Rounds:
 
     trips: dict[str, list[Trips]] = field(default_factory=lambda: {"blocking": [], "duties": [], "ours": []})
     sent: dict[str, list[Sent]] = field(
-        default_factory=lambda: {"duties": [], "no-waiter": [], "ours": [], "ours-batches": []}
+        default_factory=lambda: {"duties": [], "no-waiter": [], "ours": [], "ours-batches": [], "ours-durable": []}
     )
     rows_per_s: list[float] = field(default_factory=list)
 
@@ -85,6 +85,7 @@ def _one_round(rounds: _Rounds, loop: str, effort: Effort, progress: Progress) -
 def _folded(loop: str, rounds: _Rounds, effort: Effort, progress: Progress) -> Result:
     ours, limits = rounds.sent["ours"], _limits(rounds)
     trips, batch = percentiles(rounds.trips["ours"]), batch_rate(rounds.sent["ours-batches"])
+    durable = batch_rate(rounds.sent["ours-durable"])
     idle = None
     if effort.connections:
         progress(f"{effort.connections:,} idle connections, {loop}")
@@ -97,13 +98,13 @@ def _folded(loop: str, rounds: _Rounds, effort: Effort, progress: Progress) -> R
         rtt_us=trips,
         acked_per_s=rates(ours),
         batch_acked_per_s=batch,
-        durable_acked_per_s=None,
+        durable_acked_per_s=durable,
         cpu_s_per_100k=cpu(ours),
         rss_per_connection_bytes=max(idle.accepting, idle.dialling) if idle is not None else None,
         rss_per_end_bytes=idle,
         connections=effort.connections,
         limits=limits,
-        ratio=_ratios(trips, rates(ours), batch, limits),
+        ratio=_ratios(trips, rates(ours), batch, durable, limits),
     )
 
 
@@ -116,13 +117,13 @@ def _limits(rounds: _Rounds) -> Limits:
     )
 
 
-def _ratios(trips: Percentiles, acked: dict[str, int], batch: int, limits: Limits) -> Ratios:
+def _ratios(trips: Percentiles, acked: dict[str, int], batch: int, durable: int, limits: Limits) -> Ratios:
     return Ratios(
         rtt_p50=round(trips.p50 / limits.duties.rtt_us.p50, 2),
         acked_64=round(acked["64"] / limits.duties.acked_per_s["64"], 3),
         acked_1000=round(acked["1000"] / limits.duties.acked_per_s["1000"], 3),
         batch=round(batch / limits.no_waiter.batch_acked_per_s, 3),
-        durable=None,
+        durable=round(durable / limits.sqlite.rows_per_s, 3),
         duties_over_blocking=round(limits.duties.rtt_us.p50 / limits.blocking.rtt_us.p50, 2),
     )
 

@@ -84,13 +84,16 @@ async def awaited(send: Callable[[bytes], Awaitable[object]], payloads: Sequence
 
 
 async def in_batches(
-    send_batch: Callable[[Sequence[bytes]], Awaitable[Batch]], payloads: Sequence[bytes], count: Callable[[Batch], int]
+    send_batch: Callable[[Sequence[bytes]], Awaitable[Batch]],
+    payloads: Sequence[bytes],
+    count: Callable[[Batch], int],
+    in_flight: int = BATCHES_IN_FLIGHT,
 ) -> int:
     """Send batches, await each as a whole, and return how many messages were acknowledged by `count` of each."""
     waiting: deque[Awaitable[Batch]] = deque()
     acknowledged = 0
     for first in range(0, len(payloads), BATCH):
-        if len(waiting) >= BATCHES_IN_FLIGHT:
+        if len(waiting) >= in_flight:
             acknowledged += count(await waiting.popleft())
         waiting.append(send_batch(payloads[first : first + BATCH]))
     while waiting:
