@@ -8,9 +8,10 @@ picks up in the same pass. Everything that queues has a limit: the link's own se
 here for what the application has not taken, `write_queue_max` for legacy writes that wait for a stalled socket.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import Any
 
 import anyio
 from anyio.abc import ByteStream
@@ -204,12 +205,12 @@ class Session(SessionTurns):
             self.link.connection_made(now=self._clock())
         return carrier
 
-    async def run(self, stream: ByteStream) -> Dropped:
+    def run(self, stream: ByteStream) -> Coroutine[Any, Any, Dropped]:
         """Carry the link over this connection until it ends; closes the connection and says why it ended.
 
         A second call supersedes the first.
         """
-        return await self.carry(self.attach(stream))
+        return self.carry(self.attach(stream))  # Handed on, not awaited: a frame less for each idle connection.
 
     async def carry(self, carrier: Carrying) -> Dropped:
         """Run what `attach` returned."""

@@ -20,6 +20,7 @@ be moved; what was granted before still counts, since it may be on its way.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 from agt.transport._errors import PeerViolation
 from agt.transport._events import Received
@@ -27,6 +28,10 @@ from agt.transport._message_id import CHANNEL_SHIFT
 from agt.transport.wires.native._counters import LinkCounters
 from agt.transport.wires.native._declined import Declined
 from agt.transport.wires.native._statement import ExceptionRun, RefusalCode, encode_acks, runs_of
+
+_NOTHING_EARLY: Final[set[int]] = set()
+_NOTHING_DECLINED: Final = Declined()
+"""What all receivers share until they have something of their own: most never do, and empty sets weigh."""
 
 
 class Gap(Exception):
@@ -50,10 +55,10 @@ class Receiver:
         self._counters = counters
         self._emit = emit
         self._channel = channel
-        self._early: set[int] = set()
+        self._early = _NOTHING_EARLY
         self._skipped: dict[int, int] = {}
         self._exceptions: dict[int, int] = {}
-        self._declined = Declined()
+        self._declined = _NOTHING_DECLINED
         self._processed = 0
         self._token_base = channel << CHANNEL_SHIFT
         self._token_last = self._token_base
@@ -146,7 +151,7 @@ class Receiver:
         if self._exceptions:
             self._prune()
         if waits:
-            self._declined.behind(sequence, last)
+            self._own_declined().behind(sequence, last)
             return
         token = self._token_base + sequence
         self._token_last = self._token_base + last
@@ -195,14 +200,14 @@ class Receiver:
         if code is RefusalCode.BUSY and sequence <= self._settled_there:
             self._finish(sequence, sequence)  # Its sender has given it up: it never comes again.
         elif code is RefusalCode.BUSY:
-            self._declined.add(sequence, retry_after_s)
+            self._own_declined().add(sequence, retry_after_s)
         elif not self._declined.is_open(sequence):
             self._exceptions[sequence] = code
             self._finish(sequence, sequence)
 
     def decline(self, sequence: int, count: int) -> None:
         """Have messages come again that were accepted and not seen by the application."""
-        self._declined.behind(sequence, sequence + count - 1)
+        self._own_declined().behind(sequence, sequence + count - 1)
         self.ack_due = True
 
     # What the sender is told
@@ -267,6 +272,8 @@ class Receiver:
         """Be done with these sequences, all of which were accepted."""
         self.ack_due = True
         if first > self._processed + 1:
+            if self._early is _NOTHING_EARLY:
+                self._early = set()
             self._early.update(range(first, last + 1))
             return
         self._processed = last
@@ -281,6 +288,12 @@ class Receiver:
             self._held_bytes -= sum(cuts.pop(0)[2])
         if self._declined.times:
             self._declined.forget_through(processed)
+
+    def _own_declined(self) -> Declined:
+        """Return what is declined, to be added to."""
+        if self._declined is _NOTHING_DECLINED:
+            self._declined = Declined()
+        return self._declined
 
     def _advance(self, through: int) -> None:
         """Pass over everything up to here."""
