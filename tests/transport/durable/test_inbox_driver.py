@@ -171,6 +171,23 @@ async def test_a_refusal_moves_the_mark_and_leaves_a_dead_letter(outbox, inbox, 
         assert [message.payload for message in await arrivals.take(1)] == [b"next"]
 
 
+async def test_an_older_copy_of_an_outbox_is_found_out(outbox, inbox, folder: Path) -> None:
+    """It would give numbers away again that the receiver knows: nothing flows, and the error says why."""
+    async with listen(inbox(), on_message=lambda message: None) as listener:
+        for name in ("copied", "went on"):
+            async with dial(listener.port, outbox()) as transport:
+                assert await transport.send_nowait(name.encode())
+            if name == "copied":
+                copy = (folder / "outbox.db").read_bytes()  # Nothing else is running.
+        (folder / "outbox.db").write_bytes(copy)  # The same.
+        async with dial(listener.port, outbox()) as transport:
+            delivery = transport.send_nowait(b"lost otherwise")
+            with anyio.fail_after(10):
+                while "put back to an older copy" not in transport.last_error:
+                    await anyio.lowlevel.checkpoint()
+            assert not delivery.done
+
+
 @pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
 async def test_plain_acks_are_durable_too(outbox, inbox) -> None:
     """A handler that just returns: the mark is on the disk before the sender hears of it."""

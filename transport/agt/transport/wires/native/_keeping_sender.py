@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice, takewhile
 from typing import Final
 
+from agt.transport._errors import PeerViolation
 from agt.transport._events import Settled
 from agt.transport._link import Withdrawal
 from agt.transport._outcome import Outcome
@@ -150,7 +151,17 @@ class KeepingSender(Sender):
     # The connection's side
 
     def resume(self, received_through: int, limits: Limits, *, now: float) -> None:
-        """Start on a connection whose receiver has everything up to `received_through`, from whichever process."""
+        """Start on a connection whose receiver has everything up to `received_through`, from whichever process.
+
+        Raises:
+            PeerViolation: when it has what this outbox has never sent.
+        """
+        known = max(self._last, self._doubtful_through)
+        if received_through > known:
+            raise PeerViolation(
+                f"the receiver has messages of this outbox up to {received_through}, the outbox knows only {known}: it"
+                " was put back to an older copy and can't go on; begin with a new one"
+            )
         if self._last < received_through <= self._doubtful_through:
             self._adopt(received_through)
         self._doubtful_through = 0
