@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent
 FOUND = ROOT / ".fuzz"
 INSTRUMENTED = (
+    "agt.transport.durable",
+    "agt.transport.trust",
     "agt.transport.wires",
     "agt.transport._sniffing",
     "agt.transport._toml",
@@ -87,7 +89,7 @@ def attack(name: str, seconds: float, corpus: str, found: str, counted: "Synchro
 
 def _target(name: str) -> "Target":
     """Find a target, importing no more than it takes: what is imported is instrumented, which takes seconds."""
-    for module in ("fuzz_native", "fuzz_wires", "fuzz_texts", "fuzz_trust"):
+    for module in ("fuzz_native", "fuzz_wires", "fuzz_trust", "fuzz_durable", "fuzz_texts"):
         for target in importlib.import_module(f"support.{module}").TARGETS:
             if target.name == name:
                 return target

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from support.fuzz_coverage import ATTACKED, SPARED, parsers
 from support.fuzz_support import CORPUS, INPUT_MAX, Target
 from support.fuzz_targets import TARGETS
 
@@ -75,3 +76,10 @@ def test_every_sample_belongs_to_a_target() -> None:
     """A folder without its parser is dead weight; the corpus stays small enough to read."""
     assert sorted(path.name for path in CORPUS.iterdir()) == sorted(TARGETS)
     assert sum(path.stat().st_size for path in CORPUS.rglob("*") if path.is_file()) < 1 << 18
+
+
+def test_every_parser_is_attacked_or_says_why_not() -> None:
+    """What reads bytes or text is a target; add a new parser to `tests/support/fuzz_coverage.py`."""
+    assert sorted(parsers()) == sorted({*ATTACKED, *SPARED})
+    assert set(ATTACKED.values()) <= set(TARGETS)
+    assert not set(ATTACKED) & set(SPARED)
