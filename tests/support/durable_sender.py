@@ -49,7 +49,8 @@ async def main(outbox: str, socket: str, log: str, mode: str) -> None:
             if random.random() < 0.3:
                 await store.stored()
                 note("k")
-            await anyio.sleep(random.random() * 0.003)
+            with anyio.move_on_after(random.random() * 0.003):
+                await anyio.sleep_forever()
 
 
 def next_number(log: str) -> int:
