@@ -65,11 +65,15 @@ class Delivery(Outgoing, eq=False):
                 yield from self._wait_elsewhere().__await__()
                 return self
             wake = partial(_wake, future)
-            self.add_done_callback(wake)
+            if self._then is None:
+                self._then = [wake]
+            else:
+                self._then.append(wake)
             try:
                 yield from future
             finally:
-                self.remove_done_callback(wake)
+                if self.outcome is None:  # Its waiter was cancelled.
+                    self.remove_done_callback(wake)
         return self
 
     def __bool__(self) -> bool:

@@ -24,7 +24,7 @@ from agt.transport._outgoing import Outgoing
 class Outbox:
     """Handles of the unsettled messages of one link, and the overflow policy."""
 
-    __slots__ = ("_clock", "_closed", "_line", "_link", "_metrics", "_overflow", "dead_letters", "room")
+    __slots__ = ("_clock", "_closed", "_line", "_link", "_metrics", "_overflow", "ack_level", "dead_letters", "room")
 
     def __init__(self, link: Link, metrics: TransportMetrics, overflow: Overflow, clock: Callable[[], float]) -> None:
         self._link = link
@@ -33,6 +33,8 @@ class Outbox:
         self._overflow = overflow
         self._clock = clock
         self._closed = ""
+        self.ack_level = AckLevel.PROCESSED
+        """What the present peer has done with a message before it acknowledges it."""
         self.dead_letters = DeadLetters()
         """What the peer's application refused for good."""
         self.room: anyio.Event | None = None
@@ -121,11 +123,11 @@ class Outbox:
     def delivered(self, event: Delivered) -> None:
         """Settle the handles of messages that were delivered."""
         self._metrics.delivered(event)
-        if getattr(self._link, "ack_level", AckLevel.PROCESSED) is AckLevel.DURABLE:
+        if self.ack_level is AckLevel.DURABLE:
             self._metrics.delivered_durable += len(event.messages)
             for message in event.messages:
                 message.ack_level = AckLevel.DURABLE
-        settle_delivered(handles(event.messages), event.now)
+        settle_delivered(event.messages, event.now)  # type: ignore[arg-type]  # The link makes them by our class.
 
     def settled(self, event: Settled) -> None:
         """Settle the handle of a message that the link has seen to another end."""

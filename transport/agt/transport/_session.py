@@ -64,8 +64,11 @@ class Session(SessionTurns):
             Closed: when the session has been closed.
         """
         now = self._clock()
-        delivery = self._outbox.accept(payload, now, now + deadline_s, channel)
-        self._accepted(now + deadline_s)
+        deadline = now + deadline_s
+        delivery = self._outbox.accept(payload, now, deadline, channel)
+        carrier = self._carrier
+        if carrier is None or not carrier.dirty or self._drops or deadline < self._deadline.at:
+            self._accepted(deadline)
         return delivery
 
     def send_batch_nowait(self, payloads: Sequence[bytes], *, deadline_s: float = DEADLINE_S) -> DeliveryBatch:

@@ -8,6 +8,7 @@ whoever waits for room or quiet. So a message costs no look at any of these, a t
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from agt.transport._ack_level import AckLevel
 from agt.transport._alarms import Alarms
 from agt.transport._carrying import Carrying
 from agt.transport._committing import Commits
@@ -79,6 +80,7 @@ class SessionTurns:
         self._deadline = Deadline(timers)
         self._own_timers = timers is None
         self._overflow = overflow
+        self._drops = overflow is Overflow.DROP_OLDEST
         self._outbox = Outbox(link, self.metrics, overflow, self._clock)
         self._outbox.dead_letters = DeadLetters(dead_letters_max, on_dead_letter)
         self._writes = Writes(link, self.written_metrics, write_queue_max)
@@ -229,7 +231,7 @@ class SessionTurns:
         if deadline < self._deadline.at:
             self._deadline.bring_forward(deadline, self._on_timer)
         carrier = self._carrier
-        if carrier is None or self._overflow is Overflow.DROP_OLDEST:
+        if carrier is None or self._drops:
             self.turn()  # No carrier will do it now: a message that gave way must be told so at once.
         if carrier is not None and not carrier.dirty:
             carrier.wake()
@@ -258,6 +260,7 @@ class SessionTurns:
 
     def _on_opened(self, event: Opened) -> None:
         self.peer = event.peer or self.peer
+        self._outbox.ack_level = getattr(self.link, "ack_level", AckLevel.PROCESSED)
         self.metrics.connections += 1
         if self._opened_count:
             self.metrics.reconnections += 1

@@ -13,31 +13,27 @@ from agt.transport._outgoing import Outgoing
 class Postponed:
     """The postponed messages of one channel."""
 
-    __slots__ = ("_offered_at", "offer_at", "waiting")
+    __slots__ = ("offer_at", "on_offer", "waiting")
 
     def __init__(self) -> None:
         self.waiting: dict[int, Outgoing] = {}
         """Those that are not on offer now, by sequence; nothing new is written while there are any."""
-        self._offered_at: dict[int, float] = {}
+        self.on_offer: dict[int, float] = {}
+        """Those that are, by sequence, and since when."""
         self.offer_at = math.inf
         """When those that wait are offered again."""
-
-    @property
-    def any(self) -> bool:
-        """Whether messages wait or are on offer."""
-        return bool(self.waiting or self._offered_at)
 
     def refused(self, message: Outgoing, times: int, retry_at: float, now: float, timeout_s: float) -> bool:
         """Take in that the peer was busy for a message `times` times; true when that is news."""
         sequence = message.sequence
         if times > message.refusals:
             message.refusals = times
-            self._offered_at.pop(sequence, None)
+            self.on_offer.pop(sequence, None)
             self.waiting[sequence] = message
             # The latest word counts: a queue that is refused message by message is offered again as a whole.
             self.offer_at = retry_at if self.offer_at == math.inf else max(self.offer_at, retry_at)
             return True
-        offered_at = self._offered_at.get(sequence)
+        offered_at = self.on_offer.get(sequence)
         if offered_at is not None and now - offered_at > timeout_s:
             self.waiting[sequence] = message
             self.offer_at = min(self.offer_at, now)
@@ -50,7 +46,7 @@ class Postponed:
     def drop(self, message: Outgoing) -> None:
         """Offer a message no more."""
         self.waiting.pop(message.sequence, None)
-        self._offered_at.pop(message.sequence, None)
+        self.on_offer.pop(message.sequence, None)
         if not self.waiting:
             self.offer_at = math.inf
 
@@ -59,17 +55,17 @@ class Postponed:
         messages = [message for _, message in sorted(self.waiting.items()) if not message.ending]
         self.waiting.clear()
         self.offer_at = math.inf
-        self._offered_at.update((message.sequence, now) for message in messages)
+        self.on_offer.update((message.sequence, now) for message in messages)
         return messages
 
     def settled_through(self, base: int) -> None:
         """Forget what has ended."""
-        for sequence in [sequence for sequence in (*self.waiting, *self._offered_at) if sequence <= base]:
+        for sequence in [sequence for sequence in (*self.waiting, *self.on_offer) if sequence <= base]:
             self.waiting.pop(sequence, None)
-            self._offered_at.pop(sequence, None)
+            self.on_offer.pop(sequence, None)
         if not self.waiting:
             self.offer_at = math.inf
 
     def connection_lost(self) -> None:
         """Take every offer that is out for lost; the next statement says which were."""
-        self._offered_at = dict.fromkeys(self._offered_at, -math.inf)
+        self.on_offer = dict.fromkeys(self.on_offer, -math.inf)

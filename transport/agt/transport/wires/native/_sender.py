@@ -200,8 +200,10 @@ class Sender(Writing):
         if messages:
             self._emit(Delivered(messages, now))
         self._base = processed
-        self._landed(processed)
-        if self._postponed.any:
+        cuts = self._cuts  # As `_landed`, without the call.
+        while cuts and cuts[0][0] <= processed:
+            self._flying_bytes -= cuts.pop(0)[1]
+        if self._postponed.waiting or self._postponed.on_offer:
             self._postponed.settled_through(processed)
         self._received = max(self._received, processed)
         if processed >= self._next:

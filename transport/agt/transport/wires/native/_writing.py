@@ -43,9 +43,9 @@ class Writing(Backlog):
             self._timed, self._timed_at = self._last + 1, now
         if self._resend_at == math.inf:
             self._arm_first(now)
-        while self._queue and room > 0 and budget > 0:
+        while room > 0 and budget > 0:
             budget -= self._write_new(parts, ack, room)
-            room = self._room()
+            room = self._room() if self._queue else 0
         self._next = self._last + 1
         return budget
 
