@@ -97,8 +97,8 @@ class Listener(ABC):
         Raises:
             ConnectionUnavailable: when the address is in use or can't be had.
         """
-        await self.prepare()
         try:
+            await self.prepare()
             await self._listen()
         except BaseException:
             await self.put_away()
