@@ -6,7 +6,15 @@ from pathlib import Path
 import anyio
 import pytest
 
-from agt.transport import Outcome, Overflow, QueueFull, ReliableConfig, ReliableListener, ReliableTransport
+from agt.transport import (
+    Outcome,
+    Overflow,
+    QueueFull,
+    ReliableConfig,
+    ReliableListener,
+    ReliableTransport,
+    UsageError,
+)
 from agt.transport.durable import StoreInUse, StoreUnavailable
 from agt.transport.durable._database import Database
 from support.durable_pair import CONFIG, dial
@@ -117,6 +125,16 @@ async def test_one_process_at_a_time(outbox) -> None:
         with pytest.raises(StoreInUse, match="give each process a store of its own"):
             async with dial(NOWHERE, outbox()):
                 pass
+
+
+async def test_a_transport_that_cannot_begin_lets_go_of_its_outbox(outbox) -> None:
+    """Whatever was wrong, the next attempt finds the outbox free."""
+    wrong = dial(NOWHERE, outbox(), on_message=print, on_batch=print)
+    with pytest.raises(UsageError, match="not both"):
+        async with wrong:
+            pass
+    async with dial(NOWHERE, outbox()) as transport:
+        transport.send_nowait(b"fine")
 
 
 async def test_an_outbox_has_one_sender(outbox, folder: Path) -> None:

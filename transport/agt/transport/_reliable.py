@@ -149,6 +149,18 @@ class ReliableTransport:
         """
         if self._session is not None:
             raise Closed("a transport is entered once; make a new one")
+        try:
+            await self._begin()
+        except BaseException:
+            if self._tasks is not None:
+                self._tasks.cancel_scope.cancel()
+                await self._tasks.__aexit__(None, None, None)
+            if self._outbox is not None and self._kept is not None:
+                await self._outbox.aclose()
+            raise
+        return self
+
+    async def _begin(self) -> None:
         link = await self._new_link()
         self._tasks = anyio.create_task_group()
         await self._tasks.__aenter__()
@@ -168,7 +180,6 @@ class ReliableTransport:
             self.restored = tuple(handles(self._kept.restore(now=running_clock()(), wall_now=time.time())))
             self._kept.on_change = self._session.changed
         self._tasks.start_soon(self._keep_connected, self._session)
-        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
