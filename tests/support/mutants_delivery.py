@@ -122,8 +122,8 @@ def generation_reused(patch: Patch) -> None:
     """An acceptor gives every process of a name the same generation."""
     claim = Claims.claim
 
-    def buggy(self: Claims, epoch: int, brought: int) -> int:
-        number = claim(self, epoch, brought)
+    def buggy(self: Claims, epoch: int, brought: int, now: float) -> int:
+        number = claim(self, epoch, brought, now)
         self._highest = min(self._highest, 1)
         return number
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from agt.transport import Dropped, Outcome, Settled
+from agt.transport import Delivered, Dropped, Outcome, Received, Settled
 from agt.transport.wires.native import FrameType, NativeAcceptor, NativeConfig, NativeLink, Refused, encode_frame
-from agt.transport.wires.native._claims import Claims
+from agt.transport.wires.native._claims import CLAIM_S, Claims
 from agt.transport.wires.native._states import ALLOWED_FRAMES, NEXT, State, Step
 
 
@@ -49,15 +49,58 @@ def test_an_older_process_of_the_same_name_is_fenced_for_good() -> None:
 def test_an_unanswered_claim_shuts_nobody_out() -> None:
     """A hello that outlived its process takes the name for a moment, not for good."""
     claims = Claims()
-    assert claims.claim(epoch=1, brought=0) == 1
+    assert claims.claim(epoch=1, brought=0, now=0.0) == 1
     claims.confirm()
-    assert claims.claim(epoch=9, brought=0) == 2
+    assert claims.claim(epoch=9, brought=0, now=5.0) == 2
     assert not claims.refuses(1, 1)
-    assert claims.claim(epoch=1, brought=1) == 1
-    claims.claim(epoch=9, brought=2)
+    assert claims.wait_s(1, 1, now=5.5) == CLAIM_S - 0.5
+    assert claims.wait_s(9, 2, now=5.5) == 0, "nobody waits for itself"
+    assert claims.wait_s(7, 0, now=5.5) == 0, "nor for an older one"
+    assert claims.wait_s(1, 1, now=5.0 + CLAIM_S) == 0
+    assert claims.claim(epoch=1, brought=1, now=7.0) == 1
+    claims.claim(epoch=9, brought=2, now=8.0)
     claims.confirm()
+    assert claims.wait_s(1, 1, now=8.0) == 0
     assert claims.refuses(1, 1)
-    assert Claims(floor=50).claim(epoch=3, brought=0) == 51
+    assert Claims(floor=50).claim(epoch=3, brought=0, now=0.0) == 51
+
+
+def test_an_older_process_that_dials_again_at_once_does_not_take_the_name_back() -> None:
+    """It is told to wait while the newer one's answer is on its way; what the newer one has sent is delivered."""
+    rng = random.Random(3)
+    acceptor = NativeAcceptor("gateway", rng=rng)
+    old, new = (NativeLink("device", rng=rng) for _ in range(2))
+
+    def hello(link: NativeLink, now: float) -> NativeLink:
+        link.connection_made(now=now)
+        greeting = acceptor.greeting(now=now)
+        greeting.receive_data(link.data_to_send(now=now))
+        accepted = acceptor.admit(greeting)
+        accepted.connection_made(now=now)
+        accepted.receive_data(greeting.data, now=now)
+        return accepted
+
+    def rest(link: NativeLink, accepted: NativeLink, now: float) -> None:
+        for _ in range(3):
+            link.receive_data(accepted.data_to_send(now=now), now=now)
+            accepted.receive_data(link.data_to_send(now=now), now=now)
+
+    rest(old, hello(old, 0.0), 0.0)
+    message = new.send(b"x", now=1.0, deadline=30.0)
+    accepted = hello(new, 1.0)
+    with pytest.raises(Refused, match="a newer process of device is being let in") as refused:
+        hello(old, 1.25)
+    old.receive_data(refused.value.reply, now=1.25)
+    rest(new, accepted, 1.5)
+    received = [event for event in iter(accepted.next_event, None) if isinstance(event, Received)]
+    accepted.acknowledge(received[0].token, now=1.5)
+    rest(new, accepted, 1.5)
+    delivered = [event.messages for event in iter(new.next_event, None) if isinstance(event, Delivered)]
+    assert delivered == [[message]]
+    told = [event for event in iter(old.next_event, None) if isinstance(event, Dropped)]
+    assert [(event.final, event.retry_after_s) for event in told] == [(False, CLAIM_S - 0.25)]
+    with pytest.raises(Refused, match="stale generation"):
+        hello(old, 1.25 + told[0].retry_after_s)
 
 
 def test_the_acceptor_bounds_its_senders_and_forgets_the_idle_first() -> None:

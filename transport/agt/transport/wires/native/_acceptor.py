@@ -155,7 +155,8 @@ class NativeAcceptor:
         `greeting.data`.
 
         Raises:
-            Refused: when the caller is fenced, speaks no version of ours, or there is no room for another sender.
+            Refused: when the caller is fenced, or has to wait for a newer process of its name, speaks no version of
+                ours, or there is no room for another sender.
         """
         hello = greeting.hello
         assert hello is not None, "admit only a complete greeting"
@@ -163,9 +164,9 @@ class NativeAcceptor:
         if link is None:
             self._make_room()
             link = self._make_link(hello.name)
-        refusal = link.refusal(hello)
+        refusal = link.refusal(hello, now=greeting.deadline - self._config.handshake_timeout_s)
         if refusal is not None:
-            raise Refused(refusal.text, AwayCode(refusal.code))
+            raise Refused(refusal.text, AwayCode(refusal.code), retry_after_s=refusal.retry_after_ms / 1000)
         self._links[hello.name] = link
         if self._keeper is not None:
             self._keeper.admitted(hello.name, link)

@@ -151,8 +151,10 @@ class NativeLink(LinkFront):
 
     def next_deadline(self) -> float:
         """When `handle_timer` should next be called; `math.inf` when nothing is pending."""
-        deadline = self._lanes.next_deadline()
-        return min(deadline, self._own_deadline)
+        deadline = self._own_deadline
+        for sender in self._lanes.senders:
+            deadline = min(deadline, sender.due_at)
+        return deadline
 
     def handle_timer(self, *, now: float) -> None:
         """Do what has come due; a no-op when nothing has."""
@@ -165,13 +167,16 @@ class NativeLink(LinkFront):
         """Return the next event, oldest first, or None."""
         return self._events.pop(0) if self._events else None
 
-    def refusal(self, hello: Hello) -> GoAway | None:
+    def refusal(self, hello: Hello, *, now: float) -> GoAway | None:
         """Return why this hello can't be admitted, or None; changes nothing."""
         if common_version(hello) is None:
             text = f"we speak versions {VERSION_MIN} to {VERSION_MAX}, not {hello.version_min} to {hello.version_max}"
             return GoAway(AwayCode.VERSION, text)
         if self._claims.refuses(hello.epoch, hello.generation):
             return GoAway(AwayCode.STALE_GENERATION, f"stale generation: a newer process is {hello.name}")
+        if wait_s := self._claims.wait_s(hello.epoch, hello.generation, now):
+            text = f"busy: a newer process of {hello.name} is being let in"
+            return GoAway(AwayCode.BUSY, text, math.ceil(wait_s * 1000))
         return None
 
     # Within
@@ -304,9 +309,10 @@ class NativeLink(LinkFront):
                 self._answer(self._own_half)
             return
         hello = decode_body(payload, Hello)
-        refusal = self.refusal(hello)
+        refusal = self.refusal(hello, now=now)
         if refusal is not None:
-            self._drop(refusal.text, "peer", now, code=AwayCode(refusal.code))
+            self._drop(refusal.text, "peer", now)
+            self._control.append(encode_frame(FrameType.GO_AWAY, payload=encode_body(refusal)))
             return
         self.peer, self._peer_features = hello.name, hello.features
         self._peer_half = payload
@@ -322,7 +328,7 @@ class NativeLink(LinkFront):
             version=common_version(hello) or VERSION_MAX,
             name=self._name,
             epoch=self.epoch,
-            generation=self._claims.claim(hello.epoch, hello.generation),
+            generation=self._claims.claim(hello.epoch, hello.generation, now),
             settled_through=self._lanes.settled_through(),
             memory=self._lanes.token,
             received_through=self._lanes.received_through(),
