@@ -10,6 +10,7 @@ link drops the connection. Nothing is allocated by a length that the peer only a
 
 import enum
 import struct
+from bisect import bisect_right
 from collections.abc import Iterator
 from functools import lru_cache
 from itertools import accumulate
@@ -102,8 +103,8 @@ def append_messages(
         return 1, len(parts[-1])
     lengths = list(map(len, payloads))
     if sum(lengths) + BATCH_OVERHEAD * (count + 1) > limit:
-        sizes = accumulate(length + BATCH_OVERHEAD for length in lengths)
-        count = max(1, sum(BATCH_OVERHEAD + size <= limit for size in sizes))
+        sizes = list(accumulate(map(BATCH_OVERHEAD.__add__, lengths)))
+        count = max(1, bisect_right(sizes, limit - BATCH_OVERHEAD))
         del payloads[count:], lengths[count:]
         if count == 1:
             return append_messages(parts, first, ack, payloads, channel, limit)

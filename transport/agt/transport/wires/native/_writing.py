@@ -117,7 +117,7 @@ class Writing(Backlog):
 
     def _fitting(self, entry: Outgoing, limit: int) -> int:
         """How many messages fit one frame if all are like this one; were the others larger, fewer will go."""
-        return min(BATCH_COUNT, 1 + limit // (len(entry.payload) + BATCH_OVERHEAD))
+        return max(1, min(BATCH_COUNT, (limit - BATCH_OVERHEAD) // (len(entry.payload) + BATCH_OVERHEAD)))
 
     def _write_again(self, parts: list[bytes], ack: int) -> int:
         """Write a frame of resends, or one SKIP over a run of given-up sequences, at `next`; return its size."""
