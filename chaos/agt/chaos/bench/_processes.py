@@ -91,7 +91,8 @@ def measure_throughput(subject: str, loop: str, *, messages: int, batched: int) 
     """
     with _started(ReceiveTask(subject, loop)) as receiver:
         port = receiver.line(Ready).port
-        with _started(SendTask(subject, loop, port, receiver.pid, messages=messages, batched=batched)) as sender:
+        task = SendTask(subject, loop, port, receiver.pid, warm_up=messages // 10, messages=messages, batched=batched)
+        with _started(task) as sender:
             sent = sender.line(Sent)
         receiver.stop()
         counted = receiver.line(Counted)
