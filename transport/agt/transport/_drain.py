@@ -1,14 +1,26 @@
-"""How a session's connection ends in order, where its wire has words for that."""
+"""How connections end in order, where their wire has words for that: one session's, or all of a listener's."""
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Final
 
 import anyio
 
 from agt.transport._carrying import FAREWELL_S
+from agt.transport.wires.native import AwayCode, Refused
 
 if TYPE_CHECKING:
+    from random import Random
+
+    from agt.transport._link import Link
     from agt.transport._session import Session
+
+RETRY_AFTER_S: Final = 1.0
+"""When those who call a listener that shuts down shall come back, in seconds, unless it says otherwise."""
+
+
+def answered(link: "Link") -> bool:
+    """Whether nothing is on its way: what was written is answered, and, where the wire can tell, what was received."""
+    return bool(getattr(link, "answered", not link.in_flight))
 
 
 async def drain(session: "Session", timeout_s: float, reason: str) -> bool:
@@ -38,4 +50,31 @@ async def drain(session: "Session", timeout_s: float, reason: str) -> bool:
             session.changed()
             with anyio.move_on_after(timeout_s + FAREWELL_S):
                 await ended.wait()
-    return not session.link.in_flight
+    return answered(session.link)
+
+
+async def drain_all(sessions: "Mapping[str, Session]", timeout_s: float, reason: str) -> tuple[str, ...]:
+    """Drain them all at once, within so many seconds; return the names of those that did not finish."""
+    unfinished: list[str] = []
+
+    async def part(name: str, session: "Session") -> None:
+        if not await session.drain(timeout_s, reason):
+            unfinished.append(name)
+
+    async with anyio.create_task_group() as tasks:
+        for name, session in sessions.items():
+            tasks.start_soon(part, name, session)
+    return tuple(sorted(unfinished))
+
+
+class Parting:
+    """What a listener that shuts down says to callers."""
+
+    def __init__(self, reason: str, retry_after_s: float, spread_s: float, *, rng: "Random") -> None:
+        """Remember why, when they shall come back at the earliest, and over how many seconds they shall spread."""
+        self._reason, self._retry_after_s, self._spread_s, self._rng = reason, retry_after_s, spread_s, rng
+
+    def refusal(self) -> Refused:
+        """Return what the next caller is told."""
+        wait_s = self._retry_after_s + self._rng.uniform(0, self._spread_s)
+        return Refused(f"busy: {self._reason}, come back in {wait_s:.3g} s", AwayCode.BUSY, retry_after_s=wait_s)

@@ -7,7 +7,6 @@ link then moves to the new connection, and the older connection, if there is one
 
 import ssl
 from collections.abc import Callable, Container, Iterable, Mapping
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -16,14 +15,16 @@ from anyio.abc import ByteStream
 from agt.transport._accepting import Listener
 from agt.transport._carrying import Carrying
 from agt.transport._config import ReliableConfig, checked
+from agt.transport._drain import RETRY_AFTER_S, Parting, drain_all
 from agt.transport._link import Link
 from agt.transport._metrics import TransportMetrics
-from agt.transport._native import check_budget, native_acceptor
+from agt.transport._native import UNGUESSABLE, check_budget, native_acceptor
 from agt.transport._native_names import NativeNames
 from agt.transport._own_ids import OwnId, memory_of_ids
 from agt.transport._own_ids_link import Acceptor, OwnIdsAcceptor
 from agt.transport._pacing import ConnectBudget
 from agt.transport._received import ReceivedBatch, ReceivedMessage
+from agt.transport._roster import Roster
 from agt.transport._session import Session
 from agt.transport._timers import running_clock
 from agt.transport.trust import (
@@ -114,12 +115,12 @@ class ReliableListener(Listener):
             host=host, port=port, path=path, max_connections=max_connections, connect_budget=connect_budget, door=door
         )
         self.name = name
-        self._on_peer, self._on_gone, self._on_message, self._on_batch = on_peer, on_gone, on_message, on_batch
+        self._on_message, self._on_batch = on_message, on_batch
         self._keeper = _keeper_of(inbox, max_senders) if inbox is not None else None
         self._acceptor = self._new_acceptor(max_senders, keys, own_id)
+        self._roster = Roster(self._acceptor, self._make_session, on_peer, on_gone)
         self._native_names = native_names
-        self._sessions: dict[str, Session] = {}
-        self._announced: set[str] = set()
+        self._parting: Parting | None = None
 
     def _new_acceptor(self, max_senders: int, keys: KeyRing | None, own_id: OwnId | None) -> Acceptor:
         acceptor = native_acceptor(
@@ -150,16 +151,14 @@ class ReliableListener(Listener):
             await self._keeper.aclose()
 
     def _on_stored(self, name: str) -> None:
-        session = self._sessions.get(name)
+        session = self.sessions.get(name)
         if session is not None:
             session.changed()
 
     def _on_doubt(self, name: str) -> None:
         """Nobody can say what is durable of a sender: let it come again and be met from what is."""
         self._acceptor.forget(name)
-        session = self._sessions.get(name)
-        if session is not None:
-            self._end(name, session, "the inbox has to be read again")
+        self._roster.end(name, "the inbox has to be read again")
 
     def _spread_s(self, peers: int) -> float:
         return self.pacer.drain_s(peers)
@@ -167,7 +166,27 @@ class ReliableListener(Listener):
     @property
     def sessions(self) -> Mapping[str, Session]:
         """Every remembered peer's session by name, connected or not; a live view."""
-        return MappingProxyType(self._sessions)
+        return self._roster.sessions
+
+    async def drain(
+        self, timeout_s: float = 5.0, *, reason: str = "shutting down", retry_after_s: float = RETRY_AFTER_S
+    ) -> tuple[str, ...]:
+        """Part from everybody in order, before a planned restart; nobody is let in any more.
+
+        From now on callers are told when to come back. Peers are told that we shut down, and write nothing new; what is
+        on its way, either way, is answered; then each connection ends. When this returns with no name, nothing will
+        end as `indeterminate` for it. What our sessions have not written ends as `not_delivered` when we close.
+
+        Args:
+            timeout_s: the longest wait, in seconds, for all together.
+            reason: why, for people; peers are told.
+            retry_after_s: when callers shall come back; they are spread as the connect budget asks for.
+
+        Returns:
+            The names of the peers that did not finish in time, or had something unanswered and no connection.
+        """
+        self._parting = Parting(reason, retry_after_s, self.pacer.drain_s(len(self.sessions)), rng=UNGUESSABLE)
+        return await drain_all(self.sessions, timeout_s, reason)
 
     async def serve(self, stream: ByteStream, caller: Caller) -> None:
         """Serve one connection to its end, whoever accepted it."""
@@ -199,23 +218,20 @@ class ReliableListener(Listener):
         assert greeting.hello is not None, "only a complete greeting is admitted"
         if why := self.door.forbids(caller, greeting.hello.name):
             raise Refused(why, AwayCode.UNAUTHORISED)
+        if self._parting is not None:
+            raise self._parting.refusal()
         check_budget(self.pacer, now)
         if self._keeper is not None and (why := self._keeper.busy):
             raise Refused(f"busy: {why}", AwayCode.BUSY, retry_after_s=DOUBT_S)
         link = self._acceptor.admit(greeting)
         caller.admit()
-        session = self._session_of(greeting.hello.name, link)
+        session = self._roster.session_of(greeting.hello.name, link)
         carrier = session.attach(stream)
         link.receive_data(greeting.data, now=now)
         session.turn()
         return session, carrier
 
-    def _session_of(self, name: str, link: Link) -> Session:
-        session = self._sessions.get(name)
-        if session is not None and session.link is link and not session.closed:
-            return session
-        if session is not None or len(self._sessions) >= len(self._acceptor):
-            self._forget_stale()
+    def _make_session(self, name: str, link: Link) -> Session:
         session = Session(
             link,
             metrics=self.metrics,
@@ -228,40 +244,21 @@ class ReliableListener(Listener):
         )
         if self._keeper is not None:
             session.commits = self._keeper.commits_of(name)
-        self._sessions[name] = session
         session.on_connection(self._announce)
         return session
-
-    def _forget_stale(self) -> None:
-        """Close the sessions whose sender the acceptor has forgotten."""
-        for name, session in tuple(self._sessions.items()):
-            if session.closed or self._acceptor.link_of(name) is not session.link:
-                self._end(name, session, "the peer was forgotten to make room for others")
 
     def _announce(self, session: Session) -> None:
         if session.connected and self._native_names is not None:
             self._native_names.add(session.peer)
-        if session.connected and session.peer not in self._announced:
-            self._announced.add(session.peer)
-            if self._on_peer is not None:
-                self._on_peer(session)
-
-    def _end(self, name: str, session: Session, reason: str) -> None:
-        del self._sessions[name]
-        if name in self._announced:
-            self._announced.discard(name)
-            if self._on_gone is not None:
-                self._on_gone(session)
-        session.close(reason)
+        self._roster.announce(session)
 
     def live(self) -> Iterable[Session]:
         """Return the sessions that may have something to write."""
-        return self._sessions.values()
+        return self.sessions.values()
 
     def closing(self) -> None:
         """End every session: the listener closes."""
-        for name, session in tuple(self._sessions.items()):
-            self._end(name, session, "the listener was closed")
+        self._roster.close("the listener was closed")
 
 
 def _keeper_of(inbox: "InboxStore[Any]", max_senders: int) -> "Keeper":

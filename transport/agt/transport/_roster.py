@@ -95,18 +95,21 @@ class Roster(Generic[S]):
 
     def close(self, reason: str) -> None:
         """End every session."""
-        for name, session in tuple(self._sessions.items()):
-            self._end(name, session, reason)
+        for name in tuple(self._sessions):
+            self.end(name, reason)
 
-    def _forget_stale(self) -> None:
-        for name, session in tuple(self._sessions.items()):
-            if session.closed or self._acceptor.link_of(name) is not session.link:
-                self._end(name, session, "the peer was forgotten to make room for others")
-
-    def _end(self, name: str, session: S, reason: str) -> None:
-        del self._sessions[name]
+    def end(self, name: str, reason: str) -> None:
+        """End one peer's session; a no-op when there is none."""
+        session = self._sessions.pop(name, None)
+        if session is None:
+            return
         if name in self._announced:
             self._announced.discard(name)
             if self._on_gone is not None:
                 self._on_gone(session)
         session.close(reason)
+
+    def _forget_stale(self) -> None:
+        for name, session in tuple(self._sessions.items()):
+            if session.closed or self._acceptor.link_of(name) is not session.link:
+                self.end(name, "the peer was forgotten to make room for others")

@@ -153,8 +153,12 @@ class LinkFront:
     @property
     def idle(self) -> bool:
         """Whether the link could be forgotten without anyone noticing at once: no connection, no message."""
-        lanes = self._lanes
-        return self._state is State.IDLE and lanes.received_idle and not (lanes.in_flight or lanes.queued)
+        return self._state is State.IDLE and self.answered and not self._lanes.queued
+
+    @property
+    def answered(self) -> bool:
+        """Whether nothing is on its way: neither what was written, nor what the application has received."""
+        return not self._lanes.in_flight and self._lanes.received_idle
 
     @property
     def draining(self) -> bool:
