@@ -8,12 +8,14 @@ no million wakers.
 import asyncio
 from collections.abc import Callable, Generator, Iterable
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import anyio
 
 from agt.transport._outcome import Outcome
 from agt.transport._outgoing import Outgoing
+
+_DELIVERED: Final = Outcome.DELIVERED  # An enumeration's members are slow to look up, and this one is often.
 
 
 class Delivery(Outgoing, eq=False):
@@ -77,7 +79,7 @@ class Delivery(Outgoing, eq=False):
         return self
 
     def __bool__(self) -> bool:
-        return self.outcome is Outcome.DELIVERED
+        return self.outcome is _DELIVERED
 
     def __repr__(self) -> str:
         state = self.outcome.value if self.outcome else "on its way"
@@ -104,10 +106,9 @@ class Delivery(Outgoing, eq=False):
 
 def settle_delivered(deliveries: Iterable[Delivery], now: float) -> None:
     """End messages as delivered at `now`: `settle`, for a run of them in one loop."""
-    delivered = Outcome.DELIVERED
     for delivery in deliveries:
         assert delivery.outcome is None, "a delivery settles once"
-        delivery.outcome = delivered
+        delivery.outcome = _DELIVERED
         delivery.latency_s = now - delivery.accepted_at
         if delivery._then is not None:  # noqa: SLF001 - the class's own loop
             delivery._call_back()  # noqa: SLF001 - as above

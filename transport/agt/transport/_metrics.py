@@ -8,7 +8,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence, Sized
 from operator import attrgetter
 from threading import RLock
-from typing import Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 from weakref import ref
 
 from agt.transport._events import Delivered, Settled
@@ -22,6 +22,7 @@ SLOW_LIMITS_S = (0.5, 0.8, 1.5, 5.0)
 
 T = TypeVar("T")
 
+_DELIVERED: Final = Outcome.DELIVERED
 _accepted_at = attrgetter("accepted_at")
 
 
@@ -170,7 +171,7 @@ class TransportMetrics:
     def delivered(self, event: Delivered) -> None:
         """Count reliable messages that were delivered."""
         messages, now, count = event.messages, event.now, len(event.messages)
-        self.outcomes[Outcome.DELIVERED] += count
+        self.outcomes[_DELIVERED] += count
         self.acks_received += count
         self.latency_sum_s += now * count - sum(map(_accepted_at, messages))
         # In the order of sending the first one took longest: if it shares its bucket with the last, so do all between.

@@ -5,6 +5,7 @@ The link holds the bytes and the limits; this holds the handles, and what happen
 
 from collections.abc import Callable, Sequence
 from itertools import islice
+from typing import Final
 
 import anyio
 
@@ -19,6 +20,8 @@ from agt.transport._link import Link
 from agt.transport._metrics import TransportMetrics
 from agt.transport._outcome import Outcome
 from agt.transport._outgoing import Outgoing
+
+_DURABLE: Final = AckLevel.DURABLE  # An enumeration's members are slow to look up.
 
 
 class Outbox:
@@ -123,10 +126,10 @@ class Outbox:
     def delivered(self, event: Delivered) -> None:
         """Settle the handles of messages that were delivered."""
         self._metrics.delivered(event)
-        if self.ack_level is AckLevel.DURABLE:
+        if self.ack_level is _DURABLE:
             self._metrics.delivered_durable += len(event.messages)
             for message in event.messages:
-                message.ack_level = AckLevel.DURABLE
+                message.ack_level = _DURABLE
         settle_delivered(event.messages, event.now)  # type: ignore[arg-type]  # The link makes them by our class.
 
     def settled(self, event: Settled) -> None:

@@ -50,6 +50,7 @@ from agt.transport.wires.native._states import ALLOWED_FRAMES, FLOWING, NEXT, NU
 _ACK: Final = int(FrameType.ACK)
 _BATCH: Final = int(FrameType.BATCH)
 _FREQUENT: Final = (int(FrameType.DATA), _BATCH, _ACK)
+_DEAF: Final = (State.IDLE, State.ENDED)
 _OPEN: Final = State.OPEN  # Looked up for each frame, and an enumeration's members are slow to look up.
 
 ANSWERS_MAX: Final = 64
@@ -119,7 +120,7 @@ class NativeLink(LinkFront):
 
     def receive_data(self, data: bytes, *, now: float) -> None:
         """Take bytes from the peer, cut anywhere; what breaks the protocol ends the connection, never raises."""
-        if self._state is State.IDLE or self._state is State.ENDED:
+        if self._state in _DEAF:
             return
         keepalive = self._keepalive
         try:

@@ -232,7 +232,8 @@ class Sender(Writing):
             self._received = received
             if self._next <= received:
                 self._next = received + 1
-            self._arm(now)
+            if processed <= self._base:  # Else the acknowledgement arms.
+                self._arm(now)
         self.take_ack(processed, now)
 
     def drain(self) -> None:

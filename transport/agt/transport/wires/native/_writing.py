@@ -6,11 +6,12 @@ from typing import Final
 
 from agt.transport._outgoing import Outgoing
 from agt.transport.wires.native._backlog import Backlog
-from agt.transport.wires.native._frames import BATCH_COUNT, BATCH_OVERHEAD, append_messages
+from agt.transport.wires.native._frames import BATCH_COUNT, BATCH_OVERHEAD, FrameType, append_messages, encode_frame
 from agt.transport.wires.native._statement import encode_skip
 
 SAMPLE_EVERY_S: Final = 0.005
 """How often the round trip is measured, at most."""
+_DATA: Final = int(FrameType.DATA)
 
 
 class Writing(Backlog):
@@ -79,6 +80,8 @@ class Writing(Backlog):
         count = len(queue)
         if count > 1:
             count = min(count, room, self._fitting(queue[0], limit))
+        if count == 1:
+            return self._write_one(parts, ack, queue.pop(0))
         entries = queue[:count]
         payloads = [entry.payload for entry in entries]
         fitting, size = append_messages(parts, self._last + 1, ack, payloads, self._channel, limit)
@@ -92,6 +95,17 @@ class Writing(Backlog):
         self._last = last
         self._flying_bytes += size
         self._cuts.append((last, size))
+        return size
+
+    def _write_one(self, parts: list[bytes], ack: int, entry: Outgoing) -> int:
+        """Write the frame of a message that goes alone; return its size."""
+        self._last = entry.sequence = self._last + 1
+        frame = encode_frame(_DATA, self._last, ack, entry.payload, channel=self._channel)
+        size = len(frame)
+        parts.append(frame)
+        self._window.append(entry)
+        self._flying_bytes += size
+        self._cuts.append((self._last, size))
         return size
 
     def _write_offers(self, parts: list[bytes], ack: int) -> int:
