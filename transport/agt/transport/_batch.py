@@ -1,6 +1,7 @@
 """Many messages given to a link in one call, and one thing to wait for."""
 
 from collections.abc import Callable, Generator, Sequence
+from operator import attrgetter
 from typing import Any, overload
 
 from agt.transport._delivery import Delivery
@@ -8,6 +9,8 @@ from agt.transport._errors import MessageTooLarge, QueueFull
 from agt.transport._link import Link
 from agt.transport._outcome import Outcome
 from agt.transport._outgoing import Outgoing
+
+_outcome_of = attrgetter("outcome")
 
 
 class DeliveryBatch(Sequence[Delivery]):
@@ -21,16 +24,16 @@ class DeliveryBatch(Sequence[Delivery]):
     @property
     def done(self) -> bool:
         """Whether all have ended."""
-        return self._last_pending() is None
+        return self._pending() is None
 
     @property
     def delivered(self) -> int:
         """How many have been delivered."""
-        return [delivery.outcome for delivery in self._deliveries].count(Outcome.DELIVERED)
+        return list(map(_outcome_of, self._deliveries)).count(Outcome.DELIVERED)
 
     def __await__(self) -> Generator[Any, Any, "DeliveryBatch"]:
         # Messages end in order but for exceptions: one waker, on the last, is mostly all that is needed.
-        while (pending := self._last_pending()) is not None:
+        while (pending := self._pending()) is not None:
             yield from pending.__await__()
         return self
 
@@ -50,11 +53,12 @@ class DeliveryBatch(Sequence[Delivery]):
     def __repr__(self) -> str:
         return f"<DeliveryBatch {self.delivered} of {len(self)} delivered>"
 
-    def _last_pending(self) -> Delivery | None:
-        for delivery in reversed(self._deliveries):
-            if delivery.outcome is None:
-                return delivery
-        return None
+    def _pending(self) -> Delivery | None:
+        deliveries = self._deliveries
+        if not deliveries or deliveries[-1].outcome is None:
+            return deliveries[-1] if deliveries else None
+        outcomes = list(map(_outcome_of, deliveries))
+        return deliveries[outcomes.index(None)] if None in outcomes else None
 
 
 def send_run(link: Link, payloads: Sequence[bytes], *, now: float, deadline: float) -> Sequence[Outgoing]:

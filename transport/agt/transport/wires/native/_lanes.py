@@ -234,9 +234,9 @@ class Lanes:
         """Append what should go to the peer now: acknowledgements, then messages, about a turn's worth of bytes."""
         budget = self._turn_bytes_max
         used = self.used
-        self._first = (self._first + 1) % used  # Each channel is first in its turn, should they have much to say.
-        for place in range(self._first, self._first + used):
-            receiver, sender = self.receivers[place % used], self.senders[place % used]
+        self._first = first = (self._first + 1) % used  # Each is first in its turn, should they have much to say.
+        for place in (0,) if used == 1 else (*range(first, used), *range(first)):
+            receiver, sender = self.receivers[place], self.senders[place]
             more = budget > 0 and sender.has_more
             ack_due = receiver.ack_due
             if ack_due and (not more or receiver.needs_statement()):
