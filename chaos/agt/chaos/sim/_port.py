@@ -217,8 +217,8 @@ class Port:
         code = ""
         if world.faulty and rng.random() < world.profile.refuse:
             code = "rejected"
-        elif world.faulty and rng.random() < world.profile.busy and not world.profile.remembers:
-            code = "busy"  # Not yet where a disk remembers: `RememberingLink` has its own account of what is open.
+        elif world.faulty and rng.random() < world.profile.busy:
+            code = "busy"
         think_s = rng.random() * 2 * world.profile.think_s if world.faulty else 0.0
         if think_s:
             world.clock.after(think_s, lambda: self._finish(token, key, code=code))

@@ -33,8 +33,10 @@ class OutOfOrder(TransportError):
     """Raised when a message is committed before an earlier one of its sender and channel."""
 
     def __init__(self, peer: str, sequence: int, waiting: int) -> None:
-        super().__init__(
-            f"message {sequence} of {peer!r} can't be committed before message {waiting}:"
-            " commit in the order received, or several together with commit_batch"
+        why = (
+            f"before message {waiting}: commit in the order received, or several together with commit_batch"
+            if waiting
+            else "because it isn't open: it was answered, or comes again"
         )
+        super().__init__(f"message {sequence} of {peer!r} can't be committed {why}")
         self.peer, self.sequence, self.waiting = peer, sequence, waiting

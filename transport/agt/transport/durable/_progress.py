@@ -32,9 +32,16 @@ class Progress:
         return self._runs[0][0] - 1 if self._runs else self.handed_through
 
     def handed(self, first: int, payloads: Sequence[bytes]) -> None:
-        """Note a run that the application was given; one that it was given before and had not finished is known."""
-        if first <= self.handed_through:
-            return
+        """Note a run that the application was given; what it was given before and had not finished is known.
+
+        A run may begin with what is known and go on with what isn't: a busy message comes again together with what had
+        to wait behind it, unseen.
+        """
+        known = self.handed_through + 1 - first
+        if known > 0:
+            if known >= len(payloads):
+                return
+            first, payloads = first + known, payloads[known:]
         count = len(payloads)
         self.handed_through = first + count - 1
         self._payloads.append((first, payloads))
@@ -54,14 +61,14 @@ class Progress:
         """Return what `through` would be if these runs (first, count) were finished.
 
         Raises:
-            ValueError: carrying the open sequence that comes before one of them; 0 when it is not open itself.
+            ValueError: carrying the first that can't be, and the open sequence before it; 0 when it is not open itself.
         """
         later = Progress(self.handed_through)
         later._runs = deque(run.copy() for run in self._runs)
         later._ahead = set(self._ahead)
         for first, count in runs:
             if first != later.head or count > later._runs[0][1]:
-                raise ValueError(later.head if later.head < first else 0)
+                raise ValueError(first, later.head if later.head < first else 0)
             later.finish(first, count)
         return later.through
 

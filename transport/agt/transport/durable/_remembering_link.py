@@ -53,7 +53,7 @@ class Pending(msgspec.Struct, frozen=True):
 class Lane:
     """What is open on one channel, in the present incarnation of the sender."""
 
-    __slots__ = ("ahead", "first_token", "last_token", "progress", "refused")
+    __slots__ = ("ahead", "declined", "first_token", "last_token", "progress", "refused")
 
     def __init__(self, through: int, first_token: int) -> None:
         self.progress = Progress(through)
@@ -64,6 +64,8 @@ class Lane:
         self.last_token = first_token - 1
         self.refused: dict[int, int] = {}
         """Codes of refusals that are not durable yet."""
+        self.declined: set[int] = set()
+        """Messages that the application was too busy for, until they end: they come again, or their sender gives up."""
 
 
 class RememberingLink(NativeLink):
@@ -129,6 +131,7 @@ class RememberingLink(NativeLink):
             return
         if number is RefusalCode.BUSY:
             super().refuse(token, code, now=now, retry_after_s=retry_after_s)
+            lane.declined.add(token - lane.ahead)
             self._follow()
             return
         sequence = token - lane.ahead
@@ -163,7 +166,7 @@ class RememberingLink(NativeLink):
             try:
                 through = lane.progress.through_after(own)
             except ValueError as error:
-                raise OutOfOrder(self.peer, own[0][0], error.args[0]) from None
+                raise OutOfOrder(self.peer, *error.args) from None
             marks[channel] = Mark(through, self._exceptions(channel, through))
         answers, self._answers = tuple(self._answers), []
         letters, self._letters = tuple(self._letters), []
@@ -227,11 +230,11 @@ class RememberingLink(NativeLink):
     # Within
 
     def _follow(self) -> None:
-        """Be done with what the link is done with: a busy message that its sender gave up never comes again."""
+        """Be done with busy messages that their sender has given up, wherever among the open ones: none comes again."""
         for receiver, lane in zip(self._lanes.receivers, self._open_lanes, strict=True):
-            head = lane.progress.head
-            if head and receiver.processed >= head:
-                lane.progress.finish(head, receiver.processed - head + 1)
+            for sequence in [sequence for sequence in lane.declined if receiver.is_done(sequence)]:
+                lane.declined.remove(sequence)
+                lane.progress.finish(sequence, 1)
 
     def _identity(self) -> tuple[int, int, int]:
         return self._lanes.peer_epoch, self._lanes.token, self._claims.state[0]

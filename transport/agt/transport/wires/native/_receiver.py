@@ -83,6 +83,10 @@ class Receiver:
         """Through which sequence everything is done with."""
         return self._processed
 
+    def is_done(self, sequence: int) -> bool:
+        """Whether nothing more happens to this message, which was accepted: ended by either side."""
+        return sequence <= self._processed or sequence in self._early
+
     @property
     def exceptions(self) -> Mapping[int, int]:
         """Codes of sequences that were not processed, as far as the sender may not know."""
