@@ -7,6 +7,7 @@ told (`_told`), which stay only because their sequence does.
 
 import math
 from collections.abc import Callable, Iterator
+from typing import Final
 
 from agt.transport._errors import QueueFull
 from agt.transport._events import Delivered, Settled
@@ -17,6 +18,9 @@ from agt.transport.wires.native._config import NativeConfig
 from agt.transport.wires.native._counters import LinkCounters
 from agt.transport.wires.native._frames import BATCH_BYTES, HEADER_SIZE
 from agt.transport.wires.native._postponed import Postponed
+
+BATCH_BYTES_MIN: Final = 128
+"""Batches get no smaller than this where they do not get through; with most messages that is a frame for each."""
 
 
 class Backlog:
@@ -184,6 +188,17 @@ class Backlog:
             else:
                 delivered.append(entry)
         return delivered
+
+    def _write_smaller(self) -> None:
+        """Have frames be an eighth as large: one of them was cut or damaged, and nothing of it got through.
+
+        A network that breaks every few hundred bytes, or damages every few thousand, would never let a large one pass.
+        """
+        self._batch_bytes = min(self._batch_bytes, max(BATCH_BYTES_MIN, self._batch_bytes >> 3))
+
+    def _write_larger(self) -> None:
+        """Have frames be twice as large: messages get through."""
+        self._batch_bytes = min(2 * self._batch_bytes, BATCH_BYTES, self._payload_max)
 
     def _landed(self, base: int) -> None:
         """Count the bytes up to here as unprocessed no more."""

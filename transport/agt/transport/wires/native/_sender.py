@@ -177,6 +177,7 @@ class Sender(Writing):
         self._postponed.connection_lost()
         head = max(self._base, self._received) + 1
         if head < self._next:
+            self._write_smaller()
             self._fail(self._at(head))
 
     def take_ack(self, processed: int, now: float) -> None:
@@ -258,6 +259,7 @@ class Sender(Writing):
         head = max(self._base, self._received) + 1
         if head < self._next:
             self._counters.ack_timeouts += 1
+            self._write_smaller()
             self._fail(self._at(head))
             self._next = head
             self._timed = 0
@@ -300,7 +302,7 @@ class Sender(Writing):
     def _take_frame_max(self, frame_max: int, now: float) -> None:
         """Keep to what the peer reads, and end what it never would."""
         self._payload_max = min(self._config.max_frame_bytes, frame_max) - HEADER_SIZE
-        self._batch_bytes = min(BATCH_BYTES, self._payload_max)
+        self._batch_bytes = min(self._batch_bytes, self._payload_max)
         if frame_max < self._config.max_frame_bytes:
             reason = f"larger than the {self._payload_max} bytes that the peer takes"
             for entry in [entry for entry in self._queue if len(entry.payload) > self._payload_max]:
@@ -334,6 +336,8 @@ class Sender(Writing):
             self._round_trip.sample(now - self._timed_at)
             self._sampled_at = now
             self._timed = 0
+            if self._batch_bytes < BATCH_BYTES:
+                self._write_larger()
 
     def _expire(self, now: float) -> None:
         timeout_s = self._round_trip.timeout_s

@@ -136,10 +136,7 @@ class Writing(Backlog):
     def _write_again(self, parts: list[bytes], ack: int) -> int:
         """Write a frame of resends, or one SKIP over a run of given-up sequences, at `next`; return its size."""
         first = self._next
-        place = first - self._base - 1
-        # What did not get through goes again in smaller pieces: a network that breaks every few hundred bytes, or
-        # damages every few thousand, would never let a large batch pass.
-        limit = self._batch_bytes >> 3 * self._window[place].failures
+        place, limit = first - self._base - 1, self._batch_bytes
         coming = islice(self._window, place, place + self._fitting(self._window[place], limit))
         skipping, run = next((bool(given_up), list(run)) for given_up, run in groupby(coming, lambda e: bool(e.ending)))
         if skipping:
