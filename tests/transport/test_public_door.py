@@ -114,6 +114,18 @@ def test_importing_the_transport_loads_anyio_msgspec_and_the_standard_library_on
     foreign = {name for name in loaded if name not in sys.stdlib_module_names}
     assert foreign <= {"agt", "anyio", "msgspec", "idna", "sniffio", "typing_extensions", "exceptiongroup"}
     assert not foreign & set(FORBIDDEN)
+    assert "sqlite3" not in loaded  # Only who brings an outbox or an inbox loads a database.
+
+
+def test_importing_the_durable_door_loads_sqlite_and_nothing_else_of_others():
+    """It comes with Python; whoever keeps an inbox in a database of their own pays for no other."""
+    code = (
+        "import sys, agt.transport; before = set(sys.modules); import agt.transport.durable;"
+        "print(*sorted({name.partition('.')[0] for name in set(sys.modules) - before}))"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert {name for name in loaded if name not in sys.stdlib_module_names} <= {"agt", "anyio"}
+    assert "sqlite3" in loaded
 
 
 def test_without_prometheus_client_the_error_names_the_extra():
