@@ -15,6 +15,7 @@ from agt.transport.blocking import BlockingListener, BlockingSession, BlockingTr
 from agt.transport.blocking._poller import SelectorPoller
 from agt.transport.testing import PlainLink
 from support.driver_harness import until
+from support.scenes import but, unused_port
 
 ROOMY = ReliableConfig(send_queue_max=2000, recv_queue_max=2000, backoff_base_s=0.01, backoff_max_s=0.02)
 
@@ -269,6 +270,34 @@ def test_draining_ends_a_connection_with_nothing_in_doubt() -> None:
         sent = [device.send_nowait(b"%d" % number) for number in range(50)]
         assert device.session.drain(5)
         assert {each.outcome for each in sent} == {Outcome.DELIVERED}
+
+
+def test_a_planned_restart_leaves_nothing_in_doubt_and_names_who_did_not_finish() -> None:
+    """A listener is drained while a device sends on: all is delivered once, over both; an open message is named."""
+    port, seen, opened = unused_port(), list[bytes](), list[ReceivedMessage]()
+
+    def on_message(message: ReceivedMessage) -> None:
+        if message.payload == b"open":
+            message.defer()
+            opened.append(message)
+        seen.append(message.payload)
+
+    config = but(ROOMY, recv_queue_max=20)
+    address = TCPConnection("127.0.0.1", port)
+    with BlockingTransport(address, name="busy", config=config) as busy:
+        with (
+            BlockingTransport(address, name="idle", config=config) as idle,
+            BlockingListener(port=port, on_message=on_message, config=config) as listener,
+        ):
+            idle.send_nowait(b"open")
+            sent = [busy.send_nowait(b"%d" % number) for number in range(1000)]
+            until(lambda: b"20" in seen and opened)
+            assert listener.drain(0.3, reason="restart", retry_after_s=0.02) == ("idle",)
+            assert not any(session.connected for session in listener.sessions.values())
+            until(lambda: "restart, come back in 0.0" in busy.last_error)
+        with BlockingListener(port=port, on_message=on_message, config=config):
+            assert {message.result(5) for message in sent} == {Outcome.DELIVERED}
+    assert sorted(int(payload) for payload in seen if payload != b"open") == list(range(1000))
 
 
 # The thread

@@ -15,7 +15,7 @@ from anyio.abc import ByteStream
 from agt.transport._accepting import Listener
 from agt.transport._carrying import Carrying
 from agt.transport._config import ReliableConfig, checked
-from agt.transport._drain import RETRY_AFTER_S, Parting, drain_all
+from agt.transport._drain import drain_all
 from agt.transport._link import Link
 from agt.transport._metrics import TransportMetrics
 from agt.transport._native import UNGUESSABLE, check_budget, native_acceptor
@@ -23,6 +23,7 @@ from agt.transport._native_names import NativeNames
 from agt.transport._own_ids import OwnId, memory_of_ids
 from agt.transport._own_ids_link import Acceptor, OwnIdsAcceptor
 from agt.transport._pacing import ConnectBudget
+from agt.transport._parting import RETRY_AFTER_S, Parting
 from agt.transport._received import ReceivedBatch, ReceivedMessage
 from agt.transport._roster import Roster
 from agt.transport._session import Session

@@ -18,14 +18,15 @@ from agt.transport._connections import BACKLOG, listen_unix
 from agt.transport._errors import Closed, ConnectionUnavailable, UsageError
 from agt.transport._link import Link
 from agt.transport._metrics import TransportMetrics
-from agt.transport._native import check_budget, native_acceptor
+from agt.transport._native import UNGUESSABLE, check_budget, native_acceptor
 from agt.transport._pacing import ConnectBudget, Pacer
+from agt.transport._parting import RETRY_AFTER_S, Parting
 from agt.transport._received import ReceivedMessage
 from agt.transport._roster import Roster
 from agt.transport.blocking._conduit import Conduit
 from agt.transport.blocking._dialler import look_up
-from agt.transport.blocking._engine import clock
-from agt.transport.blocking._io_thread import IOThread
+from agt.transport.blocking._engine import FAREWELL_S, clock
+from agt.transport.blocking._io_thread import IOThread, not_in
 from agt.transport.blocking._lobby import Lobby
 from agt.transport.blocking._poller import READ
 from agt.transport.blocking._session import BlockingSession
@@ -52,6 +53,7 @@ class BlockingListener:
     """Connections closed at once because there were too many."""
     _socket: socket.socket | None = None
     _closed = False
+    _parting: Parting | None = None
 
     def __init__(
         self,
@@ -140,6 +142,38 @@ class BlockingListener:
         self._io.watch(self._socket, READ, self._accept)
         return self
 
+    def drain(
+        self, timeout_s: float = 5.0, *, reason: str = "shutting down", retry_after_s: float = RETRY_AFTER_S
+    ) -> tuple[str, ...]:
+        """Part from everybody in order, before a planned restart; nobody is let in any more.
+
+        As `ReliableListener.drain`: callers are told when to come back, what is on its way is answered, and what our
+        sessions have not written ends as `not_delivered` when we close.
+
+        Args:
+            timeout_s: the longest wait, in seconds, for all together.
+            reason: why, for people; peers are told.
+            retry_after_s: when callers shall come back; they are spread as the connect budget asks for.
+
+        Returns:
+            The names of the peers that did not finish in time, or had something unanswered and no connection.
+
+        Raises:
+            UsageError: in a callback, which would wait for itself.
+        """
+        self._io.check_usable()
+        not_in(self._io, "draining")
+        give_up_at = clock() + timeout_s + FAREWELL_S
+        with self.metrics.lock:
+            spread_s = self.pacer.drain_s(len(self.sessions))
+            self._parting = Parting(reason, retry_after_s, spread_s, rng=UNGUESSABLE)
+            sessions = tuple(self.sessions.values())
+        for session in sessions:
+            session.begin_drain(timeout_s, reason)
+        for session in sessions:
+            session.wait_gone(max(0.0, give_up_at - clock()))
+        return tuple(sorted(session.peer for session in sessions if not session.answered))
+
     def close(self, drain_s: float | None = None) -> None:
         """End the listener: wait shortly for what is on its way, settle what is left, and end the thread.
 
@@ -219,6 +253,8 @@ class BlockingListener:
     def _admit(self, greeting: Greeting, conduit: Conduit) -> None:
         """Move the caller's session to this connection."""
         with self.metrics.lock:
+            if self._parting is not None:
+                raise self._parting.refusal()
             check_budget(self.pacer, clock())
             link = self._acceptor.admit(greeting)
             assert greeting.hello is not None, "an admitted greeting is complete"

@@ -22,6 +22,7 @@ from agt.transport._dead_letters import DeadLetters
 from agt.transport._events import Dropped, Received
 from agt.transport._link import Link
 from agt.transport._metrics import TransportMetrics
+from agt.transport._parting import answered
 from agt.transport._received import ReceivedMessage
 from agt.transport.blocking._conduit import Conduit
 from agt.transport.blocking._engine import Engine, clock
@@ -310,15 +311,27 @@ class BlockingSession:
         give_up_at = clock() + timeout_s
         if not self.connected or not self.wait_quiet(timeout_s):
             return self._is_quiet()
-        say: Callable[..., None] | None = getattr(self._engine.link, "drain", None)
-        if say is not None:
-            left_s = max(0.0, give_up_at - clock())
-            with self._lock:
-                say(reason, within_s=left_s, now=clock())
-                self._engine.exchange()
-            self._engine.run_later()
+        left_s = max(0.0, give_up_at - clock())
+        if self.begin_drain(left_s, reason):
             self.wait_gone(left_s)
         return self._is_quiet()
+
+    def begin_drain(self, within_s: float, reason: str) -> bool:
+        """Say that the connection ends, in order, within so many seconds; false where the wire has no words for it."""
+        say: Callable[..., None] | None = getattr(self._engine.link, "drain", None)
+        if say is None:
+            return False
+        with self._lock:
+            say(reason, within_s=within_s, now=clock())
+            self._engine.exchange()
+        self._engine.run_later()
+        return True
+
+    @property
+    def answered(self) -> bool:
+        """Whether nothing is on its way: what was written is answered, and, where the wire can tell, what came."""
+        with self._lock:
+            return answered(self._engine.link)
 
     def wait_gone(self, timeout_s: float) -> bool:
         """Wait until there is no connection, its last words written; false when there still is one.
