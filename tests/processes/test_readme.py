@@ -1,5 +1,6 @@
 """The README's controller runs as printed, and its selector moves a device."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -45,3 +46,11 @@ def test_the_readme_needs_two_commands() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     first = text.split("```\n")[1]
     assert [line.split("#")[0].strip() for line in first.splitlines()] == ["make demo", "make test"]
+
+
+def test_every_link_of_the_readme_and_the_design_finds_its_file() -> None:
+    """Pages move."""
+    for page in (ROOT / "README.md", ROOT / "docs" / "design.md"):
+        links = re.findall(r"\]\(([^)#:]+)", page.read_text(encoding="utf-8"))
+        assert links
+        assert [link for link in links if not (page.parent / link).exists()] == []
