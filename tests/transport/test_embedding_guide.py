@@ -257,7 +257,7 @@ def controller() -> Iterator[Any]:
 
 
 def test_an_old_device_is_served_as_before_and_an_updated_one_reliably(controller: Any):
-    """Each by its own door; the same `send`, the same `on_line`, and what can be known about each command."""
+    """Each by its own door; the same `command`, the same `on_line`, and what can be known about each command."""
     with (
         socket.create_connection(controller.listening.getsockname()) as old,
         BlockingTransport(TCPConnection("127.0.0.1", controller.reliable.port), name="new") as updated,
@@ -267,11 +267,11 @@ def test_an_old_device_is_served_as_before_and_an_updated_one_reliably(controlle
         until(lambda: len(controller.heard) == 2)
         assert sorted(controller.heard) == [("new", b"hello"), ("old", b"hello")]
 
-        assert controller.send("old", b"on") is Outcome.WRITTEN
+        assert controller.command("old", b"on") is Outcome.WRITTEN
         assert old.recv(100) == b"on\n"
 
         outcomes: list[Outcome] = []
-        sender = threading.Thread(target=lambda: outcomes.append(controller.send("new", b"on")))
+        sender = threading.Thread(target=lambda: outcomes.append(controller.command("new", b"on")))
         sender.start()
         message = updated.recv_reliable(5)
         assert (message.payload, outcomes) == (b"on", [])
