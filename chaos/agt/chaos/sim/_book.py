@@ -65,6 +65,7 @@ class Book:
     entries: dict[str, Entry] = field(default_factory=dict)
     _open: dict[str, Entry] = field(default_factory=dict)
     _last_handed: dict[tuple[str, str, int], int] = field(default_factory=dict)
+    _receivers: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     _last_applied: dict[tuple[str, str, int], int] = field(default_factory=dict)
     _holders: dict[tuple[str, str], list[str]] = field(default_factory=dict)
 
@@ -98,11 +99,18 @@ class Book:
         if entry.handed > 1 + entry.busy:
             raise BrokenPromise("at most once", f"{key} came to {receiver} again")
         stream = (entry.sender, entry.handed_to or entry.receiver, entry.channel)
-        if entry.handed == 1 and entry.number <= self._last_handed.get(stream, -1):
+        if entry.handed == 1 and self._is_latest(entry, receiver) and entry.number <= self._last_handed.get(stream, -1):
             raise BrokenPromise("in order", f"{key} came to {receiver} after {self._last_handed[stream]}")
         self._last_handed[stream] = max(entry.number, self._last_handed.get(stream, -1))
         if not entry.handed_to:
             self._check_holder(entry, receiver)
+
+    def _is_latest(self, entry: Entry, receiver: str) -> bool:
+        """Whether no newer process of the receiver has got anything: what an older one gets late keeps no order."""
+        seen = self._receivers.setdefault((entry.sender, entry.receiver), [])
+        if receiver not in seen:
+            seen.append(receiver)
+        return receiver == seen[-1]
 
     def _check_holder(self, entry: Entry, receiver: str) -> None:
         name = entry.sender.partition("#")[0]

@@ -18,7 +18,7 @@ from agt.chaos.sim._port import Port
 from agt.transport.durable import StoreUnavailable
 from agt.transport.durable._outbox_layout import OutboxLayout, read_past, write
 from agt.transport.durable._outbox_link import OutboxLink
-from agt.transport.durable._writes import ChannelPast, OutboxWrite, Past, unpack
+from agt.transport.durable._writes import OutboxWrite, Past, unpack
 from agt.transport.wires.native import KeepingLink
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class DurableDevice(Device):
         OutboxLayout(name, self._rng.getrandbits(60) + 1).create(self.disk.connection)
         self.sent = 0
         """Messages that all its processes were given."""
-        self._places: dict[int, str] = {}
+        self._places: dict[tuple[int, int], str] = {}
         self._outbox = f"{name}#outbox"
 
     def start(self) -> str:
@@ -99,11 +99,11 @@ class DurableDevice(Device):
         for segment in change.segments:
             for sequence, message in enumerate(unpack(segment, segment.checksum), segment.first):
                 if not message.ended:
-                    self._places[sequence] = key_in(message.payload)
-                    book.stored(self._places[sequence])
-        for _, sequence in sorted(change.ended):
-            if sequence in self._places:
-                book.given_up(self._places[sequence])
+                    key = self._places[segment.channel, sequence] = key_in(message.payload)
+                    book.stored(key)
+        for place in sorted(change.ended):
+            if place in self._places:
+                book.given_up(self._places[place])
 
 
 class DurablePort(Port):
@@ -123,8 +123,7 @@ class DurablePort(Port):
         )
         super().__init__(world, outbox, incarnation, GATEWAY, device.on_free)
         self._native = link
-        was = past.channels.get(0, ChannelPast())
-        self._numbered = was.base + len(was.messages)
+        self._numbered = {channel: was.base + len(was.messages) for channel, was in past.channels.items()}
         self._device = device
         self._blocking = False
         self._sent = device.sent
@@ -143,14 +142,16 @@ class DurablePort(Port):
             return None
         if key is not None:
             self._world.book.entries[key].durable = True
-            self._numbered += 1
+            channel = self._world.book.entries[key].channel
+            self._numbered[channel] = self._numbered.get(channel, 0) + 1
         self._device.sent = self._sent
         return key
 
     @property
     def busy(self) -> bool:
         """Whether the receiver has not answered for all numbers that were given."""
-        return self._native.settled_through().get(0, 0) < self._numbered
+        settled = self._native.settled_through()
+        return any(settled.get(channel, 0) < last for channel, last in self._numbered.items())
 
     def pump(self) -> None:
         """Do what is to be done, and write what has to be written."""

@@ -29,7 +29,7 @@ def config_of(world: "World") -> NativeConfig:
         send_queue_max=profile.send_queue_max,
         recv_window=profile.window,
         recv_window_bytes=profile.window_bytes,
-        channels=1 if profile.durable else profile.channels,
+        channels=profile.channels,
         turn_bytes_max=profile.turn_bytes_max,
         max_senders=profile.max_senders,
         handshake_timeout_s=3.0,

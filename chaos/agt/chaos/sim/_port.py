@@ -43,7 +43,7 @@ class Port:
         self._armed = math.inf
         self._keys: dict[Outgoing, str] = {}
         self._sent = 0
-        self.channels = 1 if world.profile.durable else world.profile.channels
+        self.channels = world.profile.channels
         """Ordered channels that it may send through."""
         self.alive = True
         """False after a crash: whatever is still scheduled for it does nothing."""

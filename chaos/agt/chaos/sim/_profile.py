@@ -58,7 +58,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     disk_fail: float
     """Chance that a write fails."""
     channels: int
-    """Ordered channels between two hosts; one where there is an outbox."""
+    """Ordered channels between two hosts."""
     busy: float
     """Chance that an application has no time for a message."""
     retry_s: float
