@@ -73,9 +73,10 @@ async def take_orders(folder: Path) -> None:
                     order = (customer.peer, message.payload.decode())
                     transaction.execute("INSERT INTO orders (customer, text) VALUES (?, ?)", order)
 
-        async with ReliableListener(
-            path=str(folder / "orders.sock"), inbox=inbox, on_peer=lambda customer: tasks.start_soon(apply, customer)
-        ):
+        def on_peer(customer: Session) -> None:
+            tasks.start_soon(apply, customer)
+
+        async with ReliableListener(path=str(folder / "orders.sock"), inbox=inbox, on_peer=on_peer):
             await anyio.sleep_forever()
 
 
