@@ -256,7 +256,9 @@ class OutboxLink:
 
     def connection_made(self, *, now: float) -> None:
         """Start on a fresh connection."""
-        self._link.reclaim()
+        # The receiver is told which numbers have ended, so a restarted sender has to know that, too.
+        if not self._book.holds_back:
+            self._link.reclaim()
         self._link.connection_made(now=now)
         self._after(now)
 

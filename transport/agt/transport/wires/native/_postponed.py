@@ -40,8 +40,8 @@ class Postponed:
         return False
 
     def holds(self, message: Outgoing) -> bool:
-        """Whether the peer provably does not have this message: it was refused, and not offered since."""
-        return message.sequence in self.waiting
+        """Whether the peer provably has no copy of this message, nor is one on its way: it has refused each of them."""
+        return message.sequence in self.waiting and message.resends < message.refusals
 
     def drop(self, message: Outgoing) -> None:
         """Offer a message no more."""
