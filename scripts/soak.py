@@ -130,6 +130,8 @@ def main(arguments: list[str]) -> int:
     for name in [part for part in PARTS if not options.parts or part in options.parts]:
         print(f"{name}: begins", flush=True)
         done[name] = PARTS[name](options)
+        for failure in done[name]["failures"]:
+            print(f"{name}: FAILED {failure}", flush=True)
     failures = [failure for part in done.values() for failure in part.pop("failures")]
     summary = {
         "started_at": started_at.isoformat(timespec="seconds"),
