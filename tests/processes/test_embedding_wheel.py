@@ -4,6 +4,7 @@ The environment holds what is in the wheel and what the wheel asks for, nothing 
 guide's own commands. The judge joins what the device says it has kept, the tables of both sides, and what was ordered.
 """
 
+import contextlib
 import importlib.util
 import itertools
 import random
@@ -90,6 +91,11 @@ class Pair:
         process.kill()
         process.wait()
 
+    def let_live(self, seconds: float) -> None:
+        """Let them run for a while."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.processes["controller"].wait(seconds)
+
     def order(self, count: int) -> None:
         """Put commands into the controller's table, from this process."""
         with closing(sqlite3.connect(self.folder / "controller.db", timeout=10)) as database, database:
@@ -117,7 +123,7 @@ class Pair:
         while not condition():
             assert time.monotonic() < give_up_at, f"never came: {self.complaints()}"
             assert all(process.poll() is None for process in self.processes.values()), self.complaints()
-            time.sleep(0.01)
+            self.let_live(0.01)
 
     def close(self) -> None:
         """End what still runs."""
@@ -142,7 +148,7 @@ def live_through(pair: Pair, readings: int, rounds: list[tuple[str, ...]], rng: 
     pair.start("device", "lamp-7", readings=numbers)
     for victims in rounds:
         pair.order(ORDERS)
-        time.sleep(span_s * rng.uniform(0.3, 1))
+        pair.let_live(span_s * rng.uniform(0.3, 1))
         for victim in victims:
             pair.kill(victim)
         if "controller" in victims:
