@@ -83,7 +83,7 @@ async def take_orders(folder: Path) -> None:
 async def send_orders(folder: Path) -> None:
     """Send three orders; what an earlier run could not send goes first."""
     async with ReliableTransport(
-        UnixConnection(str(folder / "orders.sock")), max_retries=None, outbox=SQLiteOutbox(folder / "outbox.db")
+        UnixConnection(str(folder / "orders.sock")), outbox=SQLiteOutbox(folder / "outbox.db")
     ) as transport:
         new = [transport.send_nowait(b"order %d" % number, deadline_s=3600) for number in range(3)]
         for delivery in (*transport.restored, *new):

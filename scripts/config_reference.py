@@ -33,7 +33,7 @@ A file holds tables of TOML; names and defaults of `[reliable_transport]` are th
 
 ```toml
 [reliable_transport]
-max_retries = 3               # or "none": until the message's deadline
+max_retries = 3               # or "none": until the message's deadline, as with an outbox where it isn't said
 ack_timeout_seconds = 5.0
 dedup_cache_size = 1000
 dedup_ttl_seconds = 300
@@ -116,10 +116,12 @@ def _default(value: Any) -> str:
         return f"`{value.__name__}`"
     if isinstance(value, int | float) and not isinstance(value, bool):
         return _number(value)
-    return special.get(value, str(value))
+    return special.get(value, f'`"{value}"`')
 
 
 def _limits(kind: Any) -> str:
+    if typing.get_origin(kind) is typing.Literal:
+        return ", ".join(f'`"{word}"`' for word in typing.get_args(kind))
     if typing.get_origin(kind) in (types.UnionType, typing.Union):
         parts = typing.get_args(kind)
         named = [_limits(part) for part in parts if part is not type(None)]

@@ -34,11 +34,15 @@ def problems(text: str) -> list[str]:
 
 
 def test_the_documents_file_is_the_default(tmp_path: Path) -> None:
-    """Its names, its numbers, from text and from a file."""
+    """Its names, its numbers, from text and from a file; what it says of retries holds with an outbox, too."""
+    said = ReliableConfig(max_retries=3)
     file = tmp_path / "config.toml"
     file.write_text(DOCUMENT)
-    assert ReliableConfig.from_toml(DOCUMENT) == ReliableConfig.from_toml(file) == ReliableConfig()
-    assert load_config(str(file)).reliable_transport == ReliableConfig()
+    assert ReliableConfig.from_toml(DOCUMENT) == ReliableConfig.from_toml(file) == said
+    assert load_config(str(file)).reliable_transport == said
+    assert msgspec.structs.replace(said, max_retries="auto") == ReliableConfig()
+    assert [config.retries(kept=False) for config in (said, ReliableConfig())] == [3, 3]
+    assert [config.retries(kept=True) for config in (said, ReliableConfig())] == [3, None]
     assert ReliableConfig.from_toml("") == ReliableConfig()
 
 

@@ -10,14 +10,16 @@ from agt.transport import (
     Outcome,
     Overflow,
     QueueFull,
+    ReceivedMessage,
     ReliableConfig,
     ReliableListener,
     ReliableTransport,
+    TCPConnection,
     UsageError,
 )
 from agt.transport.durable import StoreInUse, StoreUnavailable
 from agt.transport.durable._database import Database
-from support.durable_pair import CONFIG, dial
+from support.durable_pair import dial
 
 NOWHERE = 9
 """A port where nobody listens."""
@@ -43,6 +45,8 @@ async def test_what_was_accepted_goes_on_in_the_next_process(outbox) -> None:
     """Sent without a receiver, kept over the end of the transport, delivered in order by the next one."""
     async with dial(NOWHERE, outbox()) as transport:
         kept = [transport.send_nowait(b"%d" % number) for number in range(5)]
+    ids = [delivery.id for delivery in kept]
+    assert len(set(ids)) == 5
     assert {delivery.outcome for delivery in kept} == {Outcome.INDETERMINATE}
     assert "the outbox keeps it" in kept[0].reason
     got: list[bytes] = []
@@ -51,6 +55,7 @@ async def test_what_was_accepted_goes_on_in_the_next_process(outbox) -> None:
         dial(listener.port, outbox()) as transport,
     ):
         assert [delivery.payload for delivery in transport.restored] == [b"0", b"1", b"2", b"3", b"4"]
+        assert [delivery.id for delivery in transport.restored] == ids
         last = transport.send_nowait(b"5")
         for delivery in (*transport.restored, last):
             assert await delivery
@@ -219,4 +224,51 @@ async def test_a_cancelled_caller_leaves_its_message_in_the_outbox(outbox) -> No
             await transport.send_reliable(b"kept")
     async with dial(NOWHERE, outbox()) as transport:
         assert [delivery.payload for delivery in transport.restored] == [b"kept"]
-    assert CONFIG.max_retries is None
+
+
+class BusyAtFirst:
+    """An application that has no time for a message six times."""
+
+    def __init__(self) -> None:
+        self.offers = 0
+
+    def __call__(self, message: ReceivedMessage) -> None:
+        self.offers += 1
+        if self.offers <= 6:
+            message.refuse("busy", retry_after_s=0.001)
+
+
+@pytest.mark.parametrize("config", [None, ReliableConfig(in_flight_max=10)])
+async def test_only_its_deadline_ends_a_message_that_an_outbox_keeps(outbox, config: ReliableConfig | None) -> None:
+    """Unless it was said otherwise: failed attempts are no reason to give up what was kept on purpose."""
+    application = BusyAtFirst()
+    async with (
+        ReliableListener(on_message=application) as listener,
+        ReliableTransport(TCPConnection("127.0.0.1", listener.port), outbox=outbox(), config=config) as transport,
+    ):
+        delivery = await transport.send_reliable(b"kept")
+    assert delivery
+    assert (application.offers, delivery.resends) == (7, 6)
+
+
+@pytest.mark.parametrize("given", [{"max_retries": 2}, {"config": ReliableConfig(max_retries=2)}])
+async def test_a_limit_that_was_given_counts_with_an_outbox_too(outbox, given: dict[str, object]) -> None:
+    """By argument or among all settings."""
+    application = BusyAtFirst()
+    async with (
+        ReliableListener(on_message=application) as listener,
+        ReliableTransport(TCPConnection("127.0.0.1", listener.port), outbox=outbox(), **given) as transport,
+    ):
+        delivery = await transport.send_reliable(b"given up")
+    assert (delivery.outcome, application.offers) == (Outcome.NOT_DELIVERED, 3)
+
+
+async def test_without_an_outbox_three_resends_are_enough() -> None:
+    """The documents' number, where nothing else is said."""
+    application = BusyAtFirst()
+    async with (
+        ReliableListener(on_message=application) as listener,
+        ReliableTransport(TCPConnection("127.0.0.1", listener.port)) as transport,
+    ):
+        delivery = await transport.send_reliable(b"given up")
+    assert (delivery.outcome, application.offers) == (Outcome.NOT_DELIVERED, 4)

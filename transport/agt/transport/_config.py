@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -15,6 +15,10 @@ from agt.transport._toml import ConfigInvalid, Problem, read_tables, table_of, t
 
 Count = Annotated[int, Meta(ge=1)]
 Seconds = Annotated[float, Meta(gt=0)]
+Retries = Annotated[int, Meta(ge=0)] | Literal["auto"] | None
+
+RETRIES: Final = 3
+"""Resends of a message that nothing but its transport keeps."""
 
 
 class Overflow(enum.StrEnum):
@@ -31,8 +35,9 @@ class Overflow(enum.StrEnum):
 class ReliableConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How hard a reliable transport tries, and how much it may hold."""
 
-    max_retries: Annotated[int, Meta(ge=0)] | None = 3
-    """Resends of one message after its first attempt; None means until its deadline."""
+    max_retries: Retries = "auto"
+    """Resends of one message after its first attempt; None means until its deadline. "auto" is 3, and None where there
+    is an outbox: what was kept on purpose is not given up before its time."""
     ack_timeout_seconds: Seconds = 5.0
     """The longest single wait for an acknowledgement; the measured round trip usually makes it shorter."""
     dedup_cache_size: Count = 1000
@@ -68,6 +73,12 @@ class ReliableConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     many it needs for all who dial it."""
     healthy_after_s: Seconds = 1.0
     """A connection that lasted this long, or got a message through, was healthy: the next dial comes at once."""
+
+    def retries(self, *, kept: bool) -> int | None:
+        """Return how often a message is sent again, None without a limit; `kept` says whether an outbox keeps it."""
+        if self.max_retries == "auto":
+            return None if kept else RETRIES
+        return self.max_retries
 
     @classmethod
     def from_toml(cls, source: str | os.PathLike[str]) -> "ReliableConfig":

@@ -15,10 +15,10 @@ UNGUESSABLE = random.SystemRandom()
 
 
 @lru_cache(maxsize=64)
-def native_config(config: ReliableConfig, *, max_senders: int = 10_000) -> NativeConfig:
-    """Return the native wire's settings for a transport's."""
+def native_config(config: ReliableConfig, *, max_senders: int = 10_000, kept: bool = False) -> NativeConfig:
+    """Return the native wire's settings for a transport's; `kept` says whether an outbox keeps what it sends."""
     return NativeConfig(
-        max_retries=config.max_retries,
+        max_retries=config.retries(kept=kept),
         ack_timeout_seconds=config.ack_timeout_seconds,
         send_queue_max=config.send_queue_max,
         send_queue_bytes_max=config.send_queue_bytes_max,

@@ -17,7 +17,7 @@ from anyio.abc import TaskGroup
 
 from agt.transport._alarms import Alarms
 from agt.transport._batch import DeliveryBatch
-from agt.transport._config import Overflow, ReliableConfig, checked
+from agt.transport._config import Overflow, ReliableConfig, Retries, checked
 from agt.transport._connections import Connection
 from agt.transport._dead_letters import RefusedMessage
 from agt.transport._delivery import Delivery
@@ -73,7 +73,7 @@ class ReliableTransport:
         connection: Connection,
         *,
         name: str | None = None,
-        max_retries: int | None = 3,
+        max_retries: Retries = "auto",
         ack_timeout_seconds: float = 5.0,
         dedup_cache_size: int = 1000,
         dedup_ttl_seconds: float = 300,
@@ -95,7 +95,8 @@ class ReliableTransport:
         Args:
             connection: where the peer is.
             name: who we are; the peer recognises our resends by it, on any connection. Random when not given.
-            max_retries: resends of one message after its first attempt; None means until its deadline.
+            max_retries: resends of one message after its first attempt; None means until its deadline. When not given
+                ("auto"): 3, and None with an outbox.
             ack_timeout_seconds: the longest single wait for an acknowledgement.
             dedup_cache_size: remembered ids of messages that bring their own.
             dedup_ttl_seconds: how long such an id is remembered.

@@ -166,7 +166,9 @@ class SQLiteOutbox:
 
     def _make_link(self, past: Past, config: ReliableConfig) -> OutboxLink:
         native = msgspec.structs.replace(
-            native_config(config), send_queue_max=SPAN_SHARE * self._max_messages, send_queue_bytes_max=sys.maxsize
+            native_config(config, kept=True),
+            send_queue_max=SPAN_SHARE * self._max_messages,
+            send_queue_bytes_max=sys.maxsize,
         )
         link = KeepingLink(
             past.name,
