@@ -78,7 +78,7 @@ def attack(name: str, seconds: float, corpus: str, found: str, counted: "Synchro
         f"-max_len={INPUT_MAX}",
         f"-timeout={SLOW_INPUT_S}",
         f"-artifact_prefix={found}/",
-        f"-dict={tokens}",
+        *([f"-dict={tokens}"] if target.tokens else []),  # An empty dictionary is refused.
         "-seed=1",
         "-verbosity=0",
         "-print_final_stats=0",
