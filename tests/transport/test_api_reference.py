@@ -2,6 +2,8 @@
 
 import importlib
 import importlib.util
+import subprocess
+import sys
 from pathlib import Path
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "api_reference.py"
@@ -18,3 +20,9 @@ def test_every_public_name_has_its_entry() -> None:
     for door in script.DOORS:
         offered = [name for name in importlib.import_module(door).__all__ if not name.startswith("__")]
         assert [name for name in offered if f"\n## {name}\n" not in pages[f"{door}.md"]] == []
+
+
+def test_pages_are_what_the_docstrings_say() -> None:
+    """Whoever changes a docstring writes the pages anew, with the command that the failure names."""
+    checked = subprocess.run([sys.executable, str(SCRIPT), "--check"], capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stdout + checked.stderr

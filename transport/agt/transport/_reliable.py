@@ -95,8 +95,7 @@ class ReliableTransport:
         Args:
             connection: where the peer is.
             name: who we are; the peer recognises our resends by it, on any connection. Random when not given.
-            max_retries: resends of one message after its first attempt; None means until its deadline. When not given
-                ("auto"): 3, and None with an outbox.
+            max_retries: resends after the first attempt; None: until the deadline; "auto": 3, with an outbox None.
             ack_timeout_seconds: the longest single wait for an acknowledgement.
             dedup_cache_size: remembered ids of messages that bring their own.
             dedup_ttl_seconds: how long such an id is remembered.
