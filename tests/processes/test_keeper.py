@@ -100,6 +100,8 @@ async def test_a_program_that_does_not_exist_says_so_in_its_log(run, component, 
 
 SERVING = """
 with socket.socket(socket.AF_UNIX) as server:
+    if os.path.exists(os.path.join(run, "served.sock")):  # An earlier start of it was ended.
+        os.unlink(os.path.join(run, "served.sock"))
     server.bind(os.path.join(run, "served.sock"))
     server.listen()
     while True:
@@ -127,8 +129,7 @@ async def test_readiness_is_asked_over_a_unix_socket(run, component, until, prob
 async def test_an_answer_that_is_no_2xx_is_not_ready(run, component, until, answer) -> None:
     """503, nonsense and a hang-up are all `not ready`, with the answer in the reason."""
     probe = {"by": "http", "socket": "served.sock"}
-    child = "os.path.exists(run + '/served.sock') and os.unlink(run + '/served.sock')" + SERVING
-    spec = component("server", child.replace("ANSWER", repr(answer)), readiness=probe, ready_within_s=0.4)
+    spec = component("server", SERVING.replace("ANSWER", repr(answer)), readiness=probe, ready_within_s=0.4)
     async with keeping(run, spec) as watched:
         await until(lambda: watched.alerts)
         assert "not ready within 0.4 s" in watched.alerts[0][2]

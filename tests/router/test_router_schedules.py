@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from agt.transport import Barrier, Outcome
@@ -84,6 +84,9 @@ def finish(world: Any) -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(script=steps, barrier=st.sampled_from(list(Barrier)))
+@example(  # A repetition of a written message that has to move once more is nobody's message in flight.
+    script=[("send",), ("percentage", 100.0), ("time", 1.5), ("kill",), ("time", 1.5)], barrier=Barrier.SEQUENCE
+)
 def test_every_message_ends_and_the_ledger_balances(make_world: Any, script: list[Any], barrier: Barrier) -> None:
     """After healing nothing is held or in flight, each handle has ended, every outcome is counted once."""
     world = make_world(0.0)

@@ -67,6 +67,7 @@ class Mover:
         """Devices whose old path has not been settled."""
         self._ledger, self._limits, self._control, self._clock = ledger, limits, control, clock
         self._on_settled = on_settled
+        self._repetitions: set[Delivery] = set()
         self.poll_at = math.inf
         """When `poll` should be called next; `math.inf` when nothing moves."""
 
@@ -195,10 +196,11 @@ class Mover:
                     device.taken.append(Parcel(message, None, now + message.deadline_s, doubtful=True))
             for message, delivery in withdrawn.in_doubt:
                 if _may_resend(message, barrier):
-                    device.taken.append(Parcel(message, delivery, now + message.deadline_s, doubtful=True))
+                    handle = self._handle(delivery)
+                    device.taken.append(Parcel(message, handle, now + message.deadline_s, doubtful=True))
                 else:
                     self._doubted(device, delivery, f"in doubt when the device left {device.runtime}")
-            device.taken.extend(Parcel(m, delivery, now + m.deadline_s) for m, delivery in withdrawn.unsent)
+            device.taken.extend(Parcel(m, self._handle(one), now + m.deadline_s) for m, one in withdrawn.unsent)
         self._leave_batch(device, now=now, moved=True)
 
     def _release(self, device: Device, *, now: float) -> None:
@@ -224,6 +226,7 @@ class Mover:
             self._count_resent(device)
         if outer is None:
             self._ledger.resent(device.name, runtime)
+            self._repetitions.add(inner)
             inner.add_done_callback(partial(self._repeated, device.name, parcel.message.number))
             return
         if outer.runtime != runtime:
@@ -233,11 +236,19 @@ class Mover:
 
     def _repeated(self, device: str, number: int, inner: Delivery) -> None:
         """Note a repetition of a written message that did not arrive either."""
+        self._repetitions.discard(inner)
         if inner.outcome not in (Outcome.DELIVERED, Outcome.WRITTEN):
             says = f"written on legacy, sent again by a move, {inner.outcome}: {inner.reason}"
             self._ledger.note(
                 Anomaly(device=device, number=number, runtime=inner.runtime, kind="repetition", says=says)
             )
+
+    def _handle(self, delivery: Delivery) -> Delivery | None:
+        """Return whom a message that was taken back belongs to; a repetition stays one, however often it moves."""
+        if delivery not in self._repetitions:
+            return delivery
+        self._repetitions.discard(delivery)
+        return None
 
     def _count_resent(self, device: Device) -> None:
         self.resent += 1
@@ -245,9 +256,10 @@ class Mover:
             device.last_batch.resent += 1
 
     def _doubted(self, device: Device, delivery: Delivery, reason: str) -> None:
-        self.indeterminate += 1
-        if device.batch is not None:
-            device.batch.indeterminate += 1
+        if delivery not in self._repetitions:  # Their senders were told `written` long ago.
+            self.indeterminate += 1
+            if device.batch is not None:
+                device.batch.indeterminate += 1
         delivery.settle(Outcome.INDETERMINATE, reason=reason)
 
     def _leave_batch(self, device: Device, *, now: float, moved: bool) -> None:
