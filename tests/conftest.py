@@ -1,4 +1,8 @@
-"""What every test may use: a way to leave figures for the soak's summary."""
+"""What every test may use: a way to leave figures for the soak's summary, and how hypothesis chooses its examples.
+
+The same examples each time, so that a run fails because of what was changed and not by luck;
+`AGT_HYPOTHESIS=search make test` looks for new ones.
+"""
 
 import json
 import os
@@ -6,6 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("steady", derandomize=True)
+settings.register_profile("search")
+settings.load_profile(os.environ.get("AGT_HYPOTHESIS", "steady"))
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from agt.router.watching import watch
 from agt.supervisor.actions import Action, Refused
 from agt.supervisor.cli._explain import _from_gateway
 from agt.supervisor.records import StoreUnavailable
-from agt.supervisor.rollout import Rollout, Status, parse_plan
+from agt.supervisor.rollout import Rollout, Status, _live, parse_plan
 from agt.supervisor.rollout._effects import SetRoute
 from agt.supervisor.rollout._engine import TO_CONTROL
 from agt.transport import Barrier
@@ -101,8 +101,9 @@ async def test_forward_is_refused_without_a_record_and_nothing_moves(tmp_path, m
         assert rollout.sections()["phase"] == "all-old"
 
 
-async def test_screen_is_live_though_checks_are_a_minute_apart(tmp_path):
+async def test_screen_is_live_though_checks_are_a_minute_apart(tmp_path, monkeypatch):
     """A plan at its real speed starts as soon as its routers are up, and its figures move between two checks."""
+    monkeypatch.setattr(_live, "LOOK_S", 0.2)
     slow = PLAN.replace('checks_every = "200ms"', 'checks_every = "1m"')
     async with _rollout(tmp_path, _Device("a"), text=slow) as (rollout, router, until):
         router.send(Message(device="a", number=1, payload=b"set 1 1"))
