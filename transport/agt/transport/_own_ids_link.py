@@ -5,21 +5,20 @@ needs one for each sender that its acceptor remembers, which is the second half 
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
 from weakref import WeakValueDictionary
 
 from agt.transport._events import Event, Received
 from agt.transport._link import Link
-from agt.transport._outgoing import MakesOutgoing, Outgoing
+from agt.transport._link_around import LinkAround
 from agt.transport._own_ids import OwnIds
-from agt.transport._wire import WireTraits
 
 if TYPE_CHECKING:
     from agt.transport.wires.native import Greeting
 
 
-class OwnIdsLink:
+class OwnIdsLink(LinkAround):
     """A link that hands each id out once; a `Link`."""
 
     def __init__(self, inner: Link, ids: OwnIds) -> None:
@@ -29,8 +28,7 @@ class OwnIdsLink:
             inner: the link that is to be carried.
             ids: what is remembered of its peer's messages.
         """
-        self.inner = inner
-        """The link inside."""
+        super().__init__(inner)
         self._ids = ids
         self._now = 0.0
         self._ready: deque[Received] = deque()
@@ -43,43 +41,6 @@ class OwnIdsLink:
         self.data_to_send = inner.data_to_send
         self.next_deadline = inner.next_deadline
         self.handle_timer = inner.handle_timer
-
-    def __getattr__(self, name: str) -> Any:
-        """Return what only the link inside has: its counters, its own words."""
-        return getattr(self.inner, name)
-
-    @property
-    def make_outgoing(self) -> MakesOutgoing:
-        """Makes each message of `send`."""
-        return self.inner.make_outgoing
-
-    @make_outgoing.setter
-    def make_outgoing(self, make: MakesOutgoing) -> None:
-        self.inner.make_outgoing = make
-
-    @property
-    def traits(self) -> WireTraits:
-        """What the wire inside can promise."""
-        return self.inner.traits
-
-    @property
-    def in_flight(self) -> int:
-        """Messages written to the wire and not settled yet."""
-        return self.inner.in_flight
-
-    @property
-    def queued(self) -> int:
-        """Messages accepted and not yet written."""
-        return self.inner.queued
-
-    @property
-    def oldest_in_flight_at(self) -> float:
-        """When the oldest unsettled message was given to `send`; `math.inf` when there is none."""
-        return self.inner.oldest_in_flight_at
-
-    def unsettled(self) -> Iterator[Outgoing]:
-        """Yield what has not ended."""
-        return self.inner.unsettled()
 
     def receive_data(self, data: bytes, *, now: float) -> None:
         """Take bytes from the peer, cut anywhere."""

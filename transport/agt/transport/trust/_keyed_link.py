@@ -11,14 +11,12 @@ either way: nothing behind the last right tag was looked at.
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
 from agt.transport._errors import PeerViolation
 from agt.transport._events import Dropped, Event
 from agt.transport._link import Link
-from agt.transport._outgoing import MakesOutgoing, Outgoing
-from agt.transport._wire import WireTraits
+from agt.transport._link_around import LinkAround
 from agt.transport.trust._key_layer import KeyLayer, NotProven
 from agt.transport.trust._records import WrongTag
 
@@ -26,7 +24,7 @@ EXCHANGE_TIMEOUT_S = 5.0
 """How long the exchange of proofs may take, for the side that dials; the side that is dialled has its door."""
 
 
-class KeyedLink:
+class KeyedLink(LinkAround):
     """A link whose connections are keyed; a `Link`."""
 
     def __init__(
@@ -40,8 +38,7 @@ class KeyedLink:
                 comes with an exchange that is over, see `adopt`.
             timeout_s: how long the exchange may take.
         """
-        self.inner = inner
-        """The link inside."""
+        super().__init__(inner)
         self.tag_failures = 0
         """Connections that were dropped because a record was damaged, or changed on the way."""
         self._make_layer = make_layer
@@ -58,43 +55,6 @@ class KeyedLink:
         self.withdraw = inner.withdraw
         self.acknowledge = inner.acknowledge
         self.refuse = inner.refuse
-
-    def __getattr__(self, name: str) -> Any:
-        """Return what only the link inside has: its counters, its own words."""
-        return getattr(self.inner, name)
-
-    @property
-    def make_outgoing(self) -> MakesOutgoing:
-        """Makes each message of `send`."""
-        return self.inner.make_outgoing
-
-    @make_outgoing.setter
-    def make_outgoing(self, make: MakesOutgoing) -> None:
-        self.inner.make_outgoing = make
-
-    @property
-    def traits(self) -> WireTraits:
-        """What the wire inside can promise."""
-        return self.inner.traits
-
-    @property
-    def in_flight(self) -> int:
-        """Messages written to the wire and not settled yet."""
-        return self.inner.in_flight
-
-    @property
-    def queued(self) -> int:
-        """Messages accepted and not yet written."""
-        return self.inner.queued
-
-    @property
-    def oldest_in_flight_at(self) -> float:
-        """When the oldest unsettled message was given to `send`; `math.inf` when there is none."""
-        return self.inner.oldest_in_flight_at
-
-    def unsettled(self) -> Iterator[Outgoing]:
-        """Yield what has not ended."""
-        return self.inner.unsettled()
 
     # The connection's side
 
