@@ -26,12 +26,13 @@ from agt.router._path import InDoubt, Message, Path, Withdrawn
 from agt.router._paths import LegacyPath, ReliablePath
 from agt.router._position import POSITION_VERSION, moves_at, order, position
 from agt.router._problem import Problem
-from agt.router._router import Router, SelectorSource
+from agt.router._router import Router
 from agt.router._selector import Meaning, Override, Route, Runtimes, Selector
 from agt.router._selector_file import MemorySelector, SelectorFile, SelectorReading, SelectorState
 from agt.router._selector_text import check_selector, format_selector, parse_selector
 from agt.router._shadow import Shadow, Twin
 from agt.router._status import DevicesInOrder, DeviceStatus, LedgerStatus, RoutePreview, RouterStatus
+from agt.router._steering import SelectorSource
 from agt.router._survey import ORDERED_MAX
 
 __all__ = (

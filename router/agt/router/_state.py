@@ -1,8 +1,9 @@
 """What a router knows at one instant, apart from what it does with it.
 
-`Router` changes it, `_survey` reads it; neither keeps anything of its own.
+`Steering` and `Roster` change it, `Router` sends by it, `_survey` reads it; none keeps anything of the devices' own.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from agt.router._batch import MoveBatch
@@ -10,6 +11,7 @@ from agt.router._carried import CarriedClock
 from agt.router._decision import Situation, Subject, choose
 from agt.router._device import Device
 from agt.router._ledger import Ledger
+from agt.router._mirroring import Mirroring
 from agt.router._move import MoveState
 from agt.router._mover import Mover
 from agt.router._problem import Problem
@@ -25,11 +27,17 @@ class RouterState:
     router: str
     """This instance's name."""
     runtimes: Runtimes
+    clock: Callable[[], float]
+    """Seconds, monotonic."""
+    wall: Callable[[], float]
+    """Seconds since the epoch."""
     ledger: Ledger
     mover: Mover
     shadow: Shadow
     situation: Situation
     """What decisions are taken in: selector, environment, latch."""
+    mirroring: Mirroring | None = None
+    """Whose messages the shadow is offered; follows from `situation`."""
     selector: Selector | None = None
     """The selector as written, without the environment; None when none is readable."""
     selector_state: SelectorState = SelectorState.MISSING
@@ -48,6 +56,11 @@ class RouterState:
     carried: CarriedClock = field(default_factory=CarriedClock)
     newest: MoveBatch | None = None
     """The newest change of route that moved anything or had a generation of its own."""
+
+    @property
+    def effective(self) -> Selector | None:
+        """The selector as the environment leaves it; None when none is readable or the kill latch holds."""
+        return None if self.killed else self.situation.selector
 
     def subject(self, device: Device, *, now: float, candidate_ready: bool | None = None) -> Subject:
         """Ask about an attached device."""
@@ -81,3 +94,12 @@ class RouterState:
             wanted = choose(self.situation, self.subject(device, now=now, candidate_ready=True))
             device.vetoed = wanted == self.runtimes.candidate
         return chosen
+
+    def count_carried(self) -> None:
+        """Let time count for the generation whose moves are settled."""
+        if self.mover.draining:
+            self.carried.set(None, now=self.clock())
+            return
+        carries = any(device.paths for device in self.devices.values()) and self.effective is not None
+        self.settled_generation = self.generation
+        self.carried.set(self.generation if carries else None, now=self.clock())

@@ -1,0 +1,31 @@
+"""Whose messages the shadow is offered: what a selector says about it, worked out once for all of them."""
+
+from typing import NamedTuple
+
+from agt.router._decision import Situation
+from agt.router._device import Device
+from agt.router._position import percentage_hundredths, position_hundredths
+
+
+class Mirroring(NamedTuple):
+    """A share of the devices that the other runtime carries."""
+
+    tried: str
+    """The runtime that is tried out; what it carries itself isn't mirrored."""
+    share: int
+    """Hundredths of a percent."""
+    salt: str
+
+    def covers(self, device: Device) -> bool:
+        """Tell whether this device's messages are mirrored now."""
+        return device.runtime != self.tried and position_hundredths(device.name, self.salt) < self.share
+
+
+def mirroring(situation: Situation) -> Mirroring | None:
+    """Return what is mirrored in a situation; None when nothing is."""
+    selector = situation.selector
+    if selector is None or situation.killed or selector.runtime.shadow == "off":
+        return None
+    runtimes, route = situation.runtimes, selector.runtime
+    tried = runtimes.candidate if route.shadow == "candidate" else runtimes.control
+    return Mirroring(tried, percentage_hundredths(route.shadow_percent), route.salt)

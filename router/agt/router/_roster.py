@@ -1,0 +1,84 @@
+"""The devices of a router: how they come, change attachments and go, and whom time alone may move."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from agt.router._device import Device
+from agt.router._move import MoveState
+from agt.router._path import Path
+from agt.router._state import RouterState
+from agt.router._steering import Steering
+
+ABSENT_MAX_S: Final = 600.0
+"""How long a device without attachments is remembered."""
+
+
+class Roster:
+    """Keeps the devices in step with their attachments."""
+
+    def __init__(self, state: RouterState, steering: Steering) -> None:
+        self._state, self._steering = state, steering
+
+    def attach(self, name: str, paths: Mapping[str, Path], *, session: str | None, component: str | None) -> str:
+        """Give a device attachments; raises as `Router.attach` says."""
+        state, now = self._state, self._state.clock()
+        self._refuse_unknown(paths)
+        known = state.devices.get(name)
+        if known is None:
+            known = Device(name, state.runtimes.control, session=session, component=component)
+        replaced = known.path
+        known.paths.update(paths)
+        if name not in state.devices:
+            known.runtime = known.target = state.choose(known, now=state.wall())
+            state.devices[name] = known
+            state.ledger.enroll(name)
+        elif replaced is not None and known.path is not replaced:
+            state.mover.lost(known, replaced, now=now)
+        self._steering.place(known, now=now)
+        state.mover.added(known, now=now)
+        state.count_carried()
+        return known.runtime
+
+    def detach(self, name: str, paths: Mapping[str, Path] | None) -> None:
+        """Take attachments away, or all with the device itself."""
+        state = self._state
+        known = state.devices.get(name)
+        if known is None:
+            return
+        if paths is None:
+            self._forget(known)
+        else:
+            self._take_away(known, paths)
+        state.count_carried()
+
+    def look(self, *, now: float) -> None:
+        """Decide anew for devices that time alone may have moved, and forget those long gone."""
+        state = self._state
+        expiring = {name for name, override in state.situation.overrides.items() if override.expires}
+        for device in list(state.devices.values()):
+            if not device.paths and now - device.absent_since > ABSENT_MAX_S:
+                self.detach(device.name, None)
+            elif device.vetoed or device.state is MoveState.WAITING or device.name in expiring:
+                self._steering.place(device, now=now)
+
+    def _refuse_unknown(self, paths: Mapping[str, Path]) -> None:
+        names = (self._state.runtimes.control, self._state.runtimes.candidate)
+        for runtime in paths:
+            if runtime not in names:
+                raise ValueError(f"unknown runtime {runtime!r}; there are {' and '.join(names)}")
+
+    def _forget(self, device: Device) -> None:
+        state = self._state
+        state.mover.left(device, now=state.clock())
+        del state.devices[device.name]
+        state.ledger.forget(device.name)
+
+    def _take_away(self, device: Device, paths: Mapping[str, Path]) -> None:
+        state, now = self._state, self._state.clock()
+        for runtime, path in paths.items():
+            if device.paths.get(runtime) is path:
+                del device.paths[runtime]
+                if runtime == device.runtime:
+                    state.mover.lost(device, path, now=now)
+        device.absent_since = now
+        self._steering.place(device, now=now)
