@@ -7,13 +7,13 @@ what was accepted and never ended is handed to the ledger. A full disk stops no 
 written are kept up to a limit, then dropped and counted.
 """
 
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 
+from agt.router._storage import DiskStorage, Storage
 from agt.transport import Outcome
 
 JOURNAL_MAX_BYTES = 16 << 20
@@ -56,14 +56,20 @@ class Former:
 class LedgerJournal:
     """Appends to `ledger.jsonl`, and reads back what is there."""
 
-    def __init__(self, path: Path | str, *, max_bytes: int = JOURNAL_MAX_BYTES) -> None:
+    def __init__(self, path: Path | str, *, max_bytes: int = JOURNAL_MAX_BYTES, storage: Storage | None = None) -> None:
         """Open or make the file.
+
+        Args:
+            path: where it is.
+            max_bytes: size at which it is replaced by its totals.
+            storage: whose files; the operating system's when not given.
 
         Raises:
             OSError: when it can be neither read nor written.
         """
         self.path = Path(path)
-        self.former = _read_back(self.path)
+        self._storage = storage if storage is not None else DiskStorage()
+        self.former = _read_back(self._storage.lines(self.path))
         self.broken = ""
         """Why lines can't be written now; empty when they can."""
         self.dropped = 0
@@ -72,13 +78,14 @@ class LedgerJournal:
         """Called when the first line of a turn has been gathered."""
         self._pending: list[bytes] = []
         self._last_id = self.former.last_id
-        if self.path.exists() and self.path.stat().st_size > max_bytes:
+        if self._storage.size(self.path) > max_bytes:
             try:
                 self._compact()
             except OSError as error:  # Full, most likely: a long journal is better than a gateway that doesn't start.
                 self.broken = error.strerror or str(error)
-        self._handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        self._start_on_new_line()
+        self._file = self._storage.append(self.path)
+        if not self._storage.ends_with_newline(self.path):  # A killed process tore a line: ours isn't glued to it.
+            self._pending.append(b"\n")
 
     def accepted(self, device: str, number: int, runtime: str) -> int:
         """Note a message on its way; the id returned goes with `settled`."""
@@ -115,7 +122,7 @@ class LedgerJournal:
             return
         data = b"".join(self._pending)
         try:
-            written = os.write(self._handle, data)
+            written = self._file.write(data)
         except OSError as error:
             self._refused(error.strerror or str(error))
             return
@@ -128,7 +135,7 @@ class LedgerJournal:
     def close(self) -> None:
         """Write what is gathered and close the file."""
         self.flush()
-        os.close(self._handle)
+        self._file.close()
 
     def _gather(self, entry: Entry) -> None:
         first = not self._pending
@@ -143,29 +150,20 @@ class LedgerJournal:
             del self._pending[:over]
             self.dropped += over
 
-    def _start_on_new_line(self) -> None:
-        """End a line that a killed process tore, so that ours isn't glued to it."""
-        size = self.path.stat().st_size
-        if size == 0:
-            return
-        with self.path.open("rb") as file:
-            file.seek(size - 1)
-            if file.read(1) != b"\n":
-                self._pending.append(b"\n")
-
     def _compact(self) -> None:
         """Replace the file by its totals and what is still open."""
         lines = [Entry(e="totals", id=self._last_id, totals=_without_open(self.former)), *self.former.unsettled]
         fresh = self.path.with_name(self.path.name + ".tmp")
-        fresh.write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
-        fresh.chmod(0o600)
-        fresh.replace(self.path)
+        self._storage.write(fresh, b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
+        self._storage.rename(fresh, self.path)
 
 
-def _read_back(path: Path) -> Former:
+def _read_back(lines: Iterable[bytes]) -> Former:
     former = Former()
     opened: dict[int, Entry] = {}
-    for line in _lines(path):
+    for line in lines:
+        if not line.strip():
+            continue
         try:
             entry = msgspec.json.decode(line, type=Entry)
         except (msgspec.DecodeError, UnicodeDecodeError):
@@ -208,16 +206,6 @@ def _without_open(former: Former) -> dict[str, dict[str, int]]:
     for entry in former.unsettled:
         totals[entry.runtime]["accepted"] -= 1
     return totals
-
-
-def _lines(path: Path) -> Iterator[bytes]:
-    try:
-        with path.open("rb") as file:
-            for line in file:
-                if line.strip():
-                    yield line
-    except FileNotFoundError:
-        return
 
 
 def _nobody() -> None:

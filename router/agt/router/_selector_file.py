@@ -10,9 +10,6 @@ its own file away again: a kill always wins.
 
 import contextlib
 import enum
-import fcntl
-import os
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +25,7 @@ from agt.router._problem import Problem
 from agt.router._selector import Runtimes, Selector
 from agt.router._selector_comments import CannotKeep, amended, comments
 from agt.router._selector_text import SELECTOR_MAX_BYTES, check_selector, format_selector, parse_selector
+from agt.router._storage import DiskStorage, Storage
 
 KILLED_SUFFIX = ".killed"
 DROPPED_SUFFIX = ".before"
@@ -62,17 +60,26 @@ class SelectorReading:
 class SelectorFile:
     """The selector as a TOML file beside a `.killed` one."""
 
-    def __init__(self, path: Path | str, *, runtimes: Runtimes | None = None) -> None:
+    def __init__(self, path: Path | str, *, runtimes: Runtimes | None = None, storage: Storage | None = None) -> None:
+        """Look at a file, which need not be there yet.
+
+        Args:
+            path: where it is.
+            runtimes: the names to use when the text has no `[runtimes]`.
+            storage: whose files; the operating system's when not given.
+        """
         self.path = Path(path)
+        self._storage = storage if storage is not None else DiskStorage()
         self.killed_path = self.path.with_name(self.path.name + KILLED_SUFFIX)
+        self._lock_path = self.path.with_name(f".{self.path.name}.lock")
         self._runtimes = runtimes
 
     def read(self) -> SelectorReading:
         """Look at the file; never raises for what it finds there."""
         try:
-            data = _read_bounded(self.path)
+            data = self._read(self.path)
         except FileNotFoundError:
-            if self.killed_path.exists():
+            if self._storage.exists(self.killed_path):
                 return SelectorReading(SelectorState.KILLED, says=f"kill switch is on: {self.killed_path.name}")
             return SelectorReading(SelectorState.MISSING, says=f"{self.path} does not exist")
         except OSError as error:
@@ -115,8 +122,9 @@ class SelectorFile:
         """
         check_selector(selector, origin=str(self.path))
         written = selector.at_generation(max(expected + 1, selector.generation))
-        with self._translated_errors(), self._locked():
-            if self.killed_path.exists() and not self.path.exists() and not after_kill:
+        with self._translated_errors(), self._storage.locked(self._lock_path):
+            killed = self._storage.exists(self.killed_path) and not self._storage.exists(self.path)
+            if killed and not after_kill:
                 raise SelectorKilled(str(self.killed_path))
             inode, before = self._present(after_kill=after_kill)
             found = self._selector_in(before, force=force or inode is None)
@@ -127,30 +135,33 @@ class SelectorFile:
             self._replace(text, before if inode is not None else None, expected)
             self._yield_to_kill(inode)
             if after_kill:
-                self.killed_path.unlink(missing_ok=True)
+                self._storage.unlink(self.killed_path)
         return written
 
     def kill(self) -> bool:
         """Take the selector away; true when the latch holds (also where there was none to take). Never raises."""
         try:
-            self.path.rename(self.killed_path)
+            self._storage.rename(self.path, self.killed_path)
         except FileNotFoundError:
             # Nothing to rename, but the latch must stand all the same, or the next selector would end the kill.
             with contextlib.suppress(OSError):
-                self.killed_path.touch(mode=0o600)
-            return self.killed_path.exists()
+                self._storage.touch(self.killed_path)
+            return self._storage.exists(self.killed_path)
         except OSError:
             return False
         with contextlib.suppress(OSError):
-            _sync_folder(self.path.parent)
+            self._storage.sync_folder(self.path.parent)
         return True
 
     def killed_selector(self) -> Selector | None:
         """Return the selector that a kill took away, to put it back; None when there is none or it is bad."""
         try:
-            return self._parse(_read_bounded(self.killed_path))
+            return self._parse(self._read(self.killed_path))
         except (OSError, SelectorInvalid):
             return None
+
+    def _read(self, path: Path) -> bytes:
+        return self._storage.read(path, SELECTOR_MAX_BYTES + 1)
 
     def _parse(self, data: bytes) -> Selector:
         return parse_selector(data, origin=str(self.path), runtimes=self._runtimes)
@@ -158,13 +169,14 @@ class SelectorFile:
     def _present(self, *, after_kill: bool) -> tuple[int | None, bytes]:
         """Return the inode and bytes that the file has now; after a kill those of the killed one, without inode."""
         try:
-            with self.path.open("rb") as file:
-                return os.fstat(file.fileno()).st_ino, file.read(SELECTOR_MAX_BYTES + 1)
+            before, inode = self._storage.read_with_inode(self.path, SELECTOR_MAX_BYTES + 1)
         except FileNotFoundError:
             pass
+        else:
+            return inode, before
         with contextlib.suppress(OSError):
             if after_kill:
-                return None, _read_bounded(self.killed_path)
+                return None, self._read(self.killed_path)
         return None, b""
 
     def _selector_in(self, data: bytes, *, force: bool) -> Selector | None:
@@ -191,7 +203,7 @@ class SelectorFile:
             raise CommentsWouldGo(str(self.path), count, why)
         if why or (before and self._bad(before)):
             with contextlib.suppress(OSError):
-                self.path.with_name(self.path.name + DROPPED_SUFFIX).write_bytes(before)
+                self._storage.write(self.path.with_name(self.path.name + DROPPED_SUFFIX), before)
         return format_selector(selector)
 
     def _bad(self, data: bytes) -> bool:
@@ -199,19 +211,15 @@ class SelectorFile:
 
     def _replace(self, text: str, before: bytes | None, expected: int) -> None:
         """Put a text in the file's place, unless somebody changed that meanwhile."""
-        handle, name = tempfile.mkstemp(prefix=f".{self.path.name}.", suffix=".tmp", dir=self.path.parent)
+        fresh = self._storage.write_beside(self.path, text.encode())
         try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
             if before is not None:
                 self._unchanged(before, expected)
-            Path(name).replace(self.path)
+            self._storage.rename(fresh, self.path)
         except BaseException:
-            Path(name).unlink(missing_ok=True)
+            self._storage.unlink(fresh)
             raise
-        _sync_folder(self.path.parent)
+        self._storage.sync_folder(self.path.parent)
 
     def _unchanged(self, before: bytes, expected: int) -> None:
         """Make sure that nobody has edited the file by hand while ours was being written.
@@ -220,25 +228,15 @@ class SelectorFile:
             GenerationConflict: when somebody has.
         """
         with contextlib.suppress(FileNotFoundError):  # Gone: a kill took it, which is looked at afterwards.
-            if _read_bounded(self.path) != before:
+            if self._read(self.path) != before:
                 raise GenerationConflict(expected, expected)
 
     def _yield_to_kill(self, inode: int | None) -> None:
         """Undo our own write when a kill took the file away that it was based on."""
         with contextlib.suppress(FileNotFoundError):
-            if inode is not None and self.killed_path.stat().st_ino == inode:
+            if inode is not None and self._storage.inode(self.killed_path) == inode:
                 self.kill()
                 raise SelectorKilled(str(self.killed_path))
-
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Hold the writers' lock; the lock goes with the process, however that ends."""
-        handle = os.open(self.path.with_name(f".{self.path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(handle)
 
     @contextlib.contextmanager
     def _translated_errors(self) -> Iterator[None]:
@@ -280,17 +278,3 @@ class MemorySelector:
 
 def _bad(problem: Problem, path: Path) -> SelectorReading:
     return SelectorReading(SelectorState.BAD, problems=(problem,), says=f"{path}: {problem}")
-
-
-def _read_bounded(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(SELECTOR_MAX_BYTES + 1)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename survive power loss."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
