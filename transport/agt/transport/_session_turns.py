@@ -46,6 +46,7 @@ class SessionTurns:
         dead_letters_max: int = DEAD_LETTERS_MAX,
         timers: Alarms | None = None,
         peer: str = "",
+        clock: Callable[[], float] | None = None,
     ) -> None:
         """Wrap a link.
 
@@ -64,6 +65,7 @@ class SessionTurns:
             dead_letters_max: how many of those `dead_letters` keeps.
             timers: alarms that somebody rings; without one, the session keeps time only while it is carried.
             peer: the peer's name, where it is known before its hello.
+            clock: what tells the time, in seconds; the running event loop's own when not given.
         """
         self.link = link
         self.metrics = metrics if metrics is not None else TransportMetrics()
@@ -76,7 +78,7 @@ class SessionTurns:
         """Whether more than `recv_queue_max` messages wait for the application."""
         self.progress = 0
         """Messages that got through in either direction: whether connections do any good."""
-        self._clock = running_clock()
+        self._clock = clock if clock is not None else running_clock()
         self._deadline = Deadline(timers)
         self._own_timers = timers is None
         self._overflow = overflow
