@@ -18,16 +18,18 @@ from agt.chaos.scenario import (
     run_scenario,
 )
 from agt.chaos.sim.cli import sim
+from agt.chaos.trials.cli import trials
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)
 
 
 @app.callback()
 def chaos() -> None:
-    """Break it on purpose: scenarios on real sockets and processes, and simulated worlds."""
+    """Break it on purpose: scenarios on real sockets and processes, simulated worlds, simulated rollouts."""
 
 
 app.command()(sim)
+app.command()(trials)
 
 
 @app.command()
