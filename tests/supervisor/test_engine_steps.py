@@ -158,6 +158,17 @@ def test_kill_from_outside_is_taken_over_and_stays(bench):
     assert sum(isinstance(effect, Kill) for effect in bench.done) == 1
 
 
+def test_kill_that_is_asked_for_again_is_told_to_the_routers_again(bench):
+    """One that had not confirmed may be back; nothing else changes, and nothing is decided anew."""
+    bench.until("half")
+    _act(bench, "kill-switch-on")
+    before = bench.state
+    bench.done.clear()
+    _act(bench, "kill-switch-on")
+    assert [type(effect) for effect in bench.done] == [Kill]
+    assert bench.state == before
+
+
 def test_lifted_kill_is_locked_on_control(bench):
     """Lifting the kill switch moves nothing: everything stays on control until a cause is recorded."""
     bench.until("half")

@@ -20,6 +20,7 @@ from anyio.abc import TaskStatus
 
 from agt.supervisor._drills import run_drill
 from agt.supervisor._errors import SupervisorError
+from agt.supervisor._routers import list_routers
 from agt.supervisor._rundir import RunDirectory
 from agt.supervisor.actions import Action, Refused
 from agt.supervisor.components import Keeper
@@ -75,6 +76,7 @@ class Supervisor:
             SupervisorError: when records or socket can't be opened; nothing was started then.
         """
         with self.run_directory.claimed(), unwrapped():
+            self._list_routers()
             async with anyio.create_task_group() as group:
                 rollout_ended = anyio.Event()
                 rollout_scope = await group.start(self._run_rollout, rollout_ended)
@@ -166,6 +168,13 @@ class Supervisor:
                 task_status.started(group.cancel_scope)
         finally:
             ended.set()
+
+    def _list_routers(self) -> None:
+        """Leave word of the plan's routers for those who come without a supervisor; a full disk stops nothing."""
+        try:
+            list_routers(self.run_directory.path, self.plan.routers)
+        except OSError as error:
+            log.warning("the list of routers can't be written: %s", error.strerror)
 
     async def _serve(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         try:

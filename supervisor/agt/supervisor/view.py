@@ -228,6 +228,28 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
     """Names of those that would move, sorted, the first 100."""
 
 
+class RouterAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What one router said when it was told to go back."""
+
+    router: str
+    """Its socket, as the plan writes it."""
+    ms: float | None = None
+    """Milliseconds from the order to its confirmation; None when it has not confirmed."""
+    why: str = ""
+    """Why it has not confirmed; empty when it has."""
+    moving: int = 0
+    """Devices whose old path was draining when it answered."""
+    redial: int = 0
+    """Of these, devices without an attachment to the side they go to: they have to dial first."""
+    redial_per_s: float | None = None
+    """Callers that it takes in each second, over time; None when it doesn't say."""
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether no new message enters the candidate there."""
+        return self.ms is not None
+
+
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     """What an action did."""
 
@@ -239,3 +261,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     moved: int = 0
     missing: tuple[str, ...] = ()
     """Routers that have not confirmed."""
+    routers: tuple[RouterAnswer, ...] = ()
+    """What each router said, where the action told them anything."""
+    latched: bool | None = None
+    """For a kill: whether the selector is out of the way, so that it outlives restarts; None for anything else."""

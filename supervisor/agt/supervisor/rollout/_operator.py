@@ -11,7 +11,7 @@ import msgspec
 
 from agt.supervisor.actions import Action, ActionName, Refused
 from agt.supervisor.rollout._amend import set_component, set_override
-from agt.supervisor.rollout._effects import RaiseAlert, ResolveAlerts, SetRoute
+from agt.supervisor.rollout._effects import Kill, RaiseAlert, ResolveAlerts, SetRoute
 from agt.supervisor.rollout._engine import (
     KILL_SWITCH,
     ROLLBACK,
@@ -144,8 +144,8 @@ def _rollback(plan: Plan, state: State, seen: Observation, action: Action, _now:
 
 
 def _kill_on(_plan: Plan, state: State, _seen: Observation, action: Action, _now: float) -> Step:
-    if state.status is Status.KILLED:
-        return Step(state)
+    if state.status is Status.KILLED:  # Asked for again: a router that had not confirmed may be back.
+        return Step(state, (Kill(state.journal, state.reason),))
     return kill(state, says=f"killed by {_who(action)}", by="operator")
 
 

@@ -7,6 +7,7 @@ from typing import Final
 import anyio
 from anyio.abc import TaskGroup
 
+from agt.supervisor._answers import missing
 from agt.supervisor.rollout._effects import Kill, Number, RaiseAlert, ResolveAlerts, SetRoute
 from agt.supervisor.rollout._engine import Step
 from agt.supervisor.rollout._plan import Plan
@@ -75,8 +76,9 @@ class Performer:
 
     def _account(self, done: Step, told: Told, *, before: State, at: float, began: float, generation: int) -> Told:
         """Begin the account of a way back, and let it be completed while we go on."""
-        for socket in told.missing:
-            self.alert(RaiseAlert("degraded", SELECTOR, f"{socket} did not confirm to go back"), at=at)
+        for one in missing(told.answers):
+            says = f"{one.router} did not confirm to go back: {one.why}"
+            self.alert(RaiseAlert("degraded", SELECTOR, says), at=at)
         if told.latched and done.kind != Event.KILLED.value:
             self.alert(
                 RaiseAlert("escalate", SELECTOR, "the selector can't be written: renamed it aside, all on control"),
@@ -90,7 +92,7 @@ class Performer:
             rule=done.by,
             from_phase=self._plan.phases[before.phase].name,
             to_phase=self._plan.phases[done.state.phase].name if stepped else "control",
-            routed_ms=None if told.missing else told.routed_s * 1000,
+            routed_ms=None if told.missing else told.routed_ms,
         )
         self._rollbacks.begin(view)
         follow = partial(self._rollbacks.follow, view, generation=generation, began=began)

@@ -170,8 +170,10 @@ class Rollout:
             action=action.action,
             says=done.says if action.action == "override" else stands,
             version=self._view_version(),
-            routed_ms=told.routed_s * 1000 if told else None,
+            routed_ms=told.routed_ms if told else None,
             missing=told.missing if told else (),
+            routers=told.answers if told else (),
+            latched=told.latched if told and action.action == "kill-switch-on" else None,
         )
 
     async def preview(self, action: Action) -> Preview:

@@ -29,6 +29,7 @@ from agt.router import (
     moves_at,
     order,
 )
+from agt.supervisor._answers import answer_of, missing, slowest
 from agt.supervisor.actions import Refused
 from agt.supervisor.measure import RequestFailed, RouterStatus, request
 from agt.supervisor.rollout._amend import amended
@@ -36,7 +37,7 @@ from agt.supervisor.rollout._effects import Kill, SetRoute
 from agt.supervisor.rollout._moves import Moves, added
 from agt.supervisor.rollout._plan import Plan
 from agt.supervisor.rollout._plan_file import Route
-from agt.supervisor.view import RollbackView
+from agt.supervisor.view import RollbackView, RouterAnswer
 
 TELL_TIMEOUT_S: Final = 2.0
 """How long a router may take to confirm that it goes back."""
@@ -56,14 +57,23 @@ class RouteRefused(Exception):
 class Told:
     """What came of telling the routers to go back."""
 
-    routed_s: float
-    """Until the last router's confirmation."""
-    missing: tuple[str, ...] = ()
-    """Sockets that did not confirm."""
+    answers: tuple[RouterAnswer, ...] = ()
+    """What each router said."""
     latched: bool = False
     """Whether the selector was renamed aside, so that everything stays on control."""
     rollback: RollbackView | None = None
     """The account that was opened for it; None for what is no way back in the ladder."""
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Sockets of the routers that did not confirm."""
+        return tuple(one.router for one in missing(self.answers))
+
+    @property
+    def routed_ms(self) -> float | None:
+        """Milliseconds until the last router's confirmation, missing ones aside; None when none confirmed."""
+        last = slowest(self.answers)
+        return last.ms if last else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,21 +130,27 @@ class Way:
 
     async def go_back(self, effect: SetRoute) -> Told:
         """Tell every router at once, then write the file; never raises."""
-        began = anyio.current_time()
         selector = self._selector(effect, self._last)
         body = format_selector(selector).encode()
-        missing = await self._tell("/selector", body)
-        routed_s = anyio.current_time() - began
+        answers = await self._tell("/selector", body)
         latched = await anyio.to_thread.run_sync(lambda: self._write_back(effect))
-        return Told(routed_s, missing, latched)
+        return Told(answers, latched)
 
     async def kill(self, effect: Kill) -> Told:
-        """Tell every router to kill, then rename the selector aside; never raises."""
-        began = anyio.current_time()
-        missing = await self._tell(f"/kill?reason={quote(effect.reason[:200])}", b"")
-        routed_s = anyio.current_time() - began
-        latched = await anyio.to_thread.run_sync(self._file.kill)
-        return Told(routed_s, missing, latched)
+        """Tell every router to kill and rename the selector aside, side by side: neither waits for a hung router.
+
+        Never raises.
+        """
+        latched, answers = False, tuple[RouterAnswer, ...]()
+
+        async def latch() -> None:
+            nonlocal latched
+            latched = await anyio.to_thread.run_sync(self._file.kill)
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(latch)
+            answers = await self._tell(f"/kill?reason={quote(effect.reason[:200])}", b"")
+        return Told(answers, latched)
 
     async def settling(self, generation: int, *, began: float) -> AsyncIterator[Settled]:
         """Yield what became of the moves to a generation until nothing more will; `began` is the loop's clock.
@@ -263,20 +279,21 @@ class Way:
         self._file.kill()
         return True
 
-    async def _tell(self, target: str, body: bytes) -> tuple[str, ...]:
-        missing: list[str] = []
+    async def _tell(self, target: str, body: bytes) -> tuple[RouterAnswer, ...]:
+        """Tell every router at the same time; the answers in the plan's order, missing ones with why."""
+        began, answers = anyio.current_time(), dict[str, RouterAnswer]()
 
         async def tell(name: str, path: Path) -> None:
             try:
                 answer = await request(path, "POST", target, body=body, timeout_s=TELL_TIMEOUT_S)
-            except RequestFailed:
-                missing.append(name)
+            except RequestFailed as error:
+                answers[name] = RouterAnswer(router=name, why=error.says)
             else:
-                if not answer.ok:
-                    missing.append(name)
+                ms = (anyio.current_time() - began) * 1000
+                answers[name] = answer_of(name, answer.status, answer.body, ms=ms)
 
         await self._each(tell)
-        return tuple(sorted(missing))
+        return tuple(answers[name] for name in self.sockets)
 
     async def _ask_status(self, name: str, path: Path, statuses: dict[str, RouterStatus]) -> None:
         try:
