@@ -15,6 +15,11 @@ from agt.chaos.demo._fault_spec import FORMS, WrongFault, parse_faults
         ("cut:candidate:500ms@canary-50", "cut", "candidate", 0.5, "canary-50"),
         ("kill:gateway@canary-50", "kill", "gateway", 0.0, "canary-50"),
         ("lose:candidate:3@canary-50", "lose", "candidate", 3.0, "canary-50"),
+        ("bandwidth:all:200mbit@canary-50", "bandwidth", "all", 200e6, "canary-50"),
+        ("bandwidth:control:1.5Gbit@canary-50", "bandwidth", "control", 1.5e9, "canary-50"),
+        ("limit:all:4096@canary-50", "limit", "all", 4096.0, "canary-50"),
+        ("slow_close:all:2s@canary-50", "slow_close", "all", 2.0, "canary-50"),
+        ("down:all:500ms@canary-50", "down", "all", 0.5, "canary-50"),
     ],
 )
 def test_the_documented_forms_are_understood(text: str, kind: str, target: str, amount: float, phase: str) -> None:
@@ -40,6 +45,10 @@ def test_every_example_is_valid() -> None:
         ("stall:candidate:2s@canary-25", "it takes no amount"),
         ("kill:candidate@canary-25", "'candidate' is no target of kill; there are gateway, daemon, fleet"),
         ("lose:candidate:0@canary-25", "0 is no count"),
+        ("bandwidth:all:200@canary-25", "'200' is no rate; write 200mbit, 64kbit or 1.5gbit"),
+        ("bandwidth:all:0mbit@canary-25", "'0mbit' is no rate"),
+        ("bandwidth:all:-1mbit@canary-25", "'-1mbit' is no rate"),
+        ("down:candidate:1s@canary-25", "'candidate' is no target of down; there are all"),
         ("stall:candidate@canary-26", "the plan has no phase 'canary-26'"),
         ("", "unknown kind ''"),
     ],

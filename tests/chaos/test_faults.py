@@ -6,7 +6,13 @@ import pytest
 
 from agt.chaos.faults import FAULTS, Fault, Passage, make_fault
 
-FIELDS: dict[str, dict[str, float]] = {"latency": {"delay_s": 0.5}, "jitter": {"spread_s": 0.5}}
+FIELDS: dict[str, dict[str, float]] = {
+    "bandwidth": {"bits_per_s": 1e6},
+    "jitter": {"spread_s": 0.5},
+    "latency": {"delay_s": 0.5},
+    "limit": {"after_bytes": 4},
+    "slow_close": {"delay_s": 0.5},
+}
 
 
 def struck_by(fault: Fault, frame: bytes = b"0123456789", seed: int = 1) -> Passage:
@@ -52,9 +58,11 @@ def test_corrupt_leaves_a_bare_header_alone() -> None:
 
 
 def test_standing_faults_speak_about_the_connection() -> None:
-    """Stall and cut say so, the others don't."""
-    assert {kind for kind, fault in FAULTS.items() if fault.standing} == {"stall", "cut"}
+    """These say so, the others don't."""
+    assert {kind for kind, fault in FAULTS.items() if fault.standing} == {"stall", "cut", "down", "slow_close"}
     assert struck_by(make_fault("stall")).stalled
+    assert struck_by(make_fault("down")).refused
+    assert struck_by(make_fault("slow_close", delay_s=2.0)).linger_s == 2.0
     assert struck_by(make_fault("cut")).severed
     assert struck_by(make_fault("reset")).severed
 
@@ -69,9 +77,10 @@ def test_the_same_seed_draws_the_same_harm() -> None:
 @pytest.mark.parametrize(
     ("kind", "fields", "says"),
     [
-        ("latencey", {}, "unknown fault 'latencey'; there are corrupt, cut, drop"),
+        ("latencey", {}, "unknown fault 'latencey'; there are bandwidth, corrupt, cut, down, drop"),
         ("drop", {"often": 1.0}, "fault 'drop' has no field often; it has none"),
         ("latency", {}, "fault 'latency' needs all of delay_s"),
+        ("bandwidth", {"bits_per_s": 0.0}, "needs bits_per_s above 0, not 0; 'stall' is for 0"),
     ],
 )
 def test_a_wrong_name_or_field_is_told_what_there_is(kind: str, fields: dict[str, float], says: str) -> None:

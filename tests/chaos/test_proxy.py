@@ -9,7 +9,7 @@ import anyio
 import msgspec
 import pytest
 
-from agt.chaos.faults import Cut, Drop, Duplicate, Latency, Reorder, Reset, Stall
+from agt.chaos.faults import Cut, Down, Drop, Duplicate, Latency, Limit, Reorder, Reset, Slice, SlowClose, Stall
 from agt.chaos.proxy import FaultProxy, peers, towards
 
 pytestmark = pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
@@ -207,6 +207,83 @@ async def test_a_reset_fault_ends_the_connection_at_a_frame(serve: Any) -> None:
         with pytest.raises(anyio.BrokenResourceError), anyio.fail_after(5):
             await client.receive()
         await target.until(lambda: target.ended == ["reset"])
+
+
+async def test_a_limit_passes_its_bytes_and_ends_the_connection(serve: Any) -> None:
+    """The target hears the first bytes and then the end; the next connection begins anew."""
+    async with serve() as target, proxy_to(target) as proxy:
+        proxy.add(Limit(len(HELLO) + 3), towards("to_target"))
+        for place in range(2):
+            async with await dial(proxy) as client:
+                await client.send(HELLO + TEN[0])
+                with pytest.raises((anyio.EndOfStream, anyio.BrokenResourceError)), anyio.fail_after(5):
+                    await client.receive()
+            await target.until(lambda place=place: len(target.ended) > place)
+        assert [bytes(heard) for heard in target.heard] == [HELLO + b"lin"] * 2
+
+
+async def test_slices_arrive_whole(serve: Any) -> None:
+    """However a frame is cut up, its bytes come in order, and nothing is missing at the end."""
+    async with serve() as target, proxy_to(target) as proxy, await dial(proxy) as client:
+        proxy.add(Slice(size=3, pause_s=0.0))
+        await client.send(HELLO + b"".join(TEN))
+        await client.send_eof()
+        await target.until(lambda: bool(target.ended))
+        assert target.first == HELLO + b"".join(TEN)
+
+
+async def test_a_slow_close_passes_bytes_at_once_and_the_end_when_it_is_over(serve: Any) -> None:
+    """The other side doesn't hear of the end as long as the fault holds it back."""
+    async with serve() as target, proxy_to(target) as proxy, await dial(proxy) as client:
+        rule = proxy.add(SlowClose(60.0))
+        await client.send(HELLO)
+        await client.send_eof()
+        await target.until(lambda: target.first == HELLO)
+        with anyio.move_on_after(0.05) as silence:
+            await target.until(lambda: bool(target.ended))
+        assert silence.cancelled_caught
+        proxy.remove(rule)
+        await target.until(lambda: target.ended == ["end"])
+
+
+@pytest.mark.parametrize("kind", ["tcp", "unix"])
+async def test_down_refuses_by_the_system_and_comes_back_at_the_same_place(
+    serve: Any, tmp_path: Path, kind: str
+) -> None:
+    """Connections end, new ones aren't even accepted, and afterwards the address is what it was."""
+    listen: Any = str(tmp_path / "front") if kind == "unix" else ("127.0.0.1", 0)
+    async with serve(lambda data: data) as target, proxy_to(target, listen=listen) as proxy:
+        place: Any = listen if kind == "unix" else proxy.port
+
+        async def reach() -> anyio.abc.SocketStream:
+            if kind == "unix":
+                return await anyio.connect_unix(place)
+            return await anyio.connect_tcp("127.0.0.1", place)
+
+        async with await reach() as client:
+            await client.send(HELLO)
+            await hear(client, len(HELLO))
+            rule = proxy.add(Down())
+            with pytest.raises((anyio.EndOfStream, anyio.BrokenResourceError)), anyio.fail_after(5):
+                await client.receive()
+        for _ in range(2):
+            with pytest.raises(OSError):  # noqa: PT011 - anyio wraps a refusal in one, or in several.
+                await reach()
+        proxy.remove(rule)
+        async with await reach() as client:
+            await client.send(HELLO)
+            assert await hear(client, len(HELLO)) == HELLO
+
+
+async def test_a_proxy_may_be_down_from_the_start(serve: Any) -> None:
+    """A fault that is given at the beginning counts before the first connection."""
+    async with serve(lambda data: data) as target, proxy_to(target, faults=[Down()]) as proxy:
+        with pytest.raises(OSError):  # noqa: PT011 - as above.
+            await dial(proxy)
+        proxy.clear()
+        async with await dial(proxy) as client:
+            await client.send(HELLO)
+            assert await hear(client, len(HELLO)) == HELLO
 
 
 async def test_nobody_behind_the_proxy_looks_like_a_refusal(serve: Any) -> None:

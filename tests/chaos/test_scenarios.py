@@ -72,7 +72,10 @@ def test_a_failing_scenario_says_how_to_run_it_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("schema = 1\nname = 'x'\nsays = 'y'\nfault = [{ kind = 'dorp' }]", "unknown fault 'dorp'; there are corrupt"),
+        (
+            "schema = 1\nname = 'x'\nsays = 'y'\nfault = [{ kind = 'dorp' }]",
+            "unknown fault 'dorp'; there are bandwidth, corrupt",
+        ),
         ("schema = 1\nname = 'x'\nsays = 'y'\nmesages = 3", "unknown field `mesages`"),
         ("schema = 2\nname = 'x'\nsays = 'y'", "schema"),
         ("schema =", "Invalid value"),

@@ -3,13 +3,14 @@
 The words are checked here, all of them, before anything is started; whether the phase exists only the plan knows.
 """
 
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal, cast
 
 from agt.supervisor.rollout import parse_duration
 
-AmountKind = Literal["duration", "share", "count", "none"]
+AmountKind = Literal["duration", "share", "count", "rate", "none"]
 
 TRAFFIC_TARGETS = ("candidate", "control", "all")
 PROCESS_TARGETS = ("gateway", "daemon", "fleet")
@@ -34,10 +35,18 @@ FORMS: dict[str, _Form] = {
     "reset": _Form("share", TRAFFIC_TARGETS, "reset:candidate:0.01@canary-25"),
     "stall": _Form("none", TRAFFIC_TARGETS, "stall:candidate@canary-50"),
     "cut": _Form("duration", TRAFFIC_TARGETS, "cut:candidate:5s@canary-25"),
+    "bandwidth": _Form("rate", TRAFFIC_TARGETS, "bandwidth:candidate:200mbit@canary-25"),
+    "slice": _Form("share", TRAFFIC_TARGETS, "slice:candidate:0.1@canary-25"),
+    "limit": _Form("count", TRAFFIC_TARGETS, "limit:candidate:65536@canary-25"),
+    "slow_close": _Form("duration", TRAFFIC_TARGETS, "slow_close:all:2s@canary-25"),
+    "down": _Form("duration", ("all",), "down:all:5s@canary-25"),
     "kill": _Form("none", PROCESS_TARGETS, "kill:gateway@canary-50"),
     "lose": _Form("count", ("candidate",), "lose:candidate:3@canary-50"),
 }
 """Every kind that can be asked for."""
+
+
+_RATES = {"kbit": 1e3, "mbit": 1e6, "gbit": 1e9}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +60,7 @@ class FaultSpec:
     phase: str
     """Where it strikes, soon after the phase was entered; empty for at once."""
     amount: float = 0.0
-    """Seconds, share or count, by kind; 0 where the kind has none."""
+    """Seconds, share, count or bits a second, by kind; 0 where the kind has none."""
 
 
 class WrongFault(ValueError):
@@ -109,13 +118,29 @@ def _amount(kind: AmountKind, text: str) -> tuple[float, str]:
     if kind == "none":
         return 0.0, ""
     try:
-        if kind == "duration":
-            return parse_duration(text), ""
+        if kind in _READ:
+            return _READ[kind](text), ""
         amount = float(text) if kind == "share" else int(text)
     except ValueError as error:
-        return 0.0, str(error) if kind == "duration" else f"{text!r} is no number"
+        return 0.0, str(error) if kind in _READ else f"{text!r} is no number"
     if kind == "share" and not 0 < amount <= 1:
         return 0.0, f"{text} is no share; write a number above 0 and at most 1"
     if kind == "count" and amount < 1:
         return 0.0, f"{text} is no count; write a number of at least 1"
     return cast("float", amount), ""
+
+
+def _rate(text: str) -> float:
+    """Return bits a second.
+
+    Raises:
+        ValueError: when it is no rate above zero.
+    """
+    number, unit = text[:-4], text[-4:].lower()
+    if unit not in _RATES or not re.fullmatch(r"\d+(\.\d+)?", number) or not float(number):
+        raise ValueError(f"{text!r} is no rate; write 200mbit, 64kbit or 1.5gbit")
+    return float(number) * _RATES[unit]
+
+
+_READ: dict[str, Callable[[str], float]] = {"duration": parse_duration, "rate": _rate}
+"""Kinds of amount that say themselves what is wrong with one."""

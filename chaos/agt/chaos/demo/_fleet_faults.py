@@ -14,6 +14,9 @@ LOOK_S = 0.1
 _MAKE: dict[str, Callable[[float], Fault]] = {
     "latency": lambda seconds: make_fault("latency", delay_s=seconds),
     "jitter": lambda seconds: make_fault("jitter", spread_s=seconds),
+    "bandwidth": lambda rate: make_fault("bandwidth", bits_per_s=rate),
+    "limit": lambda count: make_fault("limit", after_bytes=count),
+    "slow_close": lambda seconds: make_fault("slow_close", delay_s=seconds),
 }
 
 
@@ -29,8 +32,8 @@ class FleetFaults:
         Args:
             kind: One of `agt.chaos.faults.FAULTS`.
             target: `candidate`, `control` or `all`.
-            amount: Seconds for latency (one way, towards the gateway), jitter and cut; a share for the others; 0
-                means always.
+            amount: Seconds for latency (one way, towards the gateway), jitter, slow_close, cut and down; bits a second
+                for bandwidth; bytes for limit; a share for the others; 0 means always.
 
         Raises:
             ValueError: when kind or target is unknown.
@@ -41,7 +44,7 @@ class FleetFaults:
             scope = _towards_gateway(scope)
         share = amount if not fault.standing and kind not in _MAKE and amount else 1.0
         for proxy in self._proxies:
-            if fault.standing and amount:
+            if fault.standing and kind not in _MAKE and amount:
                 proxy.add(fault, scope, for_s=amount)
             else:
                 proxy.add(fault, scope, probability=share)

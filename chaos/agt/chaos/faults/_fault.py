@@ -6,6 +6,7 @@ combination of them a list. *Standing* faults are about the connection rather th
 again whenever their rule, or the scope of it, may have changed.
 """
 
+import math
 from dataclasses import dataclass, field
 from random import Random
 from typing import ClassVar, Protocol
@@ -16,7 +17,7 @@ class Passage:
     """One frame on its way through the proxy, and what the faults have decided about it so far."""
 
     copies: list[bytes] = field(default_factory=list)
-    """What goes on: empty when the frame was dropped, two entries when it was doubled."""
+    """What goes on: empty when the frame was dropped, two entries when it was doubled, pieces when it was sliced."""
     delay_s: float = 0.0
     """Seconds that the frame is held. Later frames wait behind it, as they would on TCP."""
     overtaken_by: int = 0
@@ -25,6 +26,20 @@ class Passage:
     """Nothing passes while this is true; what arrives is held."""
     severed: bool = False
     """The connection is to be ended, and what was held is lost."""
+    refused: bool = False
+    """Nobody is to be let in: the listening socket closes."""
+    linger_s: float = 0.0
+    """Seconds by which the end of a direction is passed on late."""
+    bits_per_s: float = math.inf
+    """What the line carries; a frame waits until all before it have been carried."""
+    apart: bool = False
+    """The copies are pieces that leave one by one."""
+    pause_s: float = 0.0
+    """Seconds between two pieces."""
+    passed: int = 0
+    """Bytes that this direction let pass before the frame; for the faults to look at."""
+    ends: bool = False
+    """What is left of the frame is the last that passes; then the connection ends."""
 
 
 class Fault(Protocol):

@@ -18,10 +18,15 @@ class Pump:
     """Drives one lane: reads its source, sends what is due, waits for what is not."""
 
     def __init__(
-        self, lane: Lane, source: RawSocket, sink: RawSocket, enter: Callable[[Lane, bytes, float], None]
+        self,
+        lane: Lane,
+        source: RawSocket,
+        sink: RawSocket,
+        enter: Callable[[Lane, bytes, float], None],
+        spent: Callable[[], None],
     ) -> None:
         self.lane = lane
-        self._source, self._sink, self._enter = source, sink, enter
+        self._source, self._sink, self._enter, self._spent = source, sink, enter, spent
         self._wake = anyio.Event()
         self._room = anyio.Event()
         self._sending = False
@@ -46,7 +51,7 @@ class Pump:
 
     async def write(self) -> None:
         """Send what becomes due until the source has ended and everything has gone on."""
-        while not self.lane.finished:
+        while self._sending or not self.lane.finished(anyio.current_time()):
             self._wake = anyio.Event()
             due = float("inf") if self._sending else self.lane.next_due()
             if due <= anyio.current_time():
@@ -55,6 +60,8 @@ class Pump:
             with anyio.CancelScope(deadline=due):
                 await self._wake.wait()
         self._sink.half_close()
+        if self.lane.spent:
+            self._spent()
 
     async def _flush(self) -> None:
         if self._sending:
@@ -107,7 +114,8 @@ class ProxiedConnection:
     async def run(self, client: RawSocket, target: RawSocket) -> None:
         """Relay until both sides have ended, one of them reset, or a fault ended it; closes both sockets."""
         up, down = self._lanes
-        self._pumps = (Pump(up, client, target, self._enter), Pump(down, target, client, self._enter))
+        end = self._severed.set
+        self._pumps = (Pump(up, client, target, self._enter, end), Pump(down, target, client, self._enter, end))
         clean = False
         try:
             async with anyio.create_task_group() as tasks:

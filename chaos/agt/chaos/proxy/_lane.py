@@ -38,23 +38,28 @@ class Lane:
         """Draws for this lane; the connection gives it another when the peer is known."""
         self.severed = False
         """Whether a fault has ended the connection."""
+        self.spent = False
+        """Whether a fault lets nothing more pass, and ends the connection when what is held has gone on."""
         self._splitter, self._rules = splitter, rules
-        self._held: deque[tuple[float, bytes]] = deque()
+        self._held: deque[tuple[float, bytes, bool]] = deque()  # When due, what, and whether it goes alone.
         self._held_bytes = 0
         self._aside: list[_Aside] = []
         self._last_due = -math.inf
+        self._line_free_at = -math.inf
+        self._passed = 0
         self._stalled = False
-        self._ended = False
+        self._linger_s = 0.0
+        self._ended_at = math.inf
 
     @property
     def full(self) -> bool:
         """Whether the source should not be read for now."""
         return self._held_bytes >= HELD_MAX
 
-    @property
-    def finished(self) -> bool:
-        """Whether the source has ended and all it sent has gone on."""
-        return self._ended and not self._held and not self._aside and not self._stalled
+    def finished(self, now: float) -> bool:
+        """Tell whether the source has ended, or is to be cut off, and all that may pass has gone on."""
+        over = self.spent or now >= self._ended_at + self._linger_s
+        return over and not self._held and not self._aside and not self._stalled
 
     def split(self, data: bytes) -> list[bytes]:
         """Cut bytes from the source into frames, to be given to `enter` one by one."""
@@ -62,19 +67,23 @@ class Lane:
 
     def enter(self, frame: bytes, now: float) -> None:
         """Let the faults decide about a frame and hold what is left of it until it is due."""
-        passage = Passage([frame])
+        if self.spent:
+            return
+        passage = Passage([frame], passed=self._passed)
         self._rules.strike(self.flow, passage, self.rng, now)
         if passage.severed:
             self.severed = True
             return
-        data = b"".join(passage.copies)
-        if data and passage.overtaken_by:
-            self._held_bytes += len(data)
+        size = sum(map(len, passage.copies))
+        self._passed += size
+        self._held_bytes += size
+        self.spent = passage.ends
+        if size and passage.overtaken_by:
+            data = b"".join(passage.copies)
             self._aside.append(_Aside(data, passage.overtaken_by, now + passage.delay_s + ASIDE_MAX_S))
             return
-        if data:
-            self._held_bytes += len(data)
-            self._append(data, now + passage.delay_s)
+        if size:
+            self._carry(passage, size, now)
         self._overtake(now)
 
     def end(self, now: float) -> None:
@@ -82,16 +91,16 @@ class Lane:
         if rest := self._splitter.rest():
             self._held_bytes += len(rest)
             self._append(rest, now)
-        self._ended = True
+        self._ended_at = now
 
     def refresh(self, now: float) -> None:
         """Ask the standing faults again; called when rules, scopes or the peer's name may have changed."""
         standing = self._rules.standing(self.flow, self.rng, now)
-        self._stalled = standing.stalled
+        self._stalled, self._linger_s = standing.stalled, standing.linger_s
         self.severed = self.severed or standing.severed
 
     def take(self, now: float) -> bytes:
-        """Return, once, the bytes that are due."""
+        """Return, once, bytes that are due; ask until there are none, since pieces come one by one."""
         if self._stalled:
             return b""
         for aside in [aside for aside in self._aside if aside.expires <= now]:
@@ -99,7 +108,10 @@ class Lane:
             self._append(aside.data, now)
         due: list[bytes] = []
         while self._held and self._held[0][0] <= now:
-            due.append(self._held.popleft()[1])
+            _, piece, alone = self._held.popleft()
+            due.append(piece)
+            if alone:
+                break
         data = b"".join(due)
         self._held_bytes -= len(data)
         return data
@@ -108,12 +120,26 @@ class Lane:
         """When `take` has something next; `math.inf` when nothing is held or nothing may pass."""
         if self._stalled:
             return math.inf
-        first = self._held[0][0] if self._held else math.inf
-        return min((aside.expires for aside in self._aside), default=first) if not self._held else first
+        if self._held:
+            return self._held[0][0]
+        return min((aside.expires for aside in self._aside), default=self._ended_at + self._linger_s)
 
-    def _append(self, data: bytes, due: float) -> None:
+    def _carry(self, passage: Passage, size: int, now: float) -> None:
+        """Put a frame on the line: first it is carried, then it is under way."""
+        carried_at = now
+        if passage.bits_per_s < math.inf:
+            carried_at = max(now, self._line_free_at) + size * 8 / passage.bits_per_s
+            self._line_free_at = carried_at
+        due = carried_at + passage.delay_s
+        if not passage.apart:
+            self._append(b"".join(passage.copies), due)
+            return
+        for place, piece in enumerate(passage.copies):
+            self._append(piece, due + place * passage.pause_s, alone=True)
+
+    def _append(self, data: bytes, due: float, *, alone: bool = False) -> None:
         self._last_due = max(self._last_due, due)
-        self._held.append((self._last_due, data))
+        self._held.append((self._last_due, data, alone))
 
     def _overtake(self, now: float) -> None:
         for aside in list(self._aside):

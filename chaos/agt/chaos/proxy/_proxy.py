@@ -19,8 +19,8 @@ import anyio.abc
 from agt.chaos.faults import Fault
 from agt.chaos.proxy._connection import ProxiedConnection
 from agt.chaos.proxy._framing import WireName
-from agt.chaos.proxy._rules import Direction, Rule, Rules, Scope, everything
-from agt.chaos.proxy._socket import Address, RawSocket, dial, listen_on
+from agt.chaos.proxy._rules import Direction, Flow, Rule, Rules, Scope, everything
+from agt.chaos.proxy._socket import BACKLOG, Address, RawSocket, deafened, dial, listen_on
 
 CONNECTIONS_MAX = 20_000
 """Connections relayed at once; one more is refused."""
@@ -61,6 +61,7 @@ class FaultProxy:
         self._connections: set[ProxiedConnection] = set()
         self._tasks: anyio.abc.TaskGroup | None = None
         self._socket: socket.socket | None = None
+        self._down = False
 
     @property
     def port(self) -> int:
@@ -117,12 +118,14 @@ class FaultProxy:
         """Ask the standing faults again about each connection; call it when what a scope looks at has changed."""
         for connection in list(self._connections):
             connection.refresh()
+        self._open_or_close()
 
     async def __aenter__(self) -> Self:
         self._socket = listen_on(self._listen)
         self._tasks = anyio.create_task_group()
         await self._tasks.__aenter__()
         self._tasks.start_soon(self._accept, self._socket, self._tasks)
+        self._open_or_close()
         return self
 
     async def __aexit__(
@@ -136,13 +139,27 @@ class FaultProxy:
         finally:
             self._socket.close()
 
+    def _open_or_close(self) -> None:
+        """Listen, unless a fault says that nobody is to be let in."""
+        if self._tasks is None or self._socket is None:
+            return
+        standing = self._rules.standing(Flow(self.wire, "to_target"), Random(self._seed), anyio.current_time())
+        if standing.refused == self._down:
+            return
+        self._down = standing.refused
+        if self._down:
+            self._socket = deafened(self._socket)
+        else:
+            self._socket.listen(BACKLOG)
+            self._tasks.start_soon(self._accept, self._socket, self._tasks)
+
     async def _accept(self, listener: socket.socket, tasks: anyio.abc.TaskGroup) -> None:
-        while True:
-            await anyio.wait_readable(listener)
+        while listener is self._socket:
             try:
+                await anyio.wait_readable(listener)
                 sock, _ = listener.accept()
-            except OSError:
-                continue  # The client went away between the knock and the answer.
+            except (OSError, anyio.ClosedResourceError):
+                continue  # The client went away between the knock and the answer, or we did.
             tasks.start_soon(self._relay, RawSocket(sock))
 
     async def _relay(self, client: RawSocket) -> None:

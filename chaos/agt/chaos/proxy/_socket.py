@@ -3,10 +3,13 @@
 import contextlib
 import socket
 import struct
+from pathlib import Path
 
 import anyio
 
 CHUNK = 1 << 16
+BACKLOG = 1024
+"""Connections that may wait to be accepted."""
 
 Address = tuple[str, int] | str
 """Host and port, or the path of a Unix socket."""
@@ -92,13 +95,35 @@ def listen_on(address: Address) -> socket.socket:
     Raises:
         OSError: when the address is taken or not ours.
     """
+    sock = _bound(address)
+    try:
+        sock.listen(BACKLOG)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def deafened(listener: socket.socket) -> socket.socket:
+    """Close a listening socket and return one in its place that keeps the address and listens to nobody.
+
+    Who dials is refused by the system, until `listen` is called.
+    """
+    address: Address = listener.getsockname()
+    anyio.notify_closing(listener)
+    listener.close()
+    if isinstance(address, str):
+        Path(address).unlink(missing_ok=True)
+    return _bound(address)
+
+
+def _bound(address: Address) -> socket.socket:
     sock = socket.socket(socket.AF_UNIX if isinstance(address, str) else socket.AF_INET, socket.SOCK_STREAM)
     try:
         if not isinstance(address, str):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.setblocking(False)  # noqa: FBT003  # The standard library's own signature.
         sock.bind(address)
-        sock.listen(1024)
     except BaseException:
         sock.close()
         raise
