@@ -1,12 +1,19 @@
-"""What the supervisor remembers: decisions, soak, samples and alerts, in SQLite with a thread of its own."""
+"""What the supervisor remembers: decisions, soak, samples, alerts, incidents and the audit.
+
+In SQLite, with a thread of its own.
+"""
 
 from agt.supervisor.records._alerts import SCHEMA as ALERTS_SCHEMA
 from agt.supervisor.records._alerts import SEVERITIES, Alert, AlertBook, AlertLedger, Policy, at_or_above
+from agt.supervisor.records._audit import SCHEMA as AUDIT_SCHEMA
+from agt.supervisor.records._audit import Audit, AuditHead, AuditRow, AuditVerdict, verify_chain, verify_file
+from agt.supervisor.records._incidents import SCHEMA as INCIDENTS_SCHEMA
+from agt.supervisor.records._incidents import Incident, Incidents, IncidentSeverity
 from agt.supervisor.records._journal import SCHEMA as JOURNAL_SCHEMA
 from agt.supervisor.records._journal import Carried, Entry, Journal
 from agt.supervisor.records._store import Store, StoreUnavailable
 
-SCHEMA = JOURNAL_SCHEMA + ALERTS_SCHEMA
+SCHEMA = JOURNAL_SCHEMA + ALERTS_SCHEMA + AUDIT_SCHEMA + INCIDENTS_SCHEMA
 """Everything that `records.sqlite` holds."""
 
 __all__ = (
@@ -15,11 +22,20 @@ __all__ = (
     "Alert",
     "AlertBook",
     "AlertLedger",
+    "Audit",
+    "AuditHead",
+    "AuditRow",
+    "AuditVerdict",
     "Carried",
     "Entry",
+    "Incident",
+    "IncidentSeverity",
+    "Incidents",
     "Journal",
     "Policy",
     "Store",
     "StoreUnavailable",
     "at_or_above",
+    "verify_chain",
+    "verify_file",
 )
