@@ -10,6 +10,7 @@ from agt.router._move import MOVES, MoveEffect, MoveEvent, MoveState, step
 S, E, F = MoveState, MoveEvent, MoveEffect
 EXPECTED = {
     (S.CARRYING, E.TURNED): (S.DRAINING, (F.FENCE,)),
+    (S.CARRYING, E.RESTARTED): (S.DRAINING, (F.FENCE,)),
     (S.CARRYING, E.LOST): (S.WAITING, (F.FENCE, F.SETTLE)),
     (S.CARRYING, E.LEFT): (S.ENDED, (F.SETTLE, F.CLOSE)),
     (S.DRAINING, E.QUIETED): (S.WAITING, (F.SETTLE,)),

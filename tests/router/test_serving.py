@@ -52,7 +52,8 @@ async def test_status_devices_and_explanation_are_json(tmp_path: Path) -> None:
         status = (await client.get("/status")).json()
         names = {"router", "generation", "settled_generation", "percentage", "killed", "runtimes", "ledger", "moves"}
         assert names | {"carried_s", "shadow", "legacy_users"} <= set(status)
-        assert status["runtimes"]["reliable"] == {"devices": 1, "in_flight": 0, "queued": 0}
+        carried = {"devices": 1, "in_flight": 0, "queued": 0, "sessions": 1, "pinned": 0}
+        assert status["runtimes"]["reliable"] == carried
         (device,) = (await client.get("/devices")).json()
         assert device["runtime"] == "reliable"
         explanation = (await client.get("/explain", params={"device": "session-alpha"})).json()

@@ -12,6 +12,7 @@ from agt.router._errors import (
     CommentsWouldGo,
     GenerationConflict,
     MoveRefused,
+    RestartRefused,
     RouterError,
     SelectorInvalid,
     SelectorKilled,
@@ -22,14 +23,16 @@ from agt.router._explain import Explanation, explain
 from agt.router._journal import LedgerJournal
 from agt.router._ledger import Anomaly, Counts, Ledger
 from agt.router._mover import MoveLimits
-from agt.router._path import InDoubt, Message, Path, Withdrawn
+from agt.router._path import Closable, InDoubt, Message, Path, Withdrawn
 from agt.router._paths import LegacyPath, ReliablePath
 from agt.router._position import POSITION_VERSION, moves_at, order, position
 from agt.router._problem import Problem
+from agt.router._restart import RESTART_MAX, Restart, RestartOrder, RestartReceipt
 from agt.router._router import Router
 from agt.router._selector import Meaning, Override, Route, Runtimes, Selector
 from agt.router._selector_file import MemorySelector, SelectorFile, SelectorReading, SelectorState
 from agt.router._selector_text import check_selector, format_selector, parse_selector
+from agt.router._sessions import SESSIONS_PAGE_MAX, SessionPage, SessionStatus
 from agt.router._shadow import Shadow, Twin
 from agt.router._status import DevicesInOrder, DeviceStatus, LedgerStatus, RoutePreview, RouterStatus
 from agt.router._steering import SelectorSource
@@ -38,9 +41,12 @@ from agt.router._survey import ORDERED_MAX
 __all__ = (
     "ORDERED_MAX",
     "POSITION_VERSION",
+    "RESTART_MAX",
+    "SESSIONS_PAGE_MAX",
     "Anomaly",
     "CanaryRouter",
     "ChainLink",
+    "Closable",
     "CommentsWouldGo",
     "Counts",
     "Decision",
@@ -65,6 +71,10 @@ __all__ = (
     "Path",
     "Problem",
     "ReliablePath",
+    "Restart",
+    "RestartOrder",
+    "RestartReceipt",
+    "RestartRefused",
     "Route",
     "RoutePreview",
     "Router",
@@ -79,6 +89,8 @@ __all__ = (
     "SelectorSource",
     "SelectorState",
     "SelectorUnwritable",
+    "SessionPage",
+    "SessionStatus",
     "Shadow",
     "SocketUnusable",
     "Switch",

@@ -28,6 +28,8 @@ class MoveReceipt(msgspec.Struct, frozen=True, kw_only=True):
     """Messages in doubt that were sent again on the new path."""
     indeterminate: int
     """Messages in doubt that were reported as such."""
+    cut: int = 0
+    """Devices whose drain ended at its deadline, with commands unanswered."""
     latched: bool = True
     """For a kill: whether the selector was taken away on disk too; memory is latched in any case."""
 
@@ -42,6 +44,7 @@ class MoveBatch:
         self.moved = 0
         self.resent = 0
         self.indeterminate = 0
+        self.cut = 0
         self.latched = True
         self.routed_s: float | None = None
         self.settled_s: float | None = None
@@ -92,5 +95,6 @@ class MoveBatch:
             settled_ms=None if self.settled_s is None else self.settled_s * 1000,
             resent=self.resent,
             indeterminate=self.indeterminate,
+            cut=self.cut,
             latched=self.latched,
         )

@@ -34,16 +34,20 @@ class Device:
     __slots__ = (
         "absent_since",
         "batch",
+        "began",
+        "closing",
         "component",
+        "cut",
         "deadline",
         "held",
         "last_batch",
-        "live",
         "move_id",
         "name",
         "paths",
+        "pinned",
         "runtime",
         "session",
+        "sessions",
         "state",
         "taken",
         "target",
@@ -74,8 +78,16 @@ class Device:
         """The receipt that this device's drain still owes a number."""
         self.last_batch: MoveBatch | None = None
         """The receipt that counts what this device sends again once its new path is there."""
-        self.live = False
-        """Whether a path has carried it since it came: a live session, which a pin can hold."""
+        self.began: float | None = None
+        """When its live session began, on the router's clock; None while it has none. A pin can hold a live one."""
+        self.sessions = 0
+        """How many sessions it has had."""
+        self.pinned = False
+        """Whether only a pin keeps its live session on control."""
+        self.closing = False
+        """Whether its attachments are to be closed when its path has been settled, so that it dials anew."""
+        self.cut = False
+        """Whether its newest drain ended at the deadline, with commands unanswered."""
         self.vetoed = False
         """Whether only a missing candidate attachment keeps it on control."""
 
@@ -83,3 +95,14 @@ class Device:
     def path(self) -> Path | None:
         """The owner's path."""
         return self.paths.get(self.runtime)
+
+    def begin(self, *, now: float) -> None:
+        """Begin a session: a path carries the device, and none was live."""
+        assert self.began is None, "a device has one session at a time"
+        self.began = now
+        self.sessions += 1
+
+    def end(self) -> None:
+        """End the live session, if any: no pin holds it any more, and whatever comes next is placed anew."""
+        self.began = None
+        self.pinned = False

@@ -65,5 +65,13 @@ class MoveRefused(RouterError):
         self.state, self.event = state, event
 
 
+class RestartRefused(RouterError):
+    """Raised when an order to restart sessions was thought of under another selector; nothing was done."""
+
+    def __init__(self, expected: int, found: int) -> None:
+        super().__init__(f"selector is at generation {found}, not {expected}; list the sessions again and decide anew")
+        self.expected, self.found = expected, found
+
+
 class SocketUnusable(RouterError):
     """Raised when the router's own socket can't be opened: path too long, in use, or not ours."""

@@ -6,7 +6,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from agt.router._router import Router
-from agt.router._status import LedgerStatus
+from agt.router._status import LedgerStatus, RouterStatus
 
 _OUTCOMES = ("accepted", "delivered", "written", "not_delivered", "indeterminate", "taken_over", "given_up")
 
@@ -32,6 +32,7 @@ class RouterCollector(Collector):
         for name, runtime in status.runtimes.items():
             devices.add_metric((name,), runtime.devices)
         yield devices
+        yield from _sessions(status)
         yield from _ledger(status.ledger)
         yield CounterMetricFamily(
             "agt_shadow_compared", "Mirrored messages whose two endings are known.", status.shadow.compared
@@ -43,6 +44,25 @@ class RouterCollector(Collector):
         yield GaugeMetricFamily("agt_moves_in_progress", "Devices whose old path is draining.", status.moves.moving)
         yield from _last_move(status.moves.routed_ms, status.moves.settled_ms)
         yield GaugeMetricFamily("agt_killed", "1 while everything is on control by the kill latch.", status.killed)
+
+
+def _sessions(status: RouterStatus) -> Iterator[Metric]:
+    """Yield the live sessions by runtime, and what became of those that moved."""
+    live = GaugeMetricFamily("agt_router_sessions", "Live sessions by runtime.", labels=("runtime",))
+    pinned = GaugeMetricFamily(
+        "agt_router_sessions_pinned", "Sessions that only a pin keeps here.", labels=("runtime",)
+    )
+    for name, runtime in status.runtimes.items():
+        live.add_metric((name,), runtime.sessions)
+        pinned.add_metric((name,), runtime.pinned)
+    yield live
+    yield pinned
+    counts = status.sessions
+    yield CounterMetricFamily("agt_router_sessions_begun", "Sessions that have begun.", counts.begun)
+    yield CounterMetricFamily("agt_router_sessions_restarted", "Sessions restarted on request.", counts.restarted)
+    yield CounterMetricFamily(
+        "agt_router_sessions_cut", "Drains that ended at their deadline with commands unanswered.", counts.cut
+    )
 
 
 def _ledger(ledger: dict[str, LedgerStatus]) -> Iterator[Metric]:

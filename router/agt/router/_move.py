@@ -47,6 +47,8 @@ class MoveEvent(enum.Enum):
     """The new path's attachment is up."""
     LEFT = "left"
     """The device is gone altogether."""
+    RESTARTED = "restarted"
+    """Its session is to end between commands and its attachments to be closed, wherever it belongs."""
 
 
 class MoveEffect(enum.Enum):
@@ -68,6 +70,7 @@ _S, _E, _F = MoveState, MoveEvent, MoveEffect
 
 MOVES: Final[Mapping[tuple[MoveState, MoveEvent], tuple[MoveState, tuple[MoveEffect, ...]]]] = {
     (_S.CARRYING, _E.TURNED): (_S.DRAINING, (_F.FENCE,)),
+    (_S.CARRYING, _E.RESTARTED): (_S.DRAINING, (_F.FENCE,)),
     (_S.CARRYING, _E.LOST): (_S.WAITING, (_F.FENCE, _F.SETTLE)),
     (_S.CARRYING, _E.LEFT): (_S.ENDED, (_F.SETTLE, _F.CLOSE)),
     (_S.DRAINING, _E.QUIETED): (_S.WAITING, (_F.SETTLE,)),

@@ -23,7 +23,7 @@ from agt.router._batch import MoveBatch
 from agt.router._device import Device, Parcel
 from agt.router._ledger import Anomaly, Ledger
 from agt.router._move import MoveEffect, MoveEvent, MoveState, step
-from agt.router._path import InDoubt, Message, Path
+from agt.router._path import Closable, InDoubt, Message, Path
 from agt.router._relay import Relay
 from agt.transport import Barrier, Delivery, Outcome
 
@@ -65,6 +65,12 @@ class Mover:
         """Messages in doubt that moves reported, since the start."""
         self.draining = 0
         """Devices whose old path has not been settled."""
+        self.begun = 0
+        """Sessions that have begun, since the start."""
+        self.cut = 0
+        """Drains that ended at their deadline with commands unanswered, since the start."""
+        self.cut_commands = 0
+        """The commands that were unanswered then."""
         self._ledger, self._limits, self._control, self._clock = ledger, limits, control, clock
         self._on_settled = on_settled
         self._repetitions: set[Delivery] = set()
@@ -86,7 +92,27 @@ class Mover:
             batch.take(device, now=now)
             event = MoveEvent.TURNED
         device.target = target
+        if device.closing:  # Its attachments go in any case; only where it belongs afterwards has changed.
+            batch.take(device, now=now)
+            device.deadline = min(device.deadline, now + self._drain_s(device))
+            return
         self._happen(device, event, now=now)
+
+    def restart(self, device: Device, target: str, batch: MoveBatch, *, now: float) -> None:
+        """Drain a device whatever its target, and close its attachments then, so that it dials anew.
+
+        The batch's `begin_drains` must follow.
+        """
+        assert device.state in (MoveState.CARRYING, MoveState.DRAINING), "what waits has no attachment to close"
+        batch.take(device, now=now)
+        device.target, device.closing = target, True
+        if device.state is MoveState.CARRYING:
+            self._happen(device, MoveEvent.RESTARTED, now=now)
+
+    def begin_session(self, device: Device, *, now: float) -> None:
+        """Begin a device's next session where it is carried now."""
+        device.begin(now=now)
+        self.begun += 1
 
     def begin_drains(self, devices: list[Device]) -> None:
         """Ask the fenced paths to say when they are quiet; idle ones move on at once."""
@@ -132,6 +158,7 @@ class Mover:
                 if path is not None and path.in_flight == 0 and path.queued == 0:
                     self._happen(device, MoveEvent.QUIETED, now=now)
                 elif now >= device.deadline:
+                    self._count_cut(device)
                     self._happen(device, MoveEvent.EXPIRED, now=now)
             if device.state is MoveState.WAITING:
                 self._try_arrival(device, now=now)
@@ -157,10 +184,12 @@ class Mover:
         for effect in effects:
             if effect is MoveEffect.FENCE:
                 device.move_id += 1
+                device.cut = False
                 device.deadline = now + self._drain_s(device)
                 self._add(device, now=now)
             elif effect is MoveEffect.SETTLE:
                 self._settle(device, old or device.path, now=now)
+                self._close_attachments(device)
             elif effect is MoveEffect.UNFENCE:
                 self._leave_batch(device, now=now, moved=False)
                 self._release(device, now=now)
@@ -208,7 +237,8 @@ class Mover:
         self.moving.pop(device.name, None)
         path = device.path
         assert path is not None, "a device is released only to a path that it has"
-        device.live = True
+        if device.began is None:
+            self.begin_session(device, now=now)
         parcels = (*device.taken, *device.held)
         device.taken.clear()
         device.held.clear()
@@ -261,6 +291,23 @@ class Mover:
             if device.batch is not None:
                 device.batch.indeterminate += 1
         delivery.settle(Outcome.INDETERMINATE, reason=reason)
+
+    def _count_cut(self, device: Device) -> None:
+        """Count a drain that ran out of time, and what was unanswered then."""
+        device.cut = True
+        self.cut += 1
+        if device.path is not None:
+            self.cut_commands += device.path.in_flight + device.path.queued
+        if device.batch is not None:
+            device.batch.cut += 1
+
+    def _close_attachments(self, device: Device) -> None:
+        """End what a restart wants ended; the device is not ready anywhere until it has dialled again."""
+        if device.closing:
+            device.closing = False
+            for path in device.paths.values():
+                if isinstance(path, Closable):
+                    path.close("the session restarts")
 
     def _leave_batch(self, device: Device, *, now: float, moved: bool) -> None:
         if device.batch is not None:

@@ -8,7 +8,7 @@ the tests.
 import enum
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from agt.transport import Barrier, Delivery, MoveKind
 
@@ -90,4 +90,13 @@ class Path(Protocol):
 
     def on_quiet(self, callback: Callable[[], None]) -> None:
         """Call back once when nothing is in flight or queued, at once if that is so already."""
+        ...
+
+
+@runtime_checkable
+class Closable(Protocol):
+    """A path whose connection can be ended on purpose, so that the device dials anew; a restart needs it to redial."""
+
+    def close(self, reason: str) -> None:
+        """End the present connection, if any; from now on not `ready` until the device has dialled again."""
         ...

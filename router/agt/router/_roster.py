@@ -11,6 +11,8 @@ from agt.router._steering import Steering
 
 ABSENT_MAX_S: Final = 600.0
 """How long a device without attachments is remembered."""
+SESSION_GRACE_S: Final = 30.0
+"""How long a device may be without any attachment before its session has ended; a dropped connection is no end."""
 
 
 class Roster:
@@ -26,6 +28,9 @@ class Roster:
         known = state.devices.get(name)
         if known is None:
             known = Device(name, state.runtimes.control, session=session, component=component)
+        elif self._comes_anew(known, session, now=now):
+            known.end()
+            known.session = session or known.session
         replaced = known.path
         known.paths.update(paths)
         if name not in state.devices:
@@ -34,7 +39,7 @@ class Roster:
             state.ledger.enroll(name)
         elif replaced is not None and known.path is not replaced:
             state.mover.lost(known, replaced, now=now)
-        self._steering.place(known, now=now)
+        self._place(known, now=now)
         state.mover.added(known, now=now)
         state.count_carried()
         return known.runtime
@@ -51,15 +56,38 @@ class Roster:
             self._take_away(known, paths)
         state.count_carried()
 
+    def end_session(self, name: str) -> None:
+        """End a device's session while its attachments stay; the next one is placed anew, between commands."""
+        state, known = self._state, self._state.devices.get(name)
+        if known is None or known.began is None:
+            return
+        known.end()
+        self._place(known, now=state.clock())
+
     def look(self, *, now: float) -> None:
         """Decide anew for devices that time alone may have moved, and forget those long gone."""
         state = self._state
         expiring = {name for name, override in state.situation.overrides.items() if override.expires}
         for device in list(state.devices.values()):
-            if not device.paths and now - device.absent_since > ABSENT_MAX_S:
+            absent_s = 0.0 if device.paths else now - device.absent_since
+            if absent_s > SESSION_GRACE_S and device.began is not None:
+                device.end()
+            if absent_s > ABSENT_MAX_S:
                 self.detach(device.name, None)
             elif device.vetoed or device.state is MoveState.WAITING or device.name in expiring:
                 self._steering.place(device, now=now)
+
+    def _place(self, device: Device, *, now: float) -> None:
+        """Decide anew for a device whose attachments or session have changed; one that stays begins where it is."""
+        self._steering.place(device, now=now)
+        if device.began is None and device.state is MoveState.CARRYING:
+            self._state.mover.begin_session(device, now=now)
+
+    def _comes_anew(self, device: Device, session: str | None, *, now: float) -> bool:
+        """Tell whether a device that attaches has begun another session than the one we know."""
+        if session is not None and session != (device.session or device.name):
+            return True
+        return not device.paths and now - device.absent_since > SESSION_GRACE_S
 
     def _refuse_unknown(self, paths: Mapping[str, Path]) -> None:
         names = (self._state.runtimes.control, self._state.runtimes.candidate)

@@ -16,15 +16,17 @@ import msgspec
 
 from agt.router._batch import MoveBatch
 from agt.router._bell import Bell
-from agt.router._decision import DEFAULT_RUNTIMES, Situation, Subject
+from agt.router._decision import DEFAULT_RUNTIMES, Situation, Subject, choose
 from agt.router._explain import Explanation, explain_in
 from agt.router._ledger import Ledger
 from agt.router._move import MoveState
 from agt.router._mover import MoveLimits, Mover
 from agt.router._path import Message, Path
+from agt.router._restart import Restart, RestartOrder, restart
 from agt.router._roster import Roster
 from agt.router._selector import Runtimes, Selector
 from agt.router._selector_file import SelectorReading
+from agt.router._sessions import SESSIONS_PAGE_MAX, SessionPage, session_page
 from agt.router._shadow import Shadow
 from agt.router._state import RouterState
 from agt.router._status import DevicesInOrder, DeviceStatus, RoutePreview, RouterStatus
@@ -128,6 +130,26 @@ class Router:
         known = self._state.devices.get(device)
         return known.runtime if known else None
 
+    def belongs(self, device: str, *, component: str | None = None) -> str:
+        """Return the runtime that new work for a device goes to, where work need not wait for older work.
+
+        During a move that is already the new one, while `runtime_of` names the path that drains. Of a device that
+        isn't attached it says where it would be if it came now.
+        """
+        state, known = self._state, self._state.devices.get(device)
+        if known is None:
+            return choose(state.situation, Subject(device, None, component, state.mode, state.wall()))
+        if component is None or component == known.component:
+            return known.target
+        asked = msgspec.structs.replace(state.subject(known, now=state.wall()), component=component)
+        return choose(state.situation, asked)
+
+    def tried_beside(self, device: str, runtime: str) -> str | None:
+        """Return the runtime that gets a mirrored copy of what this one answers for a device; None for no copy."""
+        mirroring = self._state.mirroring
+        covered = mirroring is not None and mirroring.covers_name(device, runtime)
+        return mirroring.tried if mirroring is not None and covered else None
+
     def preview(self, selector: Selector) -> RoutePreview:
         """Say what a selector would change if it were applied now.
 
@@ -162,7 +184,8 @@ class Router:
     ) -> str:
         """Give a device attachments by runtime, beside those it has; returns the runtime that owns it.
 
-        A path in the place of another takes over what that one had not settled.
+        A path in the place of another takes over what that one had not settled. A device that comes under another
+        session's name, or after more than `SESSION_GRACE_S` without any attachment, begins a new session.
 
         Raises:
             ValueError: for a runtime that this router doesn't have.
@@ -202,6 +225,36 @@ class Router:
             state.shadow.offer(mirroring.tried, message, delivery)
             self._bell.ring()
         return delivery
+
+    # Live sessions
+
+    def sessions(
+        self, *, runtime: str = "", pinned: bool = False, after: str = "", limit: int = SESSIONS_PAGE_MAX
+    ) -> SessionPage:
+        """Return live sessions in the order of their devices' ids, a page at a time.
+
+        Args:
+            runtime: Only those that live there; all when empty.
+            pinned: Only those that nothing but a pin keeps where they are.
+            after: The device after which the page begins, as the page before says.
+            limit: How many at most; never more than `SESSIONS_PAGE_MAX`.
+        """
+        return session_page(self._state, runtime=runtime, pinned=pinned, after=after, limit=limit)
+
+    def restart_sessions(self, order: RestartOrder) -> Restart:
+        """End sessions between commands and let the next ones be placed anew; the receipt grows until all are settled.
+
+        Raises:
+            RestartRefused: when another selector is applied than the one the order was thought of under.
+        """
+        return restart(self._state, self._bell, order)
+
+    def end_session(self, device: str) -> None:
+        """Say that a device's session has ended though its attachments stay; the next one is placed anew.
+
+        It moves between commands, if it moves. A no-op without a live session.
+        """
+        self._roster.end_session(device)
 
     # Changes of route
 

@@ -6,6 +6,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import msgspec
+
 from agt.router._batch import MoveBatch
 from agt.router._carried import CarriedClock
 from agt.router._decision import Situation, Subject, choose
@@ -56,6 +58,8 @@ class RouterState:
     carried: CarriedClock = field(default_factory=CarriedClock)
     newest: MoveBatch | None = None
     """The newest change of route that moved anything or had a generation of its own."""
+    restarted: int = 0
+    """Sessions that were restarted on request, since the start."""
 
     @property
     def effective(self) -> Selector | None:
@@ -71,7 +75,8 @@ class RouterState:
             device.component,
             self.mode,
             now,
-            device.runtime if device.live else None,
+            # What only waits on control for its candidate attachment has not been placed there, so no pin holds it.
+            None if device.began is None or device.vetoed else device.runtime,
             ready,
         )
 
@@ -87,13 +92,25 @@ class RouterState:
         return path is not None and (path.ready or there)
 
     def choose(self, device: Device, *, now: float) -> str:
-        """Choose the runtime of a device, and note whether only its attachment keeps it on control."""
-        chosen = choose(self.situation, self.subject(device, now=now))
-        device.vetoed = False
-        if chosen == self.runtimes.control and not self.candidate_ready(device):
-            wanted = choose(self.situation, self.subject(device, now=now, candidate_ready=True))
-            device.vetoed = wanted == self.runtimes.candidate
+        """Choose the runtime of a device, and note whether only its attachment, or a pin, keeps it on control."""
+        subject = self.subject(device, now=now)
+        chosen = choose(self.situation, subject)
+        vetoed = pinned = False
+        if chosen == self.runtimes.control:
+            if not subject.candidate_ready:
+                subject = self.subject(device, now=now, candidate_ready=True)
+                vetoed = choose(self.situation, subject) == self.runtimes.candidate
+            if subject.live_on == chosen and not vetoed and self.pins:
+                fresh = msgspec.structs.replace(subject, live_on=None)
+                pinned = choose(self.situation, fresh) == self.runtimes.candidate
+        device.vetoed, device.pinned = vetoed, pinned
         return chosen
+
+    @property
+    def pins(self) -> bool:
+        """Whether the selector pins live sessions to control; a kill breaks every pin."""
+        selector = self.effective
+        return selector is not None and selector.runtime.pin_live_sessions
 
     def count_carried(self) -> None:
         """Let time count for the generation whose moves are settled."""

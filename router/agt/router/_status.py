@@ -14,6 +14,10 @@ class RuntimeStatus(msgspec.Struct, frozen=True, kw_only=True):
     devices: int = 0
     in_flight: int = 0
     queued: int = 0
+    sessions: int = 0
+    """Live sessions; a device keeps its session for a while without an attachment."""
+    pinned: int = 0
+    """Of these, how many only a pin keeps here."""
 
 
 class LedgerStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,6 +46,18 @@ class MovesStatus(msgspec.Struct, frozen=True, kw_only=True):
     settled_ms: float | None = None
     resent: int = 0
     indeterminate: int = 0
+
+
+class SessionsStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of sessions since the router started."""
+
+    begun: int = 0
+    restarted: int = 0
+    """Ended and begun anew on request."""
+    cut: int = 0
+    """Moves and restarts whose drain ended at its deadline, with commands unanswered."""
+    cut_commands: int = 0
+    """The commands that were unanswered then; what became of each is in the ledger."""
 
 
 class ShadowStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,6 +97,7 @@ class RouterStatus(msgspec.Struct, frozen=True, kw_only=True):
     carried_s: dict[str, float] = {}
     """Seconds carried by generation."""
     shadow: ShadowStatus = ShadowStatus()
+    sessions: SessionsStatus = SessionsStatus()
     legacy_users: tuple[str, ...] = ()
     """Devices that control carries, by name, at most `LEGACY_USERS_MAX`."""
     loop_lag_s: float = 0.0

@@ -22,6 +22,7 @@ from agt.router._status import (
     RoutePreview,
     RouterStatus,
     RuntimeStatus,
+    SessionsStatus,
     ShadowStatus,
 )
 from agt.transport import Barrier
@@ -58,6 +59,12 @@ def survey(state: RouterState, *, now: float) -> RouterStatus:
         moves=_moves(state),
         carried_s={str(generation): seconds for generation, seconds in state.carried.read(now=now).items()},
         shadow=msgspec.convert(state.shadow.counts, ShadowStatus, from_attributes=True),
+        sessions=SessionsStatus(
+            begun=state.mover.begun,
+            restarted=state.restarted,
+            cut=state.mover.cut,
+            cut_commands=state.mover.cut_commands,
+        ),
         legacy_users=tuple(users[:LEGACY_USERS_MAX]),
         anomalies=state.ledger.anomalies_seen,
         journal=state.ledger.journal.broken if state.ledger.journal else "",
@@ -137,8 +144,12 @@ def _runtimes(state: RouterState) -> dict[str, RuntimeStatus]:
     devices: Counter[str] = Counter()
     in_flight: Counter[str] = Counter()
     queued: Counter[str] = Counter()
+    sessions: Counter[str] = Counter()
+    pinned: Counter[str] = Counter()
     for device in state.devices.values():
         devices[device.runtime] += bool(device.paths)
+        sessions[device.runtime] += device.began is not None
+        pinned[device.runtime] += device.pinned
         path = device.path
         if path is not None:
             in_flight[device.runtime] += path.in_flight
@@ -146,7 +157,14 @@ def _runtimes(state: RouterState) -> dict[str, RuntimeStatus]:
         queued[device.runtime] += len(device.held) + len(device.taken)
     names = (state.runtimes.control, state.runtimes.candidate)
     return {
-        name: RuntimeStatus(devices=devices[name], in_flight=in_flight[name], queued=queued[name]) for name in names
+        name: RuntimeStatus(
+            devices=devices[name],
+            in_flight=in_flight[name],
+            queued=queued[name],
+            sessions=sessions[name],
+            pinned=pinned[name],
+        )
+        for name in names
     }
 
 

@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 
-from agt.router._api import _changing, _looking
+from agt.router._api import _changing, _looking, _sessions
 from agt.router._api._exposition import exposition
 from agt.router._api._server import serve
 from agt.router._api._socket import open_socket
@@ -21,7 +21,11 @@ from agt.router._router import Router
 
 __all__ = ("create_app", "open_socket", "serve")
 
-GROUPS: Final[tuple[Callable[[Router], Iterable[BaseRoute]], ...]] = (_looking.routes, _changing.routes)
+GROUPS: Final[tuple[Callable[[Router], Iterable[BaseRoute]], ...]] = (
+    _looking.routes,
+    _changing.routes,
+    _sessions.routes,
+)
 """The routes in groups, each of a module of its own."""
 
 

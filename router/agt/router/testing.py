@@ -66,6 +66,8 @@ class ScriptedPath:
         """Whether the attachment is up; set it as the script wants."""
         self.on_wire: deque[int] = deque()
         """Numbers that were written and have not reached the device."""
+        self.closed: list[str] = []
+        """Why the attachment was ended on purpose, each time."""
         self._clock, self._legacy = clock, legacy
         self._lost: list[int] = []
         self._open: list[_Open] = []
@@ -119,6 +121,11 @@ class ScriptedPath:
                 if not entry.delivery.done:
                     entry.delivery.settle(Outcome.DELIVERED)
         self._tell_quiet()
+
+    def close(self, reason: str) -> None:
+        """End the attachment; `connect` is the device that has dialled again."""
+        self.ready = False
+        self.closed.append(reason)
 
     def connect(self) -> None:
         """Bring the attachment up; what was queued is written."""
