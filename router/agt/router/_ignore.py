@@ -73,4 +73,6 @@ def field_path(parts: Iterable[str | int]) -> str:
 def _step(part: str | int) -> str:
     if isinstance(part, int):
         return str(part)
+    if not part.isprintable():
+        return ascii(part)  # A line end or half a character would break the line that shows it.
     return f'"{part}"' if "." in part or not part else part

@@ -1,0 +1,108 @@
+"""Two JSON values compared, place by place.
+
+Defined for everything that JSON can hold: numbers by tolerance (`nan` equals `nan`, 1 equals 1.0), true is not 1,
+text by code points (no normalisation: a candidate that spells "é" another way differs), absent is not null, and
+lists by position. Depth and number of differences have limits, so that no answer can exhaust the comparer.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import msgspec
+
+from agt.router._ignore import field_path
+from agt.router.parity._numbers import EXACT, Tolerance, is_number, within
+
+DEPTH_MAX: Final = 64
+"""Levels of nesting that are compared; a deeper value is refused."""
+SHOWN_MAX: Final = 120
+"""Characters of a value that are shown."""
+
+Step = str | int
+ToleranceOf = Callable[[str], Tolerance]
+
+
+class Absent:
+    """The value of what isn't there, which is not null."""
+
+    def __repr__(self) -> str:
+        return "(absent)"
+
+
+ABSENT: Final = Absent()
+
+
+class TooDeep(ValueError):
+    """Raised when a value is nested deeper than `DEPTH_MAX` levels."""
+
+    def __init__(self) -> None:
+        super().__init__(f"is nested deeper than {DEPTH_MAX} levels")
+
+
+class ValueDifference(msgspec.Struct, frozen=True):
+    """One place where two values differ."""
+
+    field: str
+    """Path, `items.3.price`; empty for the value itself."""
+    control: object
+    """What control has there, or `ABSENT`."""
+    candidate: object
+    """What the candidate has there, or `ABSENT`."""
+
+
+def exact(_: str) -> Tolerance:
+    """Allow no number to differ, in any field."""
+    return EXACT
+
+
+def differences(
+    control: object, candidate: object, *, tolerance_of: ToleranceOf = exact, path: tuple[Step, ...] = ()
+) -> Iterator[ValueDifference]:
+    """Yield every place where two values differ, in the order of control's fields.
+
+    Raises:
+        TooDeep: when a value is nested too deeply.
+    """
+    if len(path) > DEPTH_MAX:
+        raise TooDeep
+    if isinstance(control, dict) and isinstance(candidate, dict):
+        for name in [*control, *(name for name in candidate if name not in control)]:
+            one, other = control.get(name, ABSENT), candidate.get(name, ABSENT)
+            yield from differences(one, other, tolerance_of=tolerance_of, path=(*path, str(name)))
+    elif isinstance(control, list) and isinstance(candidate, list):
+        for index in range(max(len(control), len(candidate))):
+            one = control[index] if index < len(control) else ABSENT
+            other = candidate[index] if index < len(candidate) else ABSENT
+            yield from differences(one, other, tolerance_of=tolerance_of, path=(*path, index))
+    elif not _same(control, candidate, path, tolerance_of):
+        yield ValueDifference(field_path(path), control, candidate)
+
+
+def shown(value: object) -> str:
+    """Return a value in one printable line, cut where it is long."""
+    text = _text(value)
+    return text if len(text) <= SHOWN_MAX else f"{text[: SHOWN_MAX - 3]}..."
+
+
+def _same(control: object, candidate: object, path: tuple[Step, ...], tolerance_of: ToleranceOf) -> bool:
+    if is_number(control) and is_number(candidate):
+        # The same number is by far the commonest answer, and needs no path.
+        return control == candidate or within(control, candidate, tolerance_of(field_path(path)))
+    return type(control) is type(candidate) and control == candidate
+
+
+def _text(value: object) -> str:
+    if isinstance(value, Absent):
+        return repr(value)
+    if isinstance(value, str):
+        text = value[: SHOWN_MAX * 2]
+        # Lone surrogates, control characters and line ends would break the terminal or the table.
+        return text if text.isprintable() and text and text.strip() == text else ascii(text)
+    if isinstance(value, dict):
+        return f"object of {len(value)} ({', '.join(shown(name) for name in [*value][:5])})"
+    if isinstance(value, list):
+        return f"list of {len(value)}"
+    if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() > 400:
+        return f"a number of {value.bit_length()} bits"
+    words = {None: "null", True: "true", False: "false"}
+    return words[value] if value is None or isinstance(value, bool) else str(value)
