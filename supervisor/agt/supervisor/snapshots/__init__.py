@@ -1,0 +1,26 @@
+"""Snapshots of what a migration stands on: taken whole, checked before anybody relies on one, restored on purpose."""
+
+from agt.supervisor.snapshots._folder import (
+    KEPT,
+    SnapshotDamaged,
+    SnapshotFolder,
+    SnapshotRefused,
+    back_up_database,
+)
+from agt.supervisor.snapshots._meta import Part, SnapshotMeta, Trigger
+from agt.supervisor.snapshots._verdict import MAX_AGE_S, RestoreCheck, RestoreVerdict, judge_restore
+
+__all__ = (
+    "KEPT",
+    "MAX_AGE_S",
+    "Part",
+    "RestoreCheck",
+    "RestoreVerdict",
+    "SnapshotDamaged",
+    "SnapshotFolder",
+    "SnapshotMeta",
+    "SnapshotRefused",
+    "Trigger",
+    "back_up_database",
+    "judge_restore",
+)
