@@ -17,8 +17,8 @@ UNANSWERED_MAX = 1000
 """Written messages that a legacy path remembers to tell the unanswered tail; older ones are forgotten."""
 
 
-class ReliablePath:
-    """The candidate's way: every message ends with an answer, or as in doubt."""
+class _SessionPath:
+    """What both ways over a transport session have in common."""
 
     def __init__(
         self,
@@ -42,11 +42,34 @@ class ReliablePath:
         self.move = move or session.link.traits.move
         """How the device leaves or enters this path."""
         self._open: dict[Delivery, tuple[Message, float]] = {}
+        """What a move may have to take back: what is unsettled, or, of legacy writes, what may be unanswered."""
+        self._closing = self._watching = False
 
     @property
     def ready(self) -> bool:
         """Whether a message sent now could leave."""
-        return self._session.connected
+        return self._session.connected and not self._closing
+
+    def on_quiet(self, callback: Callable[[], None]) -> None:
+        """Call back once when nothing is queued, in flight or unanswered."""
+        self._session.on_quiet(callback)
+
+    def close(self, reason: str) -> None:
+        """End the present connection, if any, so that the device dials anew; not ready until it has."""
+        if not self.ready:
+            return
+        if not self._watching:  # Few paths are ever closed, and each callback costs a live session memory.
+            self._watching = True
+            self._session.on_connection(self._changed)
+        self._closing = True
+        self._session.disconnect(reason)
+
+    def _changed(self, _: TransportSession) -> None:
+        self._closing = False
+
+
+class ReliablePath(_SessionPath):
+    """The candidate's way: every message ends with an answer, or as in doubt."""
 
     @property
     def in_flight(self) -> int:
@@ -75,10 +98,6 @@ class ReliablePath:
         taken = self._session.withdraw()
         return Withdrawn(unsent=self._with_messages(taken.unsent), in_doubt=self._with_messages(taken.in_doubt))
 
-    def on_quiet(self, callback: Callable[[], None]) -> None:
-        """Call back once when nothing is in flight or queued."""
-        self._session.on_quiet(callback)
-
     def _forget(self, delivery: Delivery) -> None:
         self._open.pop(delivery, None)
 
@@ -96,29 +115,8 @@ class ReliablePath:
         return tuple(pairs)
 
 
-class LegacyPath:
+class LegacyPath(_SessionPath):
     """Control's way: written and hoped, its replies only observed."""
-
-    def __init__(
-        self,
-        session: TransportSession,
-        *,
-        barrier: Barrier | None = None,
-        move: MoveKind | None = None,
-        clock: Callable[[], float] = anyio.current_time,
-    ) -> None:
-        """Wrap a session; arguments as for `ReliablePath`."""
-        self._session, self._clock = session, clock
-        self.barrier = barrier or session.link.traits.barrier
-        """How this path can tell that it has fallen silent."""
-        self.move = move or session.link.traits.move
-        """How the device leaves or enters this path."""
-        self._written: dict[Delivery, tuple[Message, float]] = {}
-
-    @property
-    def ready(self) -> bool:
-        """Whether a message written now could leave."""
-        return self._session.connected
 
     @property
     def in_flight(self) -> int:
@@ -139,9 +137,9 @@ class LegacyPath:
             delivery.settle(Outcome.NOT_DELIVERED, reason=str(error))
             return delivery
         if delivery.outcome is Outcome.WRITTEN:
-            self._written[delivery] = (message, self._clock() + message.deadline_s)
-            if len(self._written) > UNANSWERED_MAX:
-                del self._written[next(iter(self._written))]
+            self._open[delivery] = (message, self._clock() + message.deadline_s)
+            if len(self._open) > UNANSWERED_MAX:
+                del self._open[next(iter(self._open))]
         return delivery
 
     def withdraw(self) -> Withdrawn:
@@ -149,13 +147,9 @@ class LegacyPath:
         now = self._clock()
         unanswered = set(self._session.unanswered_writes())
         tail: list[Message] = []
-        for delivery, (message, expires_at) in reversed(self._written.items()):
+        for delivery, (message, expires_at) in reversed(self._open.items()):
             if delivery not in unanswered:
                 break
             tail.append(replace(message, deadline_s=expires_at - now))
-        self._written.clear()
+        self._open.clear()
         return Withdrawn(unsent=(), in_doubt=(), written=tuple(reversed(tail)))
-
-    def on_quiet(self, callback: Callable[[], None]) -> None:
-        """Call back once when no reply is outstanding."""
-        self._session.on_quiet(callback)
