@@ -33,10 +33,10 @@ from agt.router._selector import Meaning, Override, Route, Runtimes, Selector
 from agt.router._selector_file import MemorySelector, SelectorFile, SelectorReading, SelectorState
 from agt.router._selector_text import check_selector, format_selector, parse_selector
 from agt.router._sessions import SESSIONS_PAGE_MAX, SessionPage, SessionStatus
-from agt.router._shadow import Shadow, Twin
 from agt.router._status import DevicesInOrder, DeviceStatus, LedgerStatus, RoutePreview, RouterStatus
 from agt.router._steering import SelectorSource
 from agt.router._survey import ORDERED_MAX
+from agt.router.shadow import Shadow, ShadowReport, Twin
 
 __all__ = (
     "ORDERED_MAX",
@@ -92,6 +92,7 @@ __all__ = (
     "SessionPage",
     "SessionStatus",
     "Shadow",
+    "ShadowReport",
     "SocketUnusable",
     "Switch",
     "Twin",

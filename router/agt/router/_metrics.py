@@ -6,6 +6,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from agt.router._router import Router
+from agt.router._shadow_metrics import shadow_families
 from agt.router._status import LedgerStatus, RouterStatus
 
 _OUTCOMES = ("accepted", "delivered", "written", "not_delivered", "indeterminate", "taken_over", "given_up")
@@ -34,13 +35,7 @@ class RouterCollector(Collector):
         yield devices
         yield from _sessions(status)
         yield from _ledger(status.ledger)
-        yield CounterMetricFamily(
-            "agt_shadow_compared", "Mirrored messages whose two endings are known.", status.shadow.compared
-        )
-        yield CounterMetricFamily(
-            "agt_shadow_differences", "Mirrored messages that ended well on one side only.", status.shadow.differences
-        )
-        yield CounterMetricFamily("agt_shadow_shed", "Messages not mirrored for want of room.", status.shadow.shed)
+        yield from shadow_families(self._router.shadow_report())
         yield GaugeMetricFamily("agt_moves_in_progress", "Devices whose old path is draining.", status.moves.moving)
         yield from _last_move(status.moves.routed_ms, status.moves.settled_ms)
         yield GaugeMetricFamily("agt_killed", "1 while everything is on control by the kill latch.", status.killed)

@@ -28,4 +28,5 @@ def mirroring(situation: Situation) -> Mirroring | None:
         return None
     runtimes, route = situation.runtimes, selector.runtime
     tried = runtimes.candidate if route.shadow == "candidate" else runtimes.control
-    return Mirroring(tried, percentage_hundredths(route.shadow_percent), route.salt)
+    # A salt of its own: with the rollout's, a small share of the devices would be those that have moved already.
+    return Mirroring(tried, percentage_hundredths(route.shadow_percent), f"{route.salt}/shadow")

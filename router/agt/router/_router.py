@@ -27,12 +27,12 @@ from agt.router._roster import Roster
 from agt.router._selector import Runtimes, Selector
 from agt.router._selector_file import SelectorReading
 from agt.router._sessions import SESSIONS_PAGE_MAX, SessionPage, session_page
-from agt.router._shadow import Shadow
 from agt.router._state import RouterState
 from agt.router._status import DevicesInOrder, DeviceStatus, RoutePreview, RouterStatus
 from agt.router._steering import SelectorSource, Steering
 from agt.router._survey import device_status, in_order, preview, survey
 from agt.router._timekeeper import Timekeeper
+from agt.router.shadow import Shadow, ShadowReport, report
 from agt.transport import Delivery, Outcome
 
 
@@ -84,6 +84,7 @@ class Router:
         self._steering = Steering(self._state, source, self._bell)
         self._roster = Roster(self._state, self._steering)
         self._timekeeper = Timekeeper(self._state, self._roster, self._bell)
+        self._state.shadow.keep_time(clock, wall)
         if ledger.journal is not None:
             ledger.journal.on_pending = self._bell.ring
         self.observe(source.read())
@@ -119,6 +120,14 @@ class Router:
         """Return everything at one instant."""
         state = self._state
         return msgspec.structs.replace(survey(state, now=state.clock()), loop_lag_s=self._timekeeper.lag_s)
+
+    def shadow_report(self) -> ShadowReport:
+        """Return what the comparisons of mirrored messages say, field by field."""
+        return report(self._state.shadow, wall=self._state.wall())
+
+    def restart_shadow(self) -> None:
+        """Forget what they said: after a change of either system the old counts speak of another."""
+        self._state.shadow.restart()
 
     def devices(self) -> tuple[DeviceStatus, ...]:
         """Return a line for each attached device, by name."""

@@ -19,7 +19,7 @@ from agt.router._mover import Mover
 from agt.router._problem import Problem
 from agt.router._selector import Runtimes, Selector
 from agt.router._selector_file import SelectorState
-from agt.router._shadow import Shadow
+from agt.router.shadow import Shadow
 
 
 @dataclass(slots=True, kw_only=True)

@@ -61,12 +61,39 @@ class SessionsStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ShadowStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """What the shadow saw."""
+    """What the shadow saw; its comparisons are those of the runtime tried out last."""
 
     compared: int = 0
+    """Mirrored messages with two answers."""
     differences: int = 0
+    """Of these, how many differ in a field that no rule ignores."""
     decided: int = 0
+    """Messages without a twin, only decided."""
     shed: int = 0
+    """Messages not mirrored for want of room, or of a twin that works."""
+    tried: str = ""
+    """The runtime that is tried out; empty before the first comparison."""
+    errors: int = 0
+    """Of the compared, how many ended well where they were carried and not where they were mirrored."""
+    error_rate: float | None = None
+    floor_rate: float | None = None
+    """How often a second control differs; None where there is none."""
+    excess: float = 0.0
+    """Differences above the floor, as a share of the messages."""
+    verdict: str = "undecided"
+    """`equal` (within noise), `differs` or `undecided` (not enough yet)."""
+    says: str = ""
+    """The verdict in words."""
+    more: int | None = None
+    """About how many more messages decide, if the two are equal; None when that can't be said."""
+    reads: int = 0
+    """Mirrored messages that only ask."""
+    writes: int = 0
+    """Mirrored messages that may act."""
+    timed_out: int = 0
+    """Comparisons that were ended by their time."""
+    held: int = 0
+    """Messages that wait or are being compared."""
 
 
 class RouterStatus(msgspec.Struct, frozen=True, kw_only=True):

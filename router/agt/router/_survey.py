@@ -12,6 +12,7 @@ from agt.router._move import MoveState
 from agt.router._position import order
 from agt.router._problem import Problem
 from agt.router._selector import Selector
+from agt.router._shadow_status import shadow_status
 from agt.router._state import RouterState
 from agt.router._status import (
     LEGACY_USERS_MAX,
@@ -23,7 +24,6 @@ from agt.router._status import (
     RouterStatus,
     RuntimeStatus,
     SessionsStatus,
-    ShadowStatus,
 )
 from agt.transport import Barrier
 
@@ -58,7 +58,7 @@ def survey(state: RouterState, *, now: float) -> RouterStatus:
         ledger={name: _ledger(counts) for name, counts in sorted(state.ledger.totals.items())},
         moves=_moves(state),
         carried_s={str(generation): seconds for generation, seconds in state.carried.read(now=now).items()},
-        shadow=msgspec.convert(state.shadow.counts, ShadowStatus, from_attributes=True),
+        shadow=shadow_status(state.shadow),
         sessions=SessionsStatus(
             begun=state.mover.begun,
             restarted=state.restarted,

@@ -33,7 +33,7 @@ class Timekeeper:
         state = self._state
         if state.shadow.waiting:
             return state.clock()
-        return min(self._look_at, state.mover.poll_at)
+        return min(self._look_at, state.mover.poll_at, state.shadow.next_deadline())
 
     def handle_timer(self) -> None:
         """Do what has come due."""

@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 
-from agt.router._api import _changing, _looking, _sessions
+from agt.router._api import _changing, _looking, _sessions, _shadow
 from agt.router._api._exposition import exposition
 from agt.router._api._server import serve
 from agt.router._api._socket import open_socket
@@ -25,6 +25,7 @@ GROUPS: Final[tuple[Callable[[Router], Iterable[BaseRoute]], ...]] = (
     _looking.routes,
     _changing.routes,
     _sessions.routes,
+    _shadow.routes,
 )
 """The routes in groups, each of a module of its own."""
 
