@@ -74,7 +74,7 @@ def test_sent_acknowledged_and_received_once_have_to_agree(
     class Told:
         pid = 1
 
-        def __init__(self, _: object) -> None:
+        def __init__(self, *_: object) -> None:
             pass
 
         def line(self, kind: type) -> object:
@@ -85,7 +85,7 @@ def test_sent_acknowledged_and_received_once_have_to_agree(
 
         end = stop
 
-    monkeypatch.setattr("agt.chaos.bench._processes._Process", Told)
+    monkeypatch.setattr("agt.chaos.bench._processes.Process", Told)
     with pytest.raises(RunVoid, match="void"):
         measure_throughput("ours", "asyncio", messages=100, batched=0)
 

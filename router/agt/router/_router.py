@@ -153,6 +153,13 @@ class Router:
         asked = msgspec.structs.replace(state.subject(known, now=state.wall()), component=component)
         return choose(state.situation, asked)
 
+    def chosen(self, device: str) -> str:
+        """Decide for a device as a change of route does, and change nothing; an unknown one as if it came now."""
+        state, known = self._state, self._state.devices.get(device)
+        if known is None:
+            return choose(state.situation, Subject(device, None, None, state.mode, state.wall()))
+        return state.choose(known, now=state.wall())
+
     def tried_beside(self, device: str, runtime: str) -> str | None:
         """Return the runtime that gets a mirrored copy of what this one answers for a device; None for no copy."""
         mirroring = self._state.mirroring

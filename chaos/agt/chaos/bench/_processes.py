@@ -18,7 +18,6 @@ from agt.chaos.bench._tasks import (
     RoundTripTask,
     SendTask,
     Sent,
-    Task,
     Trips,
 )
 
@@ -32,12 +31,12 @@ class RunVoid(Exception):
     """Raised when a measurement means nothing: a message lost, doubled or unacknowledged, or a process that failed."""
 
 
-class _Process:
+class Process:
     """A process with one task, and the lines it says."""
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: msgspec.Struct, module: str) -> None:
         self._name = type(task).__name__
-        command = (sys.executable, "-m", "agt.chaos.bench._ends", msgspec.json.encode(task).decode())
+        command = (sys.executable, "-m", module, msgspec.json.encode(task).decode())
         self._process = subprocess.Popen(  # noqa: S603 - our own module in our own interpreter
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
@@ -69,8 +68,9 @@ class _Process:
 
 
 @contextmanager
-def _started(task: Task) -> Iterator[_Process]:
-    process = _Process(task)
+def started(task: msgspec.Struct, module: str = "agt.chaos.bench._ends") -> Iterator[Process]:
+    """Run a process of a module of the bench with a task, and see that it is gone afterwards."""
+    process = Process(task, module)
     try:
         yield process
     finally:
@@ -79,7 +79,7 @@ def _started(task: Task) -> Iterator[_Process]:
 
 def measure_round_trips(task: RoundTripTask) -> Trips:
     """Return round trips with both ends on one core."""
-    with _started(task) as process:
+    with started(task) as process:
         return process.line(Trips)
 
 
@@ -89,10 +89,10 @@ def measure_throughput(subject: str, loop: str, *, messages: int, batched: int) 
     Raises:
         RunVoid: unless sent, acknowledged and received once are the same number.
     """
-    with _started(ReceiveTask(subject, loop)) as receiver:
+    with started(ReceiveTask(subject, loop)) as receiver:
         port = receiver.line(Ready).port
         task = SendTask(subject, loop, port, receiver.pid, warm_up=messages // 10, messages=messages, batched=batched)
-        with _started(task) as sender:
+        with started(task) as sender:
             sent = sender.line(Sent)
         receiver.stop()
         counted = receiver.line(Counted)
@@ -106,9 +106,9 @@ def measure_throughput(subject: str, loop: str, *, messages: int, batched: int) 
 
 def measure_idle(loop: str, connections: int) -> tuple[Idle, Idle]:
     """Return what idle connections cost the accepting and the dialling process."""
-    with _started(ListenTask(loop, connections)) as listener:
+    with started(ListenTask(loop, connections)) as listener:
         port = listener.line(Ready).port
-        with _started(DialTask(loop, port, connections)) as dialler:
+        with started(DialTask(loop, port, connections)) as dialler:
             dialled = dialler.line(Idle)
             listener.stop()
             accepted = listener.line(Idle)

@@ -2,6 +2,7 @@
 
 import importlib.util
 import sys
+from dataclasses import replace
 from enum import StrEnum
 from typing import Annotated
 
@@ -12,6 +13,8 @@ from agt.chaos.bench._idle import raise_file_limit
 from agt.chaos.bench._processes import RunVoid
 from agt.chaos.bench._result import table
 from agt.chaos.bench._run import Effort, run
+from agt.chaos.bench.router import _result as router_result
+from agt.chaos.bench.router import _run as router_run
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Measure ours beside limits written by hand.")
 
@@ -58,6 +61,29 @@ def transport(
         _progress("")
     for result in results:
         typer.echo(msgspec.json.encode(result).decode() if as_json else table(result) + "\n")
+
+
+@app.command()
+def router(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    rounds: Annotated[int | None, typer.Option(min=1, max=100, help="Rounds of messages; medians are shown.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Know 100,000 devices and send less: a look.")] = False,
+) -> None:
+    """Measure decisions at a million known devices, their weight, what routing adds to a message, and moves and kills.
+
+    Exit status: 0 when all was measured, goals reached or not, 1 when a run is void, 2 for wrong usage.
+    """
+    effort = router_run.QUICK if quick else router_run.Effort()
+    if rounds is not None:
+        effort = replace(effort, rounds=rounds)
+    try:
+        result = router_run.run(effort, _progress)
+    except RunVoid as void:
+        typer.echo(f"agt bench: {void}", err=True)
+        raise typer.Exit(1) from None
+    finally:
+        _progress("")
+    typer.echo(msgspec.json.encode(result).decode() if as_json else router_result.table(result))
 
 
 def _progress(step: str) -> None:
