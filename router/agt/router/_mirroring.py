@@ -18,7 +18,11 @@ class Mirroring(NamedTuple):
 
     def covers(self, device: Device) -> bool:
         """Tell whether this device's messages are mirrored now."""
-        return device.runtime != self.tried and position_hundredths(device.name, self.salt) < self.share
+        return self.covers_name(device.name, device.runtime)
+
+    def covers_name(self, name: str, runtime: str) -> bool:
+        """Tell the same of a name that a runtime answers for, attached or not."""
+        return runtime != self.tried and position_hundredths(name, self.salt) < self.share
 
 
 def mirroring(situation: Situation) -> Mirroring | None:

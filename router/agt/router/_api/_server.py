@@ -41,12 +41,12 @@ async def serve(app: Starlette, path: Path | str, *, task_status: TaskStatus[Non
             access_log=False,
             timeout_graceful_shutdown=SHUTDOWN_S,
         )
-        server = _Server(config)
-        async with _stopping(server):
+        server = QuietServer(config)
+        async with stopping(server):
             await server.serve(sockets=[listening])
 
 
-class _Server(uvicorn.Server):
+class QuietServer(uvicorn.Server):
     """A uvicorn server that leaves the process's signals alone."""
 
     @contextlib.contextmanager
@@ -56,7 +56,7 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def _stopping(server: uvicorn.Server) -> AsyncIterator[None]:
+async def stopping(server: uvicorn.Server) -> AsyncIterator[None]:
     """Turn a cancellation into uvicorn's own way of stopping, shielded so that it can finish."""
 
     async def ask_when_cancelled() -> None:
