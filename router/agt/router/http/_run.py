@@ -3,12 +3,14 @@
 import logging
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import anyio
 from anyio.abc import TaskStatus
 from starlette.applications import Starlette
 
+from agt.router._errors import RouterError
 from agt.router._journal import LedgerJournal
 from agt.router._ledger import Ledger
 from agt.router._router import Router
@@ -47,6 +49,7 @@ async def serve_all(
     journal = LedgerJournal(run / files.ledger) if files.ledger else None
     router = Router(selector, runtimes=config.runtimes, ledger=Ledger(names, journal=journal), shadow=shadow)
     adapter = HttpAdapter(config, router, shadow)
+
     async def work_behind(*, task_status: TaskStatus[anyio.CancelScope]) -> None:
         # Shielded: what is under way when the end comes still needs all of this.
         with anyio.CancelScope(shield=True) as behind:
@@ -73,8 +76,13 @@ def _api(router: Router, adapter: HttpAdapter) -> Starlette:
     return app
 
 
-def run_http(config: HttpConfig, run: Path) -> None:
+def run_http(config: HttpConfig, run: Path, *, listening: Callable[[str], None] | None = None) -> None:
     """Be the process: serve until SIGTERM or Ctrl-C, answer what is under way, end.
+
+    Args:
+        config: What `http.toml` says.
+        run: The folder that relative names are in.
+        listening: Told the address once callers may come.
 
     Raises:
         SocketUnusable: when a socket can't be had.
@@ -86,13 +94,29 @@ def run_http(config: HttpConfig, run: Path) -> None:
             async with anyio.create_task_group() as tasks:
                 address = await tasks.start(serve_all, config, run)
                 _LOG.info("listening on %s, selector %s", address, run / config.router.selector)
+                if listening is not None:
+                    listening(str(address))
+                if listening is not None:
+                    listening(str(address))
                 notify("READY=1")
                 async for _ in signals:
                     notify("STOPPING=1")
                     tasks.cancel_scope.cancel()
                     break
 
-    anyio.run(until_told)
+    try:
+        anyio.run(until_told)
+    except BaseExceptionGroup as group:
+        first = _innermost(group)
+        if isinstance(first, RouterError | OSError):
+            raise first from group  # One thing is wrong; the groups around it say nothing more.
+        raise
+
+
+def _innermost(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def default_folder(config: Path) -> Path:
