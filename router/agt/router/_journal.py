@@ -87,6 +87,11 @@ class LedgerJournal:
         if not self._storage.ends_with_newline(self.path):  # A killed process tore a line: ours isn't glued to it.
             self._pending.append(b"\n")
 
+    @property
+    def pending(self) -> bool:
+        """Whether lines wait for `flush`."""
+        return bool(self._pending)
+
     def accepted(self, device: str, number: int, runtime: str) -> int:
         """Note a message on its way; the id returned goes with `settled`."""
         self._last_id += 1

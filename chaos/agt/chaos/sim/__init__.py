@@ -8,8 +8,9 @@ from agt.chaos.sim._book import Book, BrokenPromise, Entry
 from agt.chaos.sim._clock import Clock
 from agt.chaos.sim._network import Network
 from agt.chaos.sim._profile import Profile, draw_profile, draw_profile_of
+from agt.chaos.sim._report import Report
 from agt.chaos.sim._runner import BrokenSeed, Run, Tally, run_seeds
-from agt.chaos.sim._story import Report, run_seed
+from agt.chaos.sim._story import run_seed
 from agt.chaos.sim._world import World
 
 __all__ = (

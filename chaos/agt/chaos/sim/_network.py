@@ -11,12 +11,34 @@ from random import Random
 from typing import Protocol
 
 from agt.chaos.sim._clock import Clock
-from agt.chaos.sim._profile import Profile
 
 HELD_S = 0.05
 """How long a frame that is to be overtaken waits for the one that overtakes it."""
 REFUSED_S = 0.2
 """How long a dial into a partition takes to fail."""
+
+
+class Weather(Protocol):
+    """What a network does to frames: chances, but for the times in seconds."""
+
+    @property
+    def latency_s(self) -> float: ...
+    @property
+    def jitter_s(self) -> float: ...
+    @property
+    def drop(self) -> float: ...
+    @property
+    def duplicate(self) -> float: ...
+    @property
+    def reorder(self) -> float: ...
+    @property
+    def damage(self) -> float: ...
+    @property
+    def cut(self) -> float: ...
+    @property
+    def half_open(self) -> float: ...
+    @property
+    def slice(self) -> float: ...
 
 
 class End(Protocol):
@@ -140,6 +162,10 @@ class Connection:
         """Whether no end is left."""
         return self._ends == [None, None]
 
+    def alone(self, end: End) -> bool:
+        """Whether nobody is at the other end, as a keepalive would find out."""
+        return end in self._ends and self._ends[1 - self._ends.index(end)] is None
+
     def send(self, end: End, data: bytes) -> None:
         """Write bytes towards the other end; into the void when this end has closed."""
         if end in self._ends:
@@ -191,7 +217,7 @@ class Network:
         self,
         clock: Clock,
         rng: Random,
-        profile: Profile,
+        profile: Weather,
         *,
         split: Callable[[bytes], list[bytes]],
         note: Callable[[str, bytes], None],
@@ -237,10 +263,10 @@ class Network:
 
         self.clock.after(self.profile.latency_s, arrive)
 
-    def partition(self) -> None:
-        """Stop all traffic: bytes wait or vanish, as the generator chooses."""
+    def partition(self, how: str = "") -> None:
+        """Stop all traffic: bytes wait (`stop`) or vanish (`vanish`), as the generator chooses where nobody says."""
         if not self._partition:
-            self._partition = self.rng.choice(("stop", "vanish"))
+            self._partition = how or self.rng.choice(("stop", "vanish"))
             self.note(f"partition ({self._partition})", b"")
             for connection in self._connections:
                 connection.severed = connection.severed or self._partition

@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Mapping
 from random import Random
+from typing import TypeVar
 
 import msgspec
 
@@ -134,7 +135,10 @@ class UnknownField(UsageError):
     """Raised when a profile has no field of that name."""
 
 
-def with_overrides(profile: Profile, overrides: Mapping[str, str]) -> Profile:
+P = TypeVar("P", bound=msgspec.Struct)
+
+
+def with_overrides(profile: P, overrides: Mapping[str, str]) -> P:
     """Return the profile with fields set from text, as a command line gives it.
 
     Raises:
@@ -142,10 +146,10 @@ def with_overrides(profile: Profile, overrides: Mapping[str, str]) -> Profile:
         msgspec.ValidationError: when a value is of the wrong kind.
     """
     for name in overrides:
-        if name not in Profile.__struct_fields__:
-            near = difflib.get_close_matches(name, Profile.__struct_fields__, n=1)
-            hint = f"; {near[0]}?" if near else f"; there are {', '.join(Profile.__struct_fields__)}"
+        if name not in profile.__struct_fields__:
+            near = difflib.get_close_matches(name, profile.__struct_fields__, n=1)
+            hint = f"; {near[0]}?" if near else f"; there are {', '.join(profile.__struct_fields__)}"
             raise UnknownField(f"no field {name!r} in a profile{hint}")
     if not overrides:
         return profile
-    return msgspec.convert({**msgspec.to_builtins(profile), **overrides}, Profile, strict=False)
+    return msgspec.convert({**msgspec.to_builtins(profile), **overrides}, type(profile), strict=False)

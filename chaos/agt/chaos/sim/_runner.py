@@ -14,9 +14,10 @@ from typing import Final
 
 import msgspec
 
-from agt.chaos.sim._profile import Profile, draw_profile_of, with_overrides
+from agt.chaos.sim._kinds import KINDS, Kind
+from agt.chaos.sim._profile import with_overrides
+from agt.chaos.sim._report import Report, replay_command
 from agt.chaos.sim._shrink import shrink
-from agt.chaos.sim._story import Report, replay_command, run_seed
 
 CHUNK_SEEDS: Final = 50
 """Seeds a process gets at once; some tenths of a second."""
@@ -90,6 +91,7 @@ def run_seeds(
     *,
     jobs: int = 1,
     overrides: Overrides | None = None,
+    kind: str = "links",
     progress: Callable[[Run], None] = lambda _: None,
 ) -> Run:
     """Live through `count` worlds from seed `first` on.
@@ -99,11 +101,14 @@ def run_seeds(
         count: how many.
         jobs: processes to share them; 1 stays in this one.
         overrides: profile fields to set in every world.
+        kind: which kind of world, by name.
         progress: told now and then how far it is.
     """
     started = time.perf_counter()
     fixed = dict(overrides or {})
-    chunks = [(at, min(CHUNK_SEEDS, first + count - at), fixed) for at in range(first, first + count, CHUNK_SEEDS)]
+    chunks = [
+        (kind, at, min(CHUNK_SEEDS, first + count - at), fixed) for at in range(first, first + count, CHUNK_SEEDS)
+    ]
     run = Run(first_seed=first, jobs=jobs, seconds=0.0, tally=Tally())
     for tally in map(_run_chunk, chunks) if jobs == 1 else _shared(chunks, jobs):
         run = Run(first_seed=first, jobs=jobs, seconds=time.perf_counter() - started, tally=run.tally.plus(tally))
@@ -111,7 +116,7 @@ def run_seeds(
     return run
 
 
-Chunk = tuple[int, int, dict[str, str]]
+Chunk = tuple[str, int, int, dict[str, str]]
 
 
 def _shared(chunks: list[Chunk], jobs: int) -> Iterator[Tally]:
@@ -133,19 +138,19 @@ def _submit(pool: ProcessPoolExecutor, chunks: Iterable[Chunk]) -> list[Future[T
 
 
 def _run_chunk(chunk: Chunk) -> Tally:
-    first, count, overrides = chunk
+    kind, first, count, overrides = chunk
     tally = Tally()
     for seed in range(first, first + count):
-        tally = tally.plus(_run_one(seed, overrides))
+        tally = tally.plus(_run_one(KINDS[kind], seed, overrides))
     return tally
 
 
-def _run_one(seed: int, overrides: dict[str, str]) -> Tally:
-    profile = with_overrides(draw_profile_of(seed), overrides)
+def _run_one(kind: Kind, seed: int, overrides: dict[str, str]) -> Tally:
+    profile = with_overrides(kind.draw(seed), overrides)
     try:
-        report = run_seed(seed, profile)
+        report = kind.run(seed, profile)
     except Exception as error:  # noqa: BLE001  # Whatever it is, the seed shows it again.
-        broken = BrokenSeed(seed=seed, promise=f"error: {error!r}", replay=replay_command(seed, overrides))
+        broken = BrokenSeed(seed=seed, promise=f"error: {error!r}", replay=replay_command(seed, overrides, kind.name))
         return Tally(seeds=1, broken_seeds=1, broken=(broken,))
     return Tally(
         seeds=1,
@@ -153,10 +158,12 @@ def _run_one(seed: int, overrides: dict[str, str]) -> Tally:
         virtual_s=report.virtual_s,
         outcomes=report.outcomes,
         broken_seeds=int(bool(report.broken)),
-        broken=(_shrunk(report, profile, overrides),) if report.broken else (),
+        broken=(_shrunk(kind, report, profile, overrides),) if report.broken else (),
     )
 
 
-def _shrunk(report: Report, profile: Profile, overrides: dict[str, str]) -> BrokenSeed:
-    smaller = shrink(report.seed, profile, report.broken)
-    return BrokenSeed(seed=report.seed, promise=report.broken, replay=replay_command(report.seed, overrides | smaller))
+def _shrunk(kind: Kind, report: Report, profile: msgspec.Struct, overrides: dict[str, str]) -> BrokenSeed:
+    smaller = shrink(kind, report.seed, profile, report.broken)
+    return BrokenSeed(
+        seed=report.seed, promise=report.broken, replay=replay_command(report.seed, overrides | smaller, kind.name)
+    )

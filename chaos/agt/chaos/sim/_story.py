@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping
 
-import msgspec
-
 from agt.chaos.sim._book import BrokenPromise
 from agt.chaos.sim._clock import Stuck
 from agt.chaos.sim._profile import Profile
+from agt.chaos.sim._report import Report
 from agt.chaos.sim._world import World
 
 SETTLE_S = 100.0
@@ -19,46 +18,6 @@ QUIET_S = 15.0
 on one side only, and to dial again. Without an end of its own, most of a run would be keepalive."""
 LINGER_S = 3.0
 """How long it goes on after the last of the new messages, so that what comes late and should not still comes."""
-
-
-class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run showed."""
-
-    seed: int
-    profile: Profile
-    broken: str
-    """The promise that was broken and how; empty when all held."""
-    outcomes: dict[str, int]
-    events: int
-    """Steps of the world."""
-    virtual_s: float
-    trace: tuple[str, ...]
-    overrides: dict[str, str] = {}
-    """Fields of the profile that were set by hand."""
-
-    @property
-    def replay(self) -> str:
-        """The command that shows this run again."""
-        return replay_command(self.seed, self.overrides)
-
-    def summary(self) -> str:
-        """Return the run in a few lines, its replay command last."""
-        rates = {name: value for name, value in msgspec.to_builtins(self.profile).items() if value}
-        told = ", ".join(f"{count} {word}" for word, count in self.outcomes.items())
-        return "\n".join(
-            (
-                f"seed {self.seed}: {'BROKEN: ' + self.broken if self.broken else 'all promises held'}",
-                "profile " + " ".join(f"{name}={value:.6g}" for name, value in rates.items()),
-                f"{told}; {self.events} events, {self.virtual_s:.1f} virtual seconds",
-                f"replay: {self.replay}",
-            )
-        )
-
-
-def replay_command(seed: int, overrides: Mapping[str, str]) -> str:
-    """Return the command that shows a run again."""
-    settings = "".join(f" --set {name}={value}" for name, value in overrides.items())
-    return f"agt chaos sim --seed {seed}{settings} --trace"
 
 
 def run_seed(seed: int, profile: Profile | None = None, *, overrides: Mapping[str, str] | None = None) -> Report:

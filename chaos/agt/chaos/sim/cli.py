@@ -10,9 +10,10 @@ from typing import Annotated, Final
 import msgspec
 import typer
 
-from agt.chaos.sim._profile import UnknownField, draw_profile_of, with_overrides
+from agt.chaos.sim._kinds import KINDS, Kind
+from agt.chaos.sim._profile import UnknownField, with_overrides
+from agt.chaos.sim._report import Report
 from agt.chaos.sim._runner import Run, run_seeds
-from agt.chaos.sim._story import Report, run_seed
 
 PROGRESS_S: Final = 5.0
 """How often long work says how far it is."""
@@ -22,6 +23,9 @@ def sim(
     seed: Annotated[int, typer.Option("--seed", min=0, metavar="S", help="The first seed.")] = 0,
     seeds: Annotated[int, typer.Option("--seeds", min=1, metavar="N", help="How many seeds from there.")] = 1,
     jobs: Annotated[int, typer.Option("--jobs", min=1, max=256, metavar="J", help="Processes that share them.")] = 1,
+    world: Annotated[
+        str, typer.Option("--world", metavar="KIND", help="`links`, or `router`: a gateway that moves devices.")
+    ] = "links",
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="Set a field of the profile, e.g. drop=0; may be repeated."),
@@ -35,17 +39,20 @@ def sim(
     """
     if trace and seeds > 1:
         raise typer.BadParameter("--trace shows one seed: leave --seeds out")
-    overrides = _parsed(settings or [])
+    if world not in KINDS:
+        raise typer.BadParameter(f"--world: there are {' and '.join(KINDS)}, not {world!r}")
+    kind = KINDS[world]
+    overrides = _parsed(settings or [], kind)
     if seeds == 1:
-        report = run_seed(seed, with_overrides(draw_profile_of(seed), overrides), overrides=overrides)
+        report = kind.run(seed, with_overrides(kind.draw(seed), overrides), overrides=overrides)
         _show_one(report, trace=trace, as_json=as_json)
         raise typer.Exit(1 if report.broken else 0)
-    run = run_seeds(seed, seeds, jobs=jobs, overrides=overrides, progress=_Progress(seeds))
+    run = run_seeds(seed, seeds, jobs=jobs, overrides=overrides, kind=world, progress=_Progress(seeds))
     _show_many(run, as_json=as_json)
     raise typer.Exit(1 if run.tally.broken_seeds else 0)
 
 
-def _parsed(settings: list[str]) -> dict[str, str]:
+def _parsed(settings: list[str], kind: Kind) -> dict[str, str]:
     overrides: dict[str, str] = {}
     for setting in settings:
         name, equals, value = setting.partition("=")
@@ -53,7 +60,7 @@ def _parsed(settings: list[str]) -> dict[str, str]:
             raise typer.BadParameter(f"--set {setting}: write NAME=VALUE")
         overrides[name.strip()] = value.strip()
     try:
-        with_overrides(draw_profile_of(0), overrides)
+        with_overrides(kind.draw(0), overrides)
     except (UnknownField, msgspec.ValidationError) as error:
         raise typer.BadParameter(f"--set: {error}") from error
     return overrides
