@@ -13,6 +13,10 @@ from typing import Any, Final, NamedTuple
 from agt.router._ignore import field_path
 from agt.router._path import Message
 
+OUTCOME: Final = "outcome"
+"""The field of how a message ended."""
+LATENCY: Final = "latency_s"
+"""The field of how long it took, where both sides know."""
 REPLY_MAX_BYTES: Final = 256 << 10
 """Longest reply that is decoded; of a longer one only length and checksum are compared."""
 LEAVES_MAX: Final = 1000

@@ -5,12 +5,10 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from agt.router._path import Message
-from agt.router.shadow._fields import Extractor, Leaf, reply_leaves
+from agt.router.shadow._fields import LATENCY, OUTCOME, Extractor, Leaf, reply_leaves
 from agt.router.shadow._twin import Answered
 from agt.transport import Delivery, Outcome
 
-OUTCOME: Final = "outcome"
-LATENCY: Final = "latency_s"
 WELL: Final = "well"
 """What `delivered` and `written` are compared as: the latter is the best that a legacy path can say."""
 UNANSWERED: Final = "unanswered"

@@ -5,6 +5,7 @@ Written by hand as `shadow.toml`, checked as a whole, and reported with every pr
 
 import datetime
 import fnmatch
+import math
 import tomllib
 from collections.abc import Iterator
 from typing import Annotated
@@ -15,7 +16,7 @@ from msgspec import Meta
 from agt.router._errors import RouterError
 from agt.router._ignore import IgnoreRule, check_ignore
 from agt.router._problem import Problem
-from agt.router.shadow._fields import is_number
+from agt.router.shadow._fields import LATENCY, is_number
 
 RULES_MAX_BYTES = 256 << 10
 """Longest text of rules that is read."""
@@ -41,6 +42,10 @@ class Room(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     relative: NotNegative = 0.0
     """A fraction of the larger of the two: 0.01 is 1 %."""
 
+    def holds(self, one: float, other: float) -> bool:
+        """Tell whether two numbers are close enough."""
+        return abs(one - other) <= max(self.absolute, self.relative * max(abs(one), abs(other)))
+
 
 class Same(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Values of a field that mean the same: a category."""
@@ -63,22 +68,19 @@ class ShadowRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     def equal(self, field: str, one: object, other: object) -> bool:
         """Tell whether two values of a field count as equal, ignore rules apart."""
-        if type(one) is type(other) and one == other:
+        if _identical(one, other):
             return True
-        if is_number(one) and is_number(other):
-            return one == other or self._within(field, one, other)
-        return any(_fits(rule.field, field) and one in rule.values and other in rule.values for rule in self.same)
-
-    def _within(self, field: str, one: object, other: object) -> bool:
-        assert isinstance(one, int | float), "asked about numbers only"
-        assert isinstance(other, int | float), "asked about numbers only"
-        room = next((rule for rule in self.room if _fits(rule.field, field)), None)
-        if room is None:
-            return any(_fits(rule.field, field) and one in rule.values and other in rule.values for rule in self.same)
-        return abs(one - other) <= max(room.absolute, room.relative * max(abs(one), abs(other)))
+        if any(_fits(rule.field, field) and _among(one, rule) and _among(other, rule) for rule in self.same):
+            return True
+        if isinstance(one, int | float) and isinstance(other, int | float) and is_number(one) and is_number(other):
+            room = next((rule for rule in self.room if _fits(rule.field, field)), _NO_ROOM.get(field))
+            return one == other or (room is not None and room.holds(one, other))
+        return False
 
 
 NO_RULES = ShadowRules()
+_NO_ROOM = {LATENCY: Room(field=LATENCY, absolute=math.inf)}
+"""What is measured and never twice the same counts only where a rule says how far it may be apart."""
 
 
 def parse_shadow_rules(text: str, *, origin: str = "shadow.toml") -> ShadowRules:
@@ -110,6 +112,17 @@ def check_rules(rules: ShadowRules) -> Iterator[Problem]:
 def until(rule: IgnoreRule) -> str:
     """Say until when a rule counts, for people."""
     return f"{rule.expires.astimezone(datetime.UTC):%Y-%m-%d %H:%M}Z"
+
+
+def _identical(one: object, other: object) -> bool:
+    """Tell whether two values are the same; true is not 1, and no number is one."""
+    if type(one) is not type(other):
+        return False
+    return one == other or (one != one and other != other)  # noqa: PLR0124 - only "not a number" differs from itself.
+
+
+def _among(value: object, rule: Same) -> bool:
+    return any(_identical(value, known) for known in rule.values)
 
 
 def _fits(pattern: str, field: str) -> bool:
