@@ -64,7 +64,7 @@ class CommandSource:
         if status:
             last = complaint.decode("utf-8", "replace").strip().splitlines()[-1:]
             ended = f"was killed by signal {-status}" if status < 0 else f"ends with status {status}"
-            raise SourceFailed(self.name, f"{ended}{f': {shown(last[0])}' if last else ''}")
+            raise SourceFailed(self.name, f"{ended}{f': {shown(last[0])}' if last else ''}", status=status)
         return printed
 
     async def _communicate(self, process: Process, given: bytes | None) -> tuple[bytes, bytes]:

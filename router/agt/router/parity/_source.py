@@ -20,9 +20,11 @@ TIMEOUT_S: Final = 10.0
 class SourceFailed(RouterError):
     """Raised when a source gives no usable answer; `says` is the reason, without the source's name."""
 
-    def __init__(self, source: str, says: str) -> None:
+    def __init__(self, source: str, says: str, *, status: int | None = None) -> None:
         super().__init__(f"{source} {says}")
         self.source, self.says = source, says
+        self.status = status
+        """With what a command ended by itself; None when it was something else that failed."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from agt.router._ignore import field_path
-from agt.router.parity._numbers import EXACT, Tolerance, is_number, within
+from agt.router.parity._numbers import EXACT, Tolerance, is_number, relative_delta, within
 
 DEPTH_MAX: Final = 64
 """Levels of nesting that are compared; a deeper value is refused."""
@@ -40,19 +40,58 @@ class TooDeep(ValueError):
 
 
 class ValueDifference(msgspec.Struct, frozen=True):
-    """One place where two values differ."""
+    """One place in two values."""
 
-    field: str
-    """Path, `items.3.price`; empty for the value itself."""
+    path: tuple[Step, ...]
+    """Names and list positions on the way to it; empty for the value itself."""
     control: object
     """What control has there, or `ABSENT`."""
     candidate: object
     """What the candidate has there, or `ABSENT`."""
 
+    @property
+    def field(self) -> str:
+        """The path as people and rules write it, `items.3.price`."""
+        return field_path(self.path)
+
+    @property
+    def delta(self) -> float | None:
+        """How far the candidate's number is from control's, as a fraction; None unless both are numbers."""
+        if is_number(self.control) and is_number(self.candidate):
+            return relative_delta(self.control, self.candidate)
+        return None
+
+    def same(self, tolerance_of: "ToleranceOf") -> bool:
+        """Tell whether the two agree; numbers within the field's tolerance do."""
+        if is_number(self.control) and is_number(self.candidate):
+            # The same number is by far the commonest answer, and needs no path.
+            return self.control == self.candidate or within(self.control, self.candidate, tolerance_of(self.field))
+        return type(self.control) is type(self.candidate) and self.control == self.candidate
+
 
 def exact(_: str) -> Tolerance:
     """Allow no number to differ, in any field."""
     return EXACT
+
+
+def leaves(control: object, candidate: object, path: tuple[Step, ...] = ()) -> Iterator[ValueDifference]:
+    """Yield what two values have at each place where they can't be followed further together, equal or not.
+
+    Raises:
+        TooDeep: when a value is nested too deeply.
+    """
+    if len(path) > DEPTH_MAX:
+        raise TooDeep
+    if isinstance(control, dict) and isinstance(candidate, dict):
+        for name in [*control, *(name for name in candidate if name not in control)]:
+            yield from leaves(control.get(name, ABSENT), candidate.get(name, ABSENT), (*path, str(name)))
+    elif isinstance(control, list) and isinstance(candidate, list):
+        for index in range(max(len(control), len(candidate))):
+            one = control[index] if index < len(control) else ABSENT
+            other = candidate[index] if index < len(candidate) else ABSENT
+            yield from leaves(one, other, (*path, index))
+    else:
+        yield ValueDifference(path, control, candidate)
 
 
 def differences(
@@ -63,32 +102,13 @@ def differences(
     Raises:
         TooDeep: when a value is nested too deeply.
     """
-    if len(path) > DEPTH_MAX:
-        raise TooDeep
-    if isinstance(control, dict) and isinstance(candidate, dict):
-        for name in [*control, *(name for name in candidate if name not in control)]:
-            one, other = control.get(name, ABSENT), candidate.get(name, ABSENT)
-            yield from differences(one, other, tolerance_of=tolerance_of, path=(*path, str(name)))
-    elif isinstance(control, list) and isinstance(candidate, list):
-        for index in range(max(len(control), len(candidate))):
-            one = control[index] if index < len(control) else ABSENT
-            other = candidate[index] if index < len(candidate) else ABSENT
-            yield from differences(one, other, tolerance_of=tolerance_of, path=(*path, index))
-    elif not _same(control, candidate, path, tolerance_of):
-        yield ValueDifference(field_path(path), control, candidate)
+    return (leaf for leaf in leaves(control, candidate, path) if not leaf.same(tolerance_of))
 
 
 def shown(value: object) -> str:
     """Return a value in one printable line, cut where it is long."""
     text = _text(value)
     return text if len(text) <= SHOWN_MAX else f"{text[: SHOWN_MAX - 3]}..."
-
-
-def _same(control: object, candidate: object, path: tuple[Step, ...], tolerance_of: ToleranceOf) -> bool:
-    if is_number(control) and is_number(candidate):
-        # The same number is by far the commonest answer, and needs no path.
-        return control == candidate or within(control, candidate, tolerance_of(field_path(path)))
-    return type(control) is type(candidate) and control == candidate
 
 
 def _text(value: object) -> str:

@@ -77,7 +77,7 @@ def parity(
             "takes": takes,
             "every_s": _seconds("--every", every),
             "settle_s": _seconds("--settle", settle or "0s"),
-            "ignore": tuple(_rule(field) for field in ignore or ()),
+            "ignore": tuple(rule_for_this_run(field) for field in ignore or ()),
         }
         jobs, base = [_from_options(control, candidate, settings, _seconds("--timeout", timeout))], Path()
     results = anyio.run(_compare_all, jobs, base)
@@ -169,8 +169,8 @@ def _seconds(option: str, text: str) -> float:
         raise typer.BadParameter(f"{option}: {error}.") from None
 
 
-def _rule(field: str) -> "IgnoreRule":
-    """A rule for this run alone: whoever types it answers for it, and it ends tomorrow."""
+def rule_for_this_run(field: str) -> "IgnoreRule":
+    """Return a rule for this run alone: whoever types it answers for it, and it ends tomorrow."""
     from agt.router.parity import IgnoreRule  # noqa: PLC0415 - as above.
 
     try:
