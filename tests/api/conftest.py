@@ -10,6 +10,7 @@ import pytest
 from agt.supervisor.actions import Action, Refused
 from agt.supervisor.client import Client
 from agt.supervisor.control import serve_control
+from agt.supervisor.sessions import SessionList, SessionOrder, SessionReceipt, SessionView
 from agt.supervisor.view import AlertView, GateView, PhaseView, Preview, Receipt, View
 
 
@@ -29,6 +30,10 @@ class ScriptedBackend:
             alerts=(AlertView(id=1, at=99.0, severity="warn", source="gateway", message="slow", open=True),),
         )
         self.acted: list[Action] = []
+        self.live = [
+            SessionView(session=name, device=name, runtime="legacy", since=90.0, pinned=name == "lamp-1")
+            for name in ("lamp-1", "lamp-2")
+        ]
         self.hold_acts: anyio.Event | None = None
         self._wake = anyio.Event()
 
@@ -61,6 +66,19 @@ class ScriptedBackend:
     async def preview(self, action: Action) -> Preview:
         self._check(action)
         return Preview(action=action.action, says="moves 12 devices", moves=12, version=self.current.version)
+
+    async def sessions(self, *, runtime: str, pinned: bool, after: str, limit: int) -> SessionList:
+        if runtime not in ("", "legacy", "reliable"):
+            raise Refused("unknown", f"no runtime {runtime!r}")
+        found = [one for one in self.live if runtime in ("", one.runtime) and one.device > after]
+        found = [one for one in found if one.pinned or not pinned]
+        return SessionList(total=len(found), sessions=tuple(found[:limit]), generations={"gateway.sock": 7})
+
+    async def restart_sessions(self, order: SessionOrder) -> SessionReceipt:
+        known = {one.session for one in self.live}
+        refused = {name: "no such session" for name in order.sessions if name not in known}
+        restarted = tuple(name for name in order.sessions if name in known)
+        return SessionReceipt(restarted=restarted, refused=refused, dry_run=order.dry_run)
 
     def _check(self, action: Action) -> None:
         if action.version is not None and action.version != self.current.version:

@@ -10,6 +10,7 @@ import pytest
 
 from agt.supervisor.actions import Action, Refused
 from agt.supervisor.client import Client
+from agt.supervisor.sessions import SessionOrder
 from agt.supervisor.view import Receipt
 
 
@@ -188,3 +189,21 @@ async def test_a_bug_of_the_backend_is_one_clear_answer(http: httpx.AsyncClient,
     assert (response.status_code, response.json()["error"]["code"]) == (500, "internal")
     del backend.view
     assert (await http.get("/v1/view")).status_code == 200
+
+
+async def test_sessions_are_listed_and_restarted(client: Client, http: httpx.AsyncClient) -> None:
+    """Filters reach the backend; the receipt names each session once."""
+    assert [one.session for one in (await client.sessions()).sessions] == ["lamp-1", "lamp-2"]
+    assert [one.session for one in (await client.sessions(pinned=True)).sessions] == ["lamp-1"]
+    assert [one.session for one in (await client.sessions(after="lamp-1", limit=1)).sessions] == ["lamp-2"]
+    receipt = await client.restart_sessions(SessionOrder(sessions=("lamp-2", "lamp-9"), dry_run=True))
+    assert (receipt.restarted, receipt.refused, receipt.dry_run) == (("lamp-2",), {"lamp-9": "no such session"}, True)
+    for answer, code in (
+        (await http.get("/v1/sessions", params={"runtime": "v9"}), "unknown"),
+        (await http.get("/v1/sessions", params={"limit": "-1"}), "invalid"),
+        (await http.post("/v1/sessions/restarts", content=b'{"sessions": []}'), "invalid"),
+        (await http.post("/v1/sessions/restarts", content=b'{"sessions": ["a"], "now": 1}'), "invalid"),
+        (await http.post("/v1/sessions/restarts", content=b"\xff"), "invalid"),
+        (await http.post("/v1/sessions/restarts", content=b" " * 600_000), "invalid"),
+    ):
+        assert answer.json()["error"]["code"] == code

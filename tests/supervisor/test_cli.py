@@ -16,7 +16,7 @@ from agt.supervisor.view import OverrideView, Preview, SwitchView, View
 
 OURS = (
     *("up", "down", "status", "advance", "hold", "resume", "rollback", "kill-switch", "set", "explain", "override"),
-    *("sign-off", "record-cause", "alerts", "drill", "plan"),
+    *("sign-off", "record-cause", "alerts", "drill", "plan", "sessions"),
 )
 BROUGHT = ("chaos", "demo", "replay")
 
@@ -102,6 +102,9 @@ def test_each_command_explains_itself(agt: Agt, command: str) -> None:
         ("kill-switch", "maybe"),
         ("advance", "--nosuch"),
         ("sign-off", "gate"),
+        ("sessions", "restart"),
+        ("sessions", "restart", "lamp-7", "--all-on", "v4"),
+        ("sessions", "restart", "lamp-7", "--per-second", "0"),
     ],
 )
 def test_wrong_usage_is_one_line_and_status_2(agt: Agt, arguments: tuple[str, ...]) -> None:
@@ -129,6 +132,8 @@ def test_wrong_usage_is_one_line_and_status_2(agt: Agt, arguments: tuple[str, ..
         ("sign-off", "gate", "--by", "me"),
         ("record-cause", "x"),
         ("drill", "x"),
+        ("sessions", "list"),
+        ("sessions", "restart", "lamp-7"),
         ("down",),
     ],
 )

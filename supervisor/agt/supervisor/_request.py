@@ -8,13 +8,17 @@ import http.client
 import socket
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import urlencode
 
 import msgspec
 
 from agt.supervisor.actions import Action, RefusalCode, Refused
+from agt.supervisor.sessions import SessionList, SessionOrder, SessionReceipt
 from agt.supervisor.view import AlertView, Preview, Receipt, View
 
 TIMEOUT_S = 10.0
+RESTART_TIMEOUT_S = 20.0
+"""Sessions drain before a restart is answered."""
 ANSWER_MAX_BYTES = 16 << 20
 
 _Body = TypeVar("_Body")
@@ -103,6 +107,16 @@ class Control:
     def preview(self, action: Action) -> Preview:
         """Return what the action would do; nothing is changed."""
         return self._ask("POST", "/v1/previews", Preview, msgspec.json.encode(action))
+
+    def sessions(self, *, runtime: str, pinned: bool, after: str, limit: int) -> SessionList:
+        """Return a page of the live sessions."""
+        asked = {"runtime": runtime, "pinned": str(int(pinned)), "after": after, "limit": str(limit)}
+        return self._ask("GET", f"/v1/sessions?{urlencode(asked)}", SessionList)
+
+    def restart_sessions(self, order: SessionOrder) -> SessionReceipt:
+        """Restart sessions and return what became of each."""
+        body = msgspec.json.encode(order)
+        return self._ask("POST", "/v1/sessions/restarts", SessionReceipt, body, timeout_s=RESTART_TIMEOUT_S)
 
     def _ask(
         self, method: str, route: str, kind: type[_Body], body: bytes = b"", *, timeout_s: float = TIMEOUT_S

@@ -9,12 +9,14 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TypeVar
+from urllib.parse import urlencode
 
 import msgspec
 
 from agt.supervisor._changes import decode_view, merge_change
 from agt.supervisor._rundir import RunDirectory, default_run_directory
 from agt.supervisor.actions import Action, RefusalCode, Refused
+from agt.supervisor.sessions import PAGE_MAX, SessionList, SessionOrder, SessionReceipt
 from agt.supervisor.view import AlertView, Preview, Receipt, View
 
 REQUEST_TIMEOUT_S: Final = 10.0
@@ -111,6 +113,17 @@ class Client:
     async def preview(self, action: Action) -> Preview:
         """Return what the action would do; nothing is changed."""
         return self._decode(await self._request("POST", "/v1/previews", action), Preview)
+
+    async def sessions(
+        self, *, runtime: str = "", pinned: bool = False, after: str = "", limit: int = PAGE_MAX
+    ) -> SessionList:
+        """Return the live sessions after a device, by device: of one runtime or all, all or only the pinned."""
+        asked = {"runtime": runtime, "pinned": str(int(pinned)), "after": after, "limit": str(limit)}
+        return self._decode(await self._request("GET", f"/v1/sessions?{urlencode(asked)}"), SessionList)
+
+    async def restart_sessions(self, order: SessionOrder) -> SessionReceipt:
+        """Restart sessions between commands and return what became of each."""
+        return self._decode(await self._request("POST", "/v1/sessions/restarts", order), SessionReceipt)
 
     async def stream(self) -> AsyncIterator[View]:
         """Yield the whole view each time it changes, the present one first.

@@ -22,10 +22,12 @@ from agt.supervisor._drills import run_drill
 from agt.supervisor._errors import SupervisorError
 from agt.supervisor._routers import list_routers
 from agt.supervisor._rundir import RunDirectory
+from agt.supervisor._session_desk import SessionDesk
 from agt.supervisor.actions import Action, Refused
 from agt.supervisor.components import Keeper
 from agt.supervisor.control import SocketUnusable, serve_control
 from agt.supervisor.rollout import Drill, Plan, Rollout
+from agt.supervisor.sessions import SessionList, SessionOrder, SessionReceipt
 from agt.supervisor.view import Preview, Receipt, Severity, View
 
 log = logging.getLogger("agt.supervisor")
@@ -57,6 +59,7 @@ class Supervisor:
         self._leave_components = False
         self._down_by = ""
         self.rollout = Rollout(plan, run.path, on_change=self._on_change, view_version=lambda: self._version)
+        self._desk = SessionDesk({name: run.path / name for name in plan.routers})
         self.keeper = Keeper(
             plan.components,
             run=run.path,
@@ -144,6 +147,28 @@ class Supervisor:
         if action.action == "drill":
             return Preview(action="drill", says=self._find_drill(action.name).says, version=self._version)
         return await self.rollout.preview(action)
+
+    async def sessions(self, *, runtime: str, pinned: bool, after: str, limit: int) -> SessionList:
+        """Return a page of the live sessions of all routers.
+
+        Raises:
+            Refused: when there is no such runtime.
+        """
+        return await self._desk.page(runtime=runtime, pinned=pinned, after=after, limit=limit)
+
+    async def restart_sessions(self, order: SessionOrder) -> SessionReceipt:
+        """Restart sessions between commands; who asked is written to the alert ledger, once while that stands.
+
+        Raises:
+            Refused: when the supervisor is stopping.
+        """
+        if self._stopping.is_set():
+            raise Refused("unavailable", "the supervisor is stopping")
+        receipt = await self._desk.restart(order)
+        if not order.dry_run and (receipt.restarted or receipt.timed_out or receipt.waiting):
+            why = f": {order.reason}" if order.reason else ""
+            self.rollout.raise_alert("info", "sessions", f"sessions restarted by {order.by or 'operator'}{why}")
+        return receipt
 
     async def _drill(self, action: Action) -> Receipt:
         drill = self._find_drill(action.name)

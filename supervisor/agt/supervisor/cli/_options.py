@@ -33,7 +33,7 @@ def control(given: Path | None) -> Control:
 
 def action(kind: ActionName, /, *, by: str = "", **fields: Any) -> Action:
     """Build a request: with our login unless another name is claimed, and a key of its own."""
-    return Action(action=kind, by=by or _login(), key=secrets.token_hex(8), **fields)
+    return Action(action=kind, by=by or login(), key=secrets.token_hex(8), **fields)
 
 
 def print_json(value: object) -> None:
@@ -41,7 +41,8 @@ def print_json(value: object) -> None:
     typer.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
 
 
-def _login() -> str:
+def login() -> str:
+    """Return our login; empty where our uid has no name."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):  # No name for our uid: containers.

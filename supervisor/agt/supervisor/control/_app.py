@@ -22,6 +22,7 @@ from agt.supervisor.control._idempotency import KeyConflict, Receipts
 from agt.supervisor.control._metrics import METRICS_TYPE, render_metrics
 from agt.supervisor.control._openapi import openapi_document
 from agt.supervisor.control._requests import GOING_BACK, check_complete, read_action
+from agt.supervisor.control._sessions import session_routes
 from agt.supervisor.control._stream import EventStream
 
 _JSON: Final = "application/json"
@@ -114,6 +115,7 @@ def create_app(backend: Backend, hub: Hub, *, receipts: Receipts | None = None) 
             Route("/v1/actions", routes.actions, methods=["POST"]),
             Route("/v1/previews", routes.previews, methods=["POST"]),
             Route("/v1/alerts", routes.alerts),
+            *session_routes(backend),
             Route("/v1/openapi.json", routes.openapi),
             Route("/healthz", routes.health),
             Route("/metrics", routes.metrics),

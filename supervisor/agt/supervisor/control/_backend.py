@@ -1,9 +1,10 @@
-"""What the control API needs from a supervisor: four verbs, so that it can be served by a script in tests too."""
+"""What the control API needs from a supervisor: six verbs, so that it can be served by a script in tests too."""
 
 from collections.abc import AsyncIterator
 from typing import Protocol, runtime_checkable
 
 from agt.supervisor.actions import Action
+from agt.supervisor.sessions import SessionList, SessionOrder, SessionReceipt
 from agt.supervisor.view import Preview, Receipt, View
 
 
@@ -32,5 +33,21 @@ class Backend(Protocol):
 
         Raises:
             Refused: When it could not be done.
+        """
+        ...
+
+    async def sessions(self, *, runtime: str, pinned: bool, after: str, limit: int) -> SessionList:
+        """Return live sessions by device: of one runtime or all, all or only the pinned, those after a device.
+
+        Raises:
+            Refused: When there is no such runtime.
+        """
+        ...
+
+    async def restart_sessions(self, order: SessionOrder) -> SessionReceipt:
+        """Restart sessions between commands and say what became of each.
+
+        Raises:
+            Refused: When nothing can be asked of routers now.
         """
         ...

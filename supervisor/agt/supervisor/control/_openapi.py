@@ -7,6 +7,7 @@ import msgspec
 
 from agt.supervisor.actions import Action
 from agt.supervisor.control._errors import ErrorBody
+from agt.supervisor.sessions import SessionList, SessionOrder, SessionReceipt
 from agt.supervisor.view import AlertView, Preview, Receipt, View
 
 
@@ -24,7 +25,7 @@ class Health(msgspec.Struct, frozen=True):
     rollout: str
 
 
-_TYPES = (View, Action, Receipt, Preview, AlertList, Health, ErrorBody)
+_TYPES = (View, Action, Receipt, Preview, AlertList, Health, ErrorBody, SessionList, SessionOrder, SessionReceipt)
 
 
 def _content(kind: str, schema: dict[str, Any]) -> dict[str, Any]:
@@ -48,17 +49,17 @@ def _get_text(summary: str, kind: str) -> dict[str, Any]:
     return {"get": {"summary": summary, "responses": {"200": answer}}}
 
 
-def _post(summary: str, name: str) -> dict[str, Any]:
+def _post(summary: str, name: str, *, takes: str = "Action") -> dict[str, Any]:
     errors = {
         "404": "What the action names is unknown.",
         "409": "Stale or refused; nothing was changed.",
-        "422": "The body is not a complete action.",
+        "422": f"The body is not a complete {takes}.",
         "503": "The supervisor can't do it now.",
     }
     return {
         "post": {
             "summary": summary,
-            "requestBody": {"required": True, "content": _content("application/json", _reference("Action"))},
+            "requestBody": {"required": True, "content": _content("application/json", _reference(takes))},
             "responses": {"200": _answer("Done.", name)}
             | {status: _answer(says, "ErrorBody") for status, says in errors.items()},
         }
@@ -81,6 +82,10 @@ def openapi_document() -> dict[str, Any]:
             "/v1/actions": _post("Do something.", "Receipt"),
             "/v1/previews": _post("Say what it would do, and change nothing.", "Preview"),
             "/v1/alerts": _get("The alert ledger, newest first.", "AlertList"),
+            "/v1/sessions": _get("Live sessions by device: `runtime`, `pinned`, `after`, `limit`.", "SessionList"),
+            "/v1/sessions/restarts": _post(
+                "Restart sessions between commands; waits for their drains.", "SessionReceipt", takes="SessionOrder"
+            ),
             "/v1/openapi.json": _get_text("This document.", "application/json"),
             "/healthz": _get("Whether the supervisor serves.", "Health"),
             "/metrics": _get_text("Prometheus metrics.", "text/plain"),
