@@ -12,7 +12,19 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from agt.supervisor._errors import SupervisorError
-from agt.supervisor.cli import _explain, _http, _kill, _operate, _parity, _plan, _sessions, _show, _up
+from agt.supervisor.cli import (
+    _explain,
+    _http,
+    _kill,
+    _operate,
+    _parity,
+    _plan,
+    _sessions,
+    _show,
+    _snapshot,
+    _suite,
+    _up,
+)
 
 GROUP = "agt.commands"
 
@@ -90,3 +102,5 @@ def root(
 for part in (_up, _operate, _kill, _show, _explain, _parity, _sessions, _http):
     part.register(app)
 app.add_typer(_plan.app, name="plan")
+app.add_typer(_snapshot.app, name="snapshot")
+app.add_typer(_suite.app, name="suite")
