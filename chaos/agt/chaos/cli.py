@@ -8,6 +8,7 @@ import anyio
 import msgspec
 import typer
 
+from agt.chaos.scale.cli import kill
 from agt.chaos.scenario import (
     SCENARIOS,
     ScenarioInvalid,
@@ -29,6 +30,7 @@ def chaos() -> None:
 
 
 app.command()(sim)
+app.command()(kill)
 app.command()(trials)
 
 

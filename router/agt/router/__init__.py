@@ -6,6 +6,7 @@ socket), `agt.router.watching` (files) and `agt.router.metrics` (Prometheus).
 
 from agt.router._batch import MoveBatch, MoveReceipt
 from agt.router._canary import CanaryRouter
+from agt.router._collections import keep_collections_short
 from agt.router._decision import ChainLink, Decision, decide
 from agt.router._environment import Overlaid, Switch, overlay, parse_env_file
 from agt.router._errors import (
@@ -101,6 +102,7 @@ __all__ = (
     "decide",
     "explain",
     "format_selector",
+    "keep_collections_short",
     "moves_at",
     "order",
     "overlay",

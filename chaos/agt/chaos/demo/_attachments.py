@@ -7,8 +7,9 @@ what comes, for the device's next connection.
 
 from agt.chaos.demo._legacy_policy import legacy_mode
 from agt.chaos.demo._loss import LossHook
+from agt.chaos.demo._names import only_ends
 from agt.router import LegacyPath, Path, ReliablePath, Router
-from agt.transport import Session
+from agt.transport import Barrier, Session
 
 
 class Attachments:
@@ -26,7 +27,8 @@ class Attachments:
     def lines_came(self, session: Session) -> None:
         """Attach a lines device to control, unless the legacy listener is retired; then it is only told so."""
         if legacy_mode(self._router) != "refuse":
-            self._attach(session, {self._control: LegacyPath(session)})
+            barrier = Barrier.HALF_CLOSE if only_ends(session.peer) else None
+            self._attach(session, {self._control: LegacyPath(session, barrier=barrier)})
 
     def native_came(self, session: Session) -> None:
         """Attach a native peer to the candidate; its session outlives its connections."""

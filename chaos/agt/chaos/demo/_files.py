@@ -23,6 +23,8 @@ class DemoFiles:
     """Paths in one run directory."""
 
     run: Path
+    gateway: str = ""
+    """Which of several gateways, and of their fleets; empty for the only one."""
 
     @property
     def selector(self) -> Path:
@@ -37,22 +39,22 @@ class DemoFiles:
     @property
     def gateway_api(self) -> Path:
         """The router's API."""
-        return self.run / "gateway.sock"
+        return self._own("gateway", ".sock")
 
     @property
     def sources_socket(self) -> Path:
         """Where the gateway takes commands from the sources."""
-        return self.run / "sources.sock"
+        return self._own("sources", ".sock")
 
     @property
     def fleet_socket(self) -> Path:
         """Where the fleet takes faults."""
-        return self.run / "fleet.sock"
+        return self._own("fleet", ".sock")
 
     @property
     def twin_socket(self) -> Path:
         """Where the fleet's stand-in device takes mirrored messages."""
-        return self.run / "twin.sock"
+        return self._own("twin", ".sock")
 
     @property
     def listings_socket(self) -> Path:
@@ -62,27 +64,30 @@ class DemoFiles:
     @property
     def hook_socket(self) -> Path:
         """Where a gateway with `--allow-loss` takes the test's order to lose messages."""
-        return self.run / "hook.sock"
+        return self._own("hook", ".sock")
 
     @property
     def sources_log(self) -> Path:
         """What the sources sent and were told."""
-        return self.run / "sources.jsonl"
+        return self._own("sources", ".jsonl")
 
     @property
     def devices_log(self) -> Path:
         """What the devices did."""
-        return self.run / "devices.jsonl"
+        return self._own("devices", ".jsonl")
 
     @property
     def ledger(self) -> Path:
         """The gateway's journal."""
-        return self.run / "ledger.jsonl"
+        return self._own("ledger", ".jsonl")
 
     @property
     def ports(self) -> Path:
         """Where the gateway listens."""
-        return self.run / "gateway.json"
+        return self._own("gateway", ".json")
+
+    def _own(self, stem: str, suffix: str) -> Path:
+        return self.run / f"{stem}{'-' if self.gateway else ''}{self.gateway}{suffix}"
 
     def read_ports(self) -> Ports | None:
         """Return where the gateway listens, None when it hasn't said so yet."""
@@ -101,7 +106,7 @@ class DemoFiles:
 
 
 def demo_files() -> DemoFiles:
-    """Return the files of the run directory that the environment names.
+    """Return the files of the run directory and the gateway that the environment names.
 
     Raises:
         SystemExit: when it names none.
@@ -109,4 +114,4 @@ def demo_files() -> DemoFiles:
     run = os.environ.get("AGT_RUN_DIR")
     if not run:
         raise SystemExit("AGT_RUN_DIR is not set; this process is started by `agt up` or `agt demo`")
-    return DemoFiles(Path(run))
+    return DemoFiles(Path(run), os.environ.get("AGT_DEMO_GATEWAY", ""))

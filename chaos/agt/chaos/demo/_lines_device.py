@@ -39,7 +39,7 @@ class LinesDevice:
             tasks.start_soon(self._attach, native_port)
 
     async def _converse(self, stream: SocketStream) -> None:
-        await stream.send(f"hello {self._device.id} seq\n".encode())
+        await stream.send(f"hello {self._device.id}{' seq' if self._device.kind == 'lines' else ''}\n".encode())
         replies = Replies()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(replies.run)

@@ -1,11 +1,13 @@
 """The demo's fleet as a process: simulated devices behind the fault proxy, and the sources that command them.
 
 `python -m agt.chaos.demo.fleet`; started by the supervisor. Devices dial three proxies (one a wire) in this very
-process, the proxies dial the gateway. Faults come in on `fleet.sock`: `{"op": "add", "kind", "target", "amount"}`,
-`{"op": "clear"}`, `{"op": "quiesce", "within_s"}` (no new commands; answers when all are told), `{"op": "status"}`.
+process, the proxies dial the gateway; with `--direct` they dial the gateway itself, which leaves faults without a
+place. Faults come in on `fleet.sock`: `{"op": "add", "kind", "target", "amount"}`, `{"op": "clear"}`,
+`{"op": "quiesce", "within_s"}` (no new commands; answers when all are told), `{"op": "resume"}`, `{"op": "status"}`.
 """
 
 import argparse
+import math
 import os
 import signal
 import sys
@@ -16,16 +18,17 @@ from typing import Any
 
 import anyio
 import anyio.abc
+import msgspec
 
 from agt.chaos.checkers import Told
 from agt.chaos.demo._cync_device import CyncDevice
 from agt.chaos.demo._device import REPLY_MAX_S, Device
-from agt.chaos.demo._files import CONTROL, DemoFiles, demo_files
+from agt.chaos.demo._files import CONTROL, DemoFiles, Ports, demo_files
 from agt.chaos.demo._fleet_faults import FleetFaults
 from agt.chaos.demo._lines_device import LinesDevice
 from agt.chaos.demo._log import RecordLog
 from agt.chaos.demo._memory import Memory, recall
-from agt.chaos.demo._names import fleet_names
+from agt.chaos.demo._names import KINDS, DeviceKind, DeviceName, fleet_names
 from agt.chaos.demo._notify import notify
 from agt.chaos.demo._scopes import Routes
 from agt.chaos.demo._sources import Sources
@@ -43,10 +46,20 @@ PORTS_LOOK_S = 0.2
 class Fleet:
     """Devices, sources and proxies of one run."""
 
-    def __init__(self, files: DemoFiles, *, devices: int, rate: float, seed: int, memory: Memory) -> None:
+    def __init__(
+        self,
+        files: DemoFiles,
+        names: tuple[DeviceName, ...],
+        *,
+        rate: float,
+        seed: int,
+        memory: Memory,
+        direct: bool = False,
+        dials_per_s: float = math.inf,
+    ) -> None:
         """Make a fleet that goes on where `memory` left off; everything is drawn from `seed`."""
-        self.names = fleet_names(devices)
-        self._files = files
+        self.names = names
+        self._files, self._direct, self._pause_s = files, direct, 1 / dials_per_s
         self._devices_log, self._sources_log = RecordLog(files.devices_log), RecordLog(files.sources_log)
         self._note_unanswered(memory)
         self._rng = {name.id: Random(f"{seed}/{name.id}") for name in self.names}
@@ -75,9 +88,9 @@ class Fleet:
                 tasks.start_soon(job)
             tasks.start_soon(serve_questions, self._files.fleet_socket, self._answer)
             tasks.start_soon(serve_twin, self._files.twin_socket)
-            self._start_devices(tasks)
             tasks.start_soon(self.sources.run, self._files.sources_socket)
             notify("READY=1")
+            await self._start_devices(tasks, await self._ports())
 
     def close(self) -> None:
         """Write down what is still in memory."""
@@ -85,14 +98,25 @@ class Fleet:
         self._devices_log.close()
         self._sources_log.close()
 
-    def _start_devices(self, tasks: anyio.abc.TaskGroup) -> None:
+    async def _ports(self) -> Ports:
+        """Return where devices dial: our proxies, or the gateway itself once it has said where it listens."""
+        if not self._direct:
+            return Ports(**{wire: proxy.port for wire, proxy in self._proxies.items()})
+        while True:
+            if ports := self._files.read_ports():
+                return ports
+            await anyio.sleep(PORTS_LOOK_S)
+
+    async def _start_devices(self, tasks: anyio.abc.TaskGroup, ports: Ports) -> None:
         for device in self._devices:
+            if self._pause_s:
+                await anyio.sleep(self._pause_s)
             rng = self._rng[device.id]
             if device.kind == "cync":
-                tasks.start_soon(CyncDevice(device, rng).run, self._proxies["cync"].port)
+                tasks.start_soon(CyncDevice(device, rng).run, ports.cync)
             else:
                 lines = LinesDevice(device, rng)
-                tasks.start_soon(lines.run, self._proxies["lines"].port, self._proxies["native"].port)
+                tasks.start_soon(lines.run, ports.lines, ports.native)
 
     async def _follow_gateway(self) -> None:
         while True:
@@ -112,10 +136,12 @@ class Fleet:
             self._faults.add(str(question.get("kind")), str(question.get("target")), float(question.get("amount", 0.0)))
         elif operation == "clear":
             self._faults.clear()
+        elif operation == "resume":
+            self.sources.paused = False
         elif operation == "quiesce":
             await self._quiesce(float(question.get("within_s", 5.0)))
         elif operation != "status":
-            raise ValueError(f"unknown operation {operation!r}; there are add, clear, quiesce, status")
+            raise ValueError(f"unknown operation {operation!r}; there are add, clear, quiesce, resume, status")
         return {
             "outstanding": self.sources.outstanding,
             "held_back": self.sources.held_back,
@@ -162,6 +188,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--devices", type=int, default=int(os.environ.get("AGT_DEMO_DEVICES", "50")))
     parser.add_argument("--rate", type=float, default=None, help="commands a second over all devices")
     parser.add_argument("--seed", type=int, default=int(os.environ.get("AGT_DEMO_SEED", "1")))
+    parser.add_argument("--first", type=int, default=0, help="how many devices other processes have before ours")
+    parser.add_argument("--kinds", default=",".join(KINDS), help="what they are, in turn")
+    parser.add_argument("--dials-per-s", type=float, default=math.inf, help="how fast the devices come at first")
+    parser.add_argument("--paused", action="store_true", help="no commands before `resume`")
+    parser.add_argument("--direct", action="store_true", help="dial the gateway itself, no proxy between")
     options = parser.parse_args(arguments)
     rate = (
         options.rate if options.rate is not None else float(os.environ.get("AGT_DEMO_RATE", "") or options.devices * 5)
@@ -169,7 +200,19 @@ def main(arguments: list[str] | None = None) -> int:
     files = demo_files()
 
     async def run() -> None:
-        fleet = Fleet(files, devices=options.devices, rate=rate, seed=options.seed, memory=recall(files))
+        kinds = msgspec.convert(options.kinds.split(","), tuple[DeviceKind, ...])
+        names = fleet_names(options.devices, first=options.first, kinds=kinds)
+        memory = recall(files)
+        fleet = Fleet(
+            files,
+            names,
+            rate=rate,
+            seed=options.seed,
+            memory=memory,
+            direct=options.direct,
+            dials_per_s=options.dials_per_s,
+        )
+        fleet.sources.paused = options.paused
         try:
             await live(fleet)
         finally:

@@ -1,7 +1,8 @@
 """The demo's gateway as a process: the device controller, with listeners, router and ledger.
 
 `python -m agt.chaos.demo.gateway`; started by the supervisor. It listens on three ports (kept over restarts), takes
-commands on `sources.sock` and serves the router's API on `gateway.sock`.
+commands on `sources.sock` and serves the router's API on `gateway.sock`. Where there are several, each has a name
+(`AGT_DEMO_GATEWAY`), which stands in the names of its sockets and files: `gateway-east.sock`.
 """
 
 import argparse
@@ -24,7 +25,16 @@ from agt.chaos.demo._loss import LossHook
 from agt.chaos.demo._notify import notify
 from agt.chaos.demo._talk import serve_questions
 from agt.chaos.demo._twin import TwinPath
-from agt.router import Ledger, LedgerJournal, Router, RouterError, Runtimes, SelectorFile, Shadow
+from agt.router import (
+    Ledger,
+    LedgerJournal,
+    Router,
+    RouterError,
+    Runtimes,
+    SelectorFile,
+    Shadow,
+    keep_collections_short,
+)
 from agt.router.serving import create_app, serve
 from agt.router.watching import EnvironmentFile, watch
 from agt.transport import (
@@ -96,6 +106,7 @@ class Gateway:
             self._shadow.twins[self._runtimes.candidate] = TwinPath(twin)
             tasks = await stack.enter_async_context(anyio.create_task_group())
             tasks.start_soon(self._router.run)
+            tasks.start_soon(keep_collections_short, lambda: sum(len(one.sessions) for one in (cync, lines, native)))
             tasks.start_soon(watch, self._router, self._selector, self._environment)
             tasks.start_soon(self._keep_policy, LegacyPolicy(self._router, lines.sessions))
             tasks.start_soon(Desk(self._router, self._files.sources_socket).run)

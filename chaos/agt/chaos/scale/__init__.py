@@ -1,0 +1,9 @@
+"""Real gateways and real devices in numbers: a kill of ten thousand, a move of a thousand under faults.
+
+Run by `agt chaos kill` and `agt chaos move`; the gateways, fleets and the oracle are the demo's.
+"""
+
+from agt.chaos.scale._kill import KillFigures, KillRound, KillWork, kill_devices
+from agt.chaos.scale._stage import Stage, StageFailed, Troupe
+
+__all__ = ("KillFigures", "KillRound", "KillWork", "Stage", "StageFailed", "Troupe", "kill_devices")
