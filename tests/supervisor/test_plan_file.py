@@ -67,7 +67,7 @@ def test_all_problems_of_meaning_are_reported_at_once(plan_text):
         ('metric = "p99_seconds"\nagainst = "control"', "exactly one of ratio and plus_percent"),
         ('metric = "shadow_compared"\nagainst = "control"\nratio = 2.0', "not measured by runtime"),
         ('objective = "sucess"', "no objective 'sucess'; did you mean 'success'?"),
-        ('objective = "all"\nsign_off = "mia"', "exactly one of metric, objective, alerts or sign_off"),
+        ('objective = "all"\nsign_off = "mia"', "exactly one of metric, objective, alerts, check or sign_off"),
         ("samples = 3", "asks for nothing"),
     ],
 )

@@ -4,8 +4,8 @@ A reading never guesses: it has a value, or it says why there is none. What is i
 latency limit counts as failed and as slow now, so that a stalled runtime can't look healthy by saying nothing.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from agt.supervisor.measure._quantiles import quantile, slower_than, with_in_flight
@@ -39,14 +39,22 @@ class Readings:
     """In flight for longer than this counts as slow now."""
     control_observed: bool = True
     """Whether control's replies are matched passively; without it control has neither success nor latency."""
-    signals: Mapping[str, float] = field(default_factory=dict)
-    """Numbers that no router counts, such as open incidents."""
+    signals: Mapping[str, Reading] = field(default_factory=dict)
+    """Numbers that no router counts, such as open incidents; they hold at this instant."""
+    happenings: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    """When what is counted by windows has happened, such as hold-downs: seconds since the epoch, by metric."""
+    past: bool = False
+    """Whether `now` lies in the past: then what is in flight at this moment says nothing about it."""
 
     def read(self, metric: str, runtime: str, *, start: float) -> Reading:
         """Return the metric of a runtime over what was counted since `start` (seconds since the epoch)."""
-        instant = {**self.signals, "in_flight_slow": float(self.stuck(runtime))}
-        if metric in instant:
-            return Reading(instant[metric], samples=1)
+        if metric == "in_flight_slow":
+            return Reading(float(self.stuck(runtime)), samples=1)
+        if metric in self.signals:
+            return self.signals[metric]
+        if metric in self.happenings:
+            count = sum(start <= at <= self.now for at in self.happenings[metric])
+            return Reading(float(count), samples=1)
         window = self.timeline.window(start=start, end=self.now)
         if window is None:
             return Reading(None, why="nothing measured yet")
@@ -74,8 +82,12 @@ class Readings:
         total = max(histogram.values(), default=0.0) + failed
         return (slower_than(histogram, self.latency_limit_s) + failed) / total if total + stuck > 0 else None
 
+    def at(self, now: float) -> "Readings":
+        """Return what could be said at an earlier moment."""
+        return replace(self, now=now, past=True)
+
     def _older(self, runtime: str, window: Window | None) -> dict[float, float]:
-        older = self.timeline.gauges(runtime).older_than
+        older = {} if self.past else self.timeline.gauges(runtime).older_than
         if window is None:
             return older
         return {limit: count for limit, count in older.items() if limit <= window.seconds}

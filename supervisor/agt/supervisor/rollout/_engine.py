@@ -6,7 +6,7 @@ as one line of reasons. `_runner` performs what comes out: forward effects after
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import msgspec
@@ -14,6 +14,7 @@ import msgspec
 from agt.supervisor.measure import Readings, RouterSeen
 from agt.supervisor.records import Alert
 from agt.supervisor.rollout._attribution import UNANSWERED, Fault, find_fault, is_clean, unanswered_share
+from agt.supervisor.rollout._checks import Checked, failed_recurring, preflight_missing
 from agt.supervisor.rollout._effects import Effect, Kill, Number, RaiseAlert, ResolveAlerts, SetRoute
 from agt.supervisor.rollout._gates import Look, gate_name, judge_gate, judge_objective
 from agt.supervisor.rollout._plan import Plan
@@ -26,6 +27,8 @@ TO_CONTROL: Final = Route()
 """Everything on control, nothing mirrored."""
 ROLLBACK: Final = "rollback"
 """Source of the alert that stands until a cause is recorded."""
+RECURRING: Final = "recurring-check"
+"""Source of the alert that a failed recurring check raises."""
 KILL_SWITCH: Final = "kill-switch"
 """Source of the alert that stands until the kill switch is lifted."""
 BASELINE_METRICS: Final = ("p50_seconds", "p95_seconds", "p99_seconds", "success_ratio")
@@ -47,6 +50,8 @@ class Observation:
     """Whether a kill holds, in the selector's place or in a router."""
     alerts: tuple[Alert, ...] = ()
     """Open ones."""
+    checks: Mapping[str, Checked] = field(default_factory=dict)
+    """The newest results of named checks."""
     selector_percent: float = 0.0
     """What the selector on the disk routes to the candidate."""
 
@@ -86,6 +91,7 @@ def look_of(plan: Plan, state: State, seen: Observation, *, now: float) -> Look:
         since=state.since,
         candidate_since=state.candidate_since,
         alerts=seen.alerts,
+        checks=seen.checks,
         sign_offs=state.sign_offs,
         baseline=state.baseline,
     )
@@ -96,7 +102,7 @@ def step(plan: Plan, state: State, seen: Observation, *, now: float) -> Step:
     state = _applied(plan, state, seen, now)
     look = look_of(plan, state, seen, now=now)
     gates = judge_gates(plan.phases[state.phase], look)
-    done = _outside(plan, state, seen, now) or _fault(plan, state, seen, look)
+    done = _outside(plan, state, seen, now) or _fault(plan, state, seen, look) or _recurring(plan, state, look)
     if done is None:
         done = _rules(plan, state, seen, look)
         if not done.decided and not _counting(plan, done.state):
@@ -267,6 +273,8 @@ def _started(plan: Plan, state: State, seen: Observation, now: float) -> Step | 
     if any(router.status is None for router in seen.routers):
         missing = next(router.error for router in seen.routers if router.status is None)
         return Step(msgspec.structs.replace(state, reason=missing))
+    if missing := preflight_missing(plan, seen.checks, now=now):
+        return Step(msgspec.structs.replace(state, reason=missing))
     route = plan.phases[0].route
     says = f"started {plan.name} with {plan.phases[0].name}"
     after = msgspec.structs.replace(
@@ -321,6 +329,19 @@ def _restart_window(state: State, look: Look, waited_s: float) -> State:
             budgets = None if state.candidate_since is None else look.now
             return msgspec.structs.replace(state, window_since=look.now, candidate_since=budgets)
     return state
+
+
+def _recurring(plan: Plan, state: State, look: Look) -> Step | None:
+    """Hold for a recurring check of the phase that has failed."""
+    phase = plan.phases[state.phase]
+    if state.status is not Status.RUNNING:
+        return None
+    failed = failed_recurring(plan, phase, look.checks, now=look.now, since=look.since)
+    if not failed:
+        return None
+    says = f"recurring check failed: {failed}"
+    after = moved(state, Event.HELD, journal=state.journal + 1, reason=says)
+    return Step(after, (RaiseAlert("degraded", RECURRING, says),), says, "held")
 
 
 def _rules(plan: Plan, state: State, seen: Observation, look: Look) -> Step:

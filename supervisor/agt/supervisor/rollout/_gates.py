@@ -6,11 +6,14 @@ No data is never passed: too few samples are `PENDING`, and messages in flight w
 
 import operator
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
+
+import msgspec
 
 from agt.supervisor.measure import Reading, Readings
 from agt.supervisor.records import Alert, at_or_above
+from agt.supervisor.rollout._checks import Checked, judge_check
 from agt.supervisor.rollout._metrics import METRICS, format_value
 from agt.supervisor.rollout._plan import Plan
 from agt.supervisor.rollout._plan_check import bounds_given
@@ -51,6 +54,8 @@ class Look:
     """Open ones."""
     sign_offs: Mapping[str, str] = field(default_factory=dict)
     baseline: Mapping[str, float] = field(default_factory=dict)
+    checks: Mapping[str, Checked] = field(default_factory=dict)
+    """The newest results of named checks."""
     violation_samples: int = 0
     """An objective is not called violated on fewer samples, whatever it asks for itself."""
 
@@ -59,8 +64,11 @@ def gate_name(gate: Gate) -> str:
     """Return what the ladder calls a gate."""
     if gate.name or gate.sign_off:
         return gate.name or f"sign-off {gate.sign_off}"
+    if gate.check:
+        return gate.check
     if gate.objective or gate.alerts:
-        return f"objective {gate.objective}" if gate.objective else f"no {gate.alerts} alert"
+        days = f" for {gate.consecutive} x {gate.window}" if gate.consecutive > 1 else ""
+        return f"objective {gate.objective}{days}" if gate.objective else f"no {gate.alerts} alert"
     if gate.against:
         return f"{gate.metric} against {gate.against}"
     (key,) = bounds_given(gate)
@@ -79,10 +87,18 @@ def judge_gate(gate: Gate, look: Look) -> Judgement:
 
 def judge(bounds: Bounds, look: Look) -> Judgement:
     """Return whether a condition holds: objectives are met, a metric is so, no such alert is open."""
+    if bounds.consecutive > 1:
+        return _judge_consecutive(bounds, look)
+    if bounds.check:
+        return _judge_check(bounds.check, look)
     if bounds.alerts:
         return _judge_alerts(bounds.alerts, look)
     if bounds.objective:
         return _judge_objectives(bounds.objective, look)
+    return _judge_metric(bounds, look)
+
+
+def _judge_metric(bounds: Bounds, look: Look) -> Judgement:
     if bounds.metric == "error_budget_left":
         return _judge_budget(bounds, look)
     start = _start(look, bounds.window)
@@ -156,6 +172,31 @@ def _judge_alerts(least: Severity, look: Look) -> Judgement:
     if found:
         return Judgement(Verdict.FAILED, f"{len(found)} open, the newest: {found[0].message}")
     return Judgement(Verdict.PASSED, "none open")
+
+
+def _judge_check(name: str, look: Look) -> Judgement:
+    return judge_check(name, look.checks, now=look.now, since=look.since, interval_s=look.plan.recheck_s(name))
+
+
+def _judge_consecutive(bounds: Bounds, look: Look) -> Judgement:
+    """Judge each of the last windows by itself, newest first; all of them have to lie in the phase, and to hold."""
+    window_s, single = look.plan.window_s(bounds.window), msgspec.structs.replace(bounds, consecutive=1)
+    if look.since is None:
+        return Judgement(Verdict.PENDING, "routers have not applied the route yet")
+    fewest: int | None = None
+    for number in range(bounds.consecutive):
+        end = look.now - number * window_s
+        if end - window_s < look.since:
+            return Judgement(
+                Verdict.PENDING, f"{number} of {bounds.consecutive} x {bounds.window} seen", None, fewest or 0
+            )
+        readings = look.readings.at(end) if number else look.readings
+        judged = judge(single, replace(look, now=end, readings=readings, since=end - window_s))
+        if judged.verdict is not Verdict.PASSED:
+            when = f"{number} x {bounds.window} ago: " if number else ""
+            return Judgement(judged.verdict, f"{when}{judged.reason}", judged.value, judged.samples)
+        fewest = judged.samples if fewest is None else min(fewest, judged.samples)
+    return Judgement(Verdict.PASSED, f"held in {bounds.consecutive} x {bounds.window}", None, fewest or 0)
 
 
 def _judge_number(bounds: Bounds, reading: Reading) -> Judgement:

@@ -40,6 +40,10 @@ METRICS: Final[dict[str, Metric]] = {
 }
 
 
+INSTANT: Final = frozenset({"in_flight_slow", "incidents", "legacy_users"})
+"""What holds at a moment, and not over a window."""
+
+
 def format_value(metric: str, value: float) -> str:
     """Return the value as people read it: `99.95 %`, `239 ms`, `1,204`."""
     kind = METRICS[metric].kind

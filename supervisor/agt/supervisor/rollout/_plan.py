@@ -23,6 +23,8 @@ from agt.supervisor.rollout._shape import Problem, shape_problems
 
 CHECK_FLOOR_S: Final = 0.2
 """Routers are never asked more often than this, however hard a plan is squeezed."""
+RECHECK_FLOOR_S: Final = 0.5
+"""No named check is repeated more often than this."""
 WINDOW_FLOOR_S: Final = 2.0
 """No window looks at less than this."""
 PHASE_OVERHEAD_S: Final = 0.4
@@ -130,6 +132,15 @@ class Plan:
     def window_s(self, window: str) -> float:
         """Return how far back a window looks; an empty one looks back without end."""
         return max(WINDOW_FLOOR_S, parse_duration(window) / self.squeeze) if window else math.inf
+
+    def recheck_s(self, name: str) -> float:
+        """Return how often a named check is repeated.
+
+        Raises:
+            KeyError: for a check that the plan doesn't have.
+        """
+        every = {check.name: check.every for check in self.file.check}[name]
+        return max(RECHECK_FLOOR_S, parse_duration(every) / self.squeeze)
 
     def checks(self, rule: Rule) -> int:
         """Return how many checks in a row the rule has to be violated before it fires."""

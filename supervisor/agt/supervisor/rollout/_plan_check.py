@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Iterator
 from typing import Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from agt.supervisor.rollout._durations import parse_checks, parse_duration
-from agt.supervisor.rollout._metrics import METRICS
-from agt.supervisor.rollout._plan_file import Bounds, Gate, Objective, PlanFile
+from agt.supervisor.rollout._metrics import INSTANT, METRICS
+from agt.supervisor.rollout._plan_file import CHECK_KINDS, Bounds, Check, Gate, Objective, PlanFile
 from agt.supervisor.rollout._shape import Problem, nearest
 
 NUMBERS: Final = ("at_least", "above", "at_most", "below", "equals")
@@ -22,6 +23,11 @@ def bounds_given(bounds: Bounds | Objective) -> list[str]:
     return [key for key in NUMBERS if getattr(bounds, key) is not None]
 
 
+def kinds_of(check: Check) -> list[str]:
+    """Return every kind of check that a table gives; a sound one gives exactly one."""
+    return [name for name in CHECK_KINDS if getattr(check, name)]
+
+
 def conditions(plan: PlanFile) -> Iterator[tuple[str, Bounds]]:
     """Yield every condition with its path: gates first, then rules."""
     for p, phase in enumerate(plan.phase):
@@ -36,6 +42,11 @@ def _durations(plan: PlanFile) -> Iterator[Problem]:
     texts += [(f"phase[{index}].soak", phase.soak) for index, phase in enumerate(plan.phase)]
     texts += [(f"objective[{index}].window", objective.window) for index, objective in enumerate(plan.objective)]
     texts += [(f"{path}.window", bounds.window) for path, bounds in conditions(plan) if bounds.window]
+    texts += [
+        (f"check[{index}].{key}", getattr(check, key))
+        for index, check in enumerate(plan.check)
+        for key in ("every", "timeout")
+    ]
     for path, text in texts:
         try:
             if parse_duration(text) <= 0:
@@ -57,6 +68,7 @@ def _names(plan: PlanFile) -> Iterator[Problem]:
         "rule": [one.name for one in plan.rule],
         "objective": [one.name for one in plan.objective],
         "drill": [one.name for one in plan.drill],
+        "check": [one.name for one in plan.check],
     }
     for table, names in lists.items():
         for index, name in enumerate(names):
@@ -100,10 +112,12 @@ def _routes(plan: PlanFile) -> Iterator[Problem]:
 
 def _conditions(plan: PlanFile) -> Iterator[Problem]:
     for path, bounds in conditions(plan):
-        kinds = [key for key in ("metric", "objective", "alerts", "sign_off") if getattr(bounds, key, None)]
+        kinds = [key for key in ("metric", "objective", "alerts", "check", "sign_off") if getattr(bounds, key, None)]
         if len(kinds) != 1:
             wanted = (
-                "metric, objective, alerts or sign_off" if isinstance(bounds, Gate) else "metric, objective, alerts"
+                "metric, objective, alerts, check or sign_off"
+                if isinstance(bounds, Gate)
+                else "metric, objective, alerts or check"
             )
             said = " and ".join(kinds) if kinds else "nothing"
             yield Problem(path, f"asks for {said}", f"a condition needs exactly one of {wanted}")
@@ -111,6 +125,10 @@ def _conditions(plan: PlanFile) -> Iterator[Problem]:
             yield from _metric_problems(path, bounds, observed=plan.legacy_observed)
         elif bounds_given(bounds) or bounds.against:
             yield Problem(path, "has a bound and no metric", "name the metric")
+        if bounds.consecutive > 1 and not bounds.window:
+            yield Problem(f"{path}.consecutive", "counts windows of no length", 'say how long one is: window = "1d"')
+        if bounds.consecutive > 1 and (bounds.check or bounds.alerts or bounds.metric in INSTANT):
+            yield Problem(f"{path}.consecutive", "only holds for what is counted over a window")
 
 
 def _metric_problems(path: str, bounds: Bounds, *, observed: bool) -> Iterator[Problem]:
@@ -154,12 +172,39 @@ def _gates(plan: PlanFile) -> Iterator[Problem]:
             yield Problem(f"rule[{index}].phases", "the first phase has none before it", "name the phases it is for")
 
 
+def _checks(plan: PlanFile) -> Iterator[Problem]:
+    names = [check.name for check in plan.check]
+    asked = [(f"preflight[{index}]", name) for index, name in enumerate(plan.preflight)]
+    asked += [
+        (f"phase[{p}].recurring[{index}]", name)
+        for p, phase in enumerate(plan.phase)
+        for index, name in enumerate(phase.recurring)
+    ]
+    asked += [(f"{path}.check", bounds.check) for path, bounds in conditions(plan) if bounds.check]
+    for path, name in asked:
+        if name not in names:
+            yield Problem(path, f"no check {name!r}", nearest(name, names) or "add a [[check]]")
+    for index, check in enumerate(plan.check):
+        kinds = kinds_of(check)
+        if len(kinds) != 1:
+            said = " and ".join(kinds) if kinds else "nothing"
+            yield Problem(f"check[{index}]", f"looks at {said}", f"give exactly one of {', '.join(CHECK_KINDS)}")
+        if check.hours is not None:
+            try:
+                ZoneInfo(check.hours.zone)
+            except (ZoneInfoNotFoundError, ValueError, OSError):
+                yield Problem(
+                    f"check[{index}].hours.zone", f"no time zone {check.hours.zone!r}", "such as 'Europe/Berlin'"
+                )
+
+
 _LOOKS: Final[tuple[Callable[[PlanFile], Iterator[Problem]], ...]] = (
     _durations,
     _names,
     _references,
     _routes,
     _conditions,
+    _checks,
     _objectives,
     _gates,
 )

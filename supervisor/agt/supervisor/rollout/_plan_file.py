@@ -4,7 +4,7 @@ These structs are the reference of the format (`docs/reference/plan.md`). Durati
 they mean together with the squeeze is `_plan`'s, whether they make sense together is `_plan_check`'s.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -18,6 +18,7 @@ Reaction = Literal["rollback", "previous_phase", "hold", "notify"]
 Shadow = Literal["off", "candidate", "control"]
 LegacyListener = Literal["serve", "warn", "refuse"]
 Side = Literal["candidate", "control"]
+CLOCK_PATTERN: Final = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
 
 
 class Strict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -82,8 +83,12 @@ class Bounds(Strict, frozen=True, kw_only=True):
     """How many samples it takes to decide."""
     objective: str = ""
     """`all`, `any` or the name of one objective."""
+    consecutive: Annotated[int, Meta(ge=1, le=366)] = 1
+    """In how many windows in a row, each `window` long, the condition has to hold: 3 with `1d` is three days."""
     alerts: Severity | None = None
     """An open alert of this severity or worse."""
+    check: str = ""
+    """The name of a `[[check]]`."""
 
 
 class Gate(Bounds, frozen=True, kw_only=True):
@@ -100,6 +105,43 @@ class When(Bounds, frozen=True, kw_only=True):
 
     violated_for: str = "1 check"
     """How long in a row: `3 checks` or a duration."""
+
+
+class Hours(Strict, frozen=True, kw_only=True):
+    """When something may be done: days of the week and hours, in one time zone."""
+
+    days: tuple[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], ...] = ()
+    """Days on which it begins; every day when empty."""
+    start: Annotated[str, Meta(pattern=CLOCK_PATTERN)]
+    """`22:00`."""
+    end: Annotated[str, Meta(pattern=CLOCK_PATTERN)]
+    """`05:00`; before `start` it is on the day after."""
+    zone: str = "UTC"
+    """A time zone's name, such as `Europe/Berlin`."""
+
+
+class Check(Strict, frozen=True, kw_only=True):
+    """Something that is looked at by name, again and again: exactly one kind, with what belongs to it.
+
+    Gates and rules name it (`check = "..."`), `preflight` and a phase's `recurring` list it. A result counts in the
+    phase in which it was seen, until it is three intervals old.
+    """
+
+    name: Name
+    says: str = ""
+    """What it is for, in words."""
+    every: str = "1m"
+    """How often it is repeated while something asks for it."""
+    timeout: str = "1m"
+    """One that takes longer is an error."""
+    command: tuple[str, ...] = ()
+    """Passes when it ends with status 0; 75 is pending. `{python}` and `{run}` are filled in; no shell."""
+    hours: Hours | None = None
+    """Passes during these hours: a deployment window."""
+
+
+CHECK_KINDS: Final = ("command", "hours")
+"""The keys of a `[[check]]` that say what it looks at."""
 
 
 class Objective(Strict, frozen=True, kw_only=True):
@@ -128,6 +170,8 @@ class Phase(Strict, frozen=True, kw_only=True):
     back_to: str = ""
     """Where `previous_phase` goes from here; the phase before when empty."""
     gate: tuple[Gate, ...] = ()
+    recurring: tuple[str, ...] = ()
+    """Checks that are repeated for as long as the phase lasts; one that fails holds the rollout."""
     baseline: bool = False
     """Keep control's measures at the end of this phase as the baseline."""
 
@@ -164,7 +208,10 @@ class PlanFile(Strict, frozen=True, kw_only=True):
     """How often routers are asked and rules are judged."""
     legacy_observed: bool = True
     """Whether control's replies are observed; without it nothing can be compared with control."""
+    preflight: tuple[str, ...] = ()
+    """Checks that have to pass before the first phase is routed."""
     component: tuple[ComponentSpec, ...] = ()
+    check: tuple[Check, ...] = ()
     objective: tuple[Objective, ...] = ()
     phase: Annotated[tuple[Phase, ...], Meta(min_length=1, max_length=64)]
     rule: tuple[Rule, ...] = ()

@@ -18,10 +18,12 @@ from anyio.abc import TaskStatus
 
 from agt.router import Selector, SelectorState
 from agt.supervisor.actions import Action, Refused
-from agt.supervisor.measure import Readings, RequestFailed, RouterSeen, Timeline, scrape_all
+from agt.supervisor.measure import Reading, Readings, RequestFailed, RouterSeen, Timeline, scrape_all
 from agt.supervisor.records import Entry, Policy, StoreUnavailable
+from agt.supervisor.rollout._checks import asked_for
 from agt.supervisor.rollout._effects import Kill, RaiseAlert, ResolveAlerts, SetRoute, is_forward
 from agt.supervisor.rollout._engine import Observation, Step, fresh, judge_gates, look_of, step
+from agt.supervisor.rollout._inspector import Inspector
 from agt.supervisor.rollout._live import Live
 from agt.supervisor.rollout._moves import Moves, in_words
 from agt.supervisor.rollout._operator import Counted, is_back, operate
@@ -84,6 +86,7 @@ class Rollout:
         self._rollbacks = Rollbacks(self._way, keep=self._keep_settled, on_change=on_change)
         self._performer: Performer | None = None
         self._forward = anyio.Lock()
+        self._inspector = Inspector(plan, run, clock=clock, asked=self._asked)
         self._by_hand: Selector | None = None
         self._selector: Selector | None = None
         self._seen = self._observation((), clock())
@@ -111,6 +114,7 @@ class Rollout:
             async with anyio.create_task_group() as group:
                 self._performer = Performer(self.plan, self._way, recorder, self._rollbacks, group)
                 group.start_soon(self._live.run, self._on_change)
+                group.start_soon(self._inspector.run)
                 task_status.started()
                 while True:
                     began = anyio.current_time()
@@ -292,6 +296,8 @@ class Rollout:
             self._carried_before[self.plan.phases[self._state.phase].name] = self._seen.carried_s
         if done.decided:
             self._stale_before = self._view_version() + 1
+        if done.state.generation != self._state.generation:
+            self._inspector.again()
         self._state = done.state
         self._gates = self._judged()
 
@@ -364,8 +370,8 @@ class Rollout:
                 latency_limit_s=self.plan.latency_limit_s,
                 control_observed=self.plan.file.legacy_observed,
                 signals={
-                    "incidents": float(sum(alert.source == "incident" for alert in alerts)),
-                    "legacy_users": float(sum(len(status.legacy_users) for status in statuses)),
+                    "incidents": Reading(float(sum(alert.source == "incident" for alert in alerts)), samples=1),
+                    "legacy_users": Reading(float(sum(len(status.legacy_users) for status in statuses)), samples=1),
                 },
             ),
             carried_s=state.credit_s + self._soak.carried_s(state.generation, self._way.sockets),
@@ -374,7 +380,14 @@ class Rollout:
             killed=reading.state is SelectorState.KILLED
             or any(status.killed and status.generation >= state.generation for status in statuses),
             alerts=alerts,
+            checks=self._inspector.results,
         )
+
+    def _asked(self) -> frozenset[str]:
+        """Return the checks that somebody waits for now."""
+        state = self._state
+        starting = state.status is Status.STARTING and state.generation == 0
+        return asked_for(self.plan, self.plan.phases[state.phase], starting=starting)
 
     def _generation_of(self, selector: Selector) -> int:
         """Return which generation a selector counts as: one that was written by hand is the next one, once."""
