@@ -8,7 +8,7 @@ import re
 from typing import Final
 
 _MARKS: Final = re.compile(rb'["\\\[\]{}]')
-_SPACE: Final = b" \t\r\n"
+_SPACE: Final = b" \t\r\n\xef\xbb\xbf"
 
 
 class DocumentEnd:
