@@ -112,6 +112,11 @@ class HttpAdapter:
         """Return what is asked, or refuse it in words."""
         headers: RawHeaders = scope["headers"]
         method, path, raw_path = scope["method"], scope["path"], scope["raw_path"]
+        if sum(len(name) + len(value) for name, value in headers) > self.config.listen.headers_max_bytes:
+            # The parser bounds what is not yet whole; a head that came in one piece may be longer.
+            limit = self.config.listen.headers_max_bytes
+            says = f"the head of the request is larger than {limit} bytes"
+            raise Refused(431, "large_head", says, "send less; listen.headers_max_bytes is the limit")
         problem = framing_problem(headers)
         if problem:
             raise Refused(400, "bad_framing", problem, "send one of them")
@@ -277,7 +282,7 @@ class HttpAdapter:
     def _moved(self, asked: Asked, account: Account) -> bool:
         """Take a request along when its caller has moved while it waited; nothing of it was sent."""
         runtime = self._place(asked)
-        if runtime == account.runtime:
+        if runtime == account.runtime or asked.fell_back:
             return False
         account.cross(runtime)
         return True
@@ -293,6 +298,7 @@ class HttpAdapter:
         reads = asked.treatment.reads and not asked.body
         if not unsent and not reads:
             return False
+        asked.fell_back = True
         account.cross(control)
         return True
 

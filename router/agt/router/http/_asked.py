@@ -31,3 +31,5 @@ class Asked:
     """Headers that the answer gets beside its own."""
     started: bool = False
     """Whether the answer has begun, so that no other can take its place."""
+    fell_back: bool = False
+    """Whether control is asked in the candidate's place, and keeps it."""
