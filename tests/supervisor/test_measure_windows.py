@@ -44,7 +44,7 @@ def test_page_is_read_into_one_sample():
     counters = sample.counters["new"]
     assert (counters.sent, counters.delivered) == (10, 7)
     assert counters.latency == {0.1: 4, math.inf: 7}
-    assert (sample.gauges["new"].older_than, sample.shadow_compared) == ({0.8: 2}, 5)
+    assert (sample.gauges["new"].older_than, sample.shadow.compared) == ({0.8: 2}, 5)
 
 
 def test_escaped_labels_are_unescaped():

@@ -2,8 +2,9 @@
 
 from agt.supervisor.measure._exposition import ExpositionError, Sample, parse_exposition
 from agt.supervisor.measure._quantiles import quantile, slower_than, with_in_flight
-from agt.supervisor.measure._readings import Reading, Readings
-from agt.supervisor.measure._sample import RouterSample, RuntimeCounters, RuntimeGauges, read_sample
+from agt.supervisor.measure._reading import Reading
+from agt.supervisor.measure._readings import Readings
+from agt.supervisor.measure._sample import RouterSample, RuntimeCounters, RuntimeGauges, ShadowCounters, read_sample
 from agt.supervisor.measure._scrape import RouterSeen, RouterStatus, scrape, scrape_all
 from agt.supervisor.measure._timeline import Timeline, Window
 from agt.supervisor.measure._unix_http import RequestFailed, Response, request
@@ -20,6 +21,7 @@ __all__ = (
     "RuntimeCounters",
     "RuntimeGauges",
     "Sample",
+    "ShadowCounters",
     "Timeline",
     "Window",
     "parse_exposition",

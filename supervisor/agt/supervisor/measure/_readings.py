@@ -9,22 +9,12 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from agt.supervisor.measure._quantiles import quantile, slower_than, with_in_flight
+from agt.supervisor.measure._reading import Reading
 from agt.supervisor.measure._sample import RuntimeCounters
+from agt.supervisor.measure._shadow import read_shadow
 from agt.supervisor.measure._timeline import Timeline, Window
 
 QUANTILES: Final = {"p50_seconds": 0.5, "p95_seconds": 0.95, "p99_seconds": 0.99}
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """One number, and what it rests on."""
-
-    value: float | None
-    samples: int = 0
-    stuck: int = 0
-    """Messages in flight for longer than the latency limit; they are among the samples."""
-    why: str = ""
-    """Why there is no value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +48,8 @@ class Readings:
         window = self.timeline.window(start=start, end=self.now)
         if window is None:
             return Reading(None, why="nothing measured yet")
-        if metric in ("shadow_compared", "shadow_differences"):
-            return _shadow(metric, window)
+        if metric.startswith("shadow_"):
+            return read_shadow(metric, window.shadow)
         return self._of_traffic(metric, runtime, window)
 
     def stuck(self, runtime: str, window: Window | None = None) -> int:
@@ -134,11 +124,3 @@ def _ratio(part: float, whole: float, samples: int, stuck: int) -> Reading:
     if whole <= 0:
         return Reading(None, samples, stuck, "no messages")
     return Reading(part / whole, samples, stuck)
-
-
-def _shadow(metric: str, window: Window) -> Reading:
-    compared = round(window.shadow_compared)
-    value = window.shadow_compared if metric == "shadow_compared" else window.shadow_differences
-    if compared == 0:
-        return Reading(None, why="nothing compared yet")
-    return Reading(value, samples=compared)

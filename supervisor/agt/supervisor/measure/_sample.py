@@ -20,6 +20,14 @@ _COUNTERS: Final = {
     "agt_observed_replies_total": "observed_replies",
     "agt_observed_missing_total": "observed_missing",
 }
+_SHADOW: Final = {
+    "agt_shadow_compared_total": "compared",
+    "agt_shadow_differences_total": "differences",
+    "agt_shadow_errors_total": "errors",
+    "agt_shadow_paired_total": "paired",
+    "agt_shadow_only_tried_total": "only_tried",
+    "agt_shadow_only_floor_total": "only_floor",
+}
 _LEDGER: Final = ("accepted", "delivered", "written", "not_delivered", "indeterminate")
 
 
@@ -51,6 +59,21 @@ class RuntimeGauges(msgspec.Struct, frozen=True, kw_only=True):
     """Messages in flight for longer than each limit, in seconds."""
 
 
+class ShadowCounters(msgspec.Struct, frozen=True, kw_only=True):
+    """Cumulative counts of mirrored messages; differences of two are a window."""
+
+    compared: float = 0.0
+    differences: float = 0.0
+    errors: float = 0.0
+    """Ended well where they were carried and not where they were mirrored."""
+    paired: float = 0.0
+    """Compared with a second control too."""
+    only_tried: float = 0.0
+    """Of these, how many only the tried runtime differed on."""
+    only_floor: float = 0.0
+    """Of these, how many only the second control differed on: noise."""
+
+
 class RouterSample(msgspec.Struct, frozen=True, kw_only=True):
     """One router at one instant."""
 
@@ -61,8 +84,7 @@ class RouterSample(msgspec.Struct, frozen=True, kw_only=True):
     counters: dict[str, RuntimeCounters] = {}
     """By runtime."""
     gauges: dict[str, RuntimeGauges] = {}
-    shadow_compared: float = 0.0
-    shadow_differences: float = 0.0
+    shadow: ShadowCounters = ShadowCounters()
     loop_lag_s: float = 0.0
     """How late the router's own event loop was, at worst, in the last seconds."""
 
@@ -77,7 +99,7 @@ def read_sample(samples: Iterable[Sample], *, router: str, at: float) -> RouterS
     latency: dict[str, dict[float, float]] = {}
     gauges: dict[str, dict[str, float]] = {}
     older: dict[str, dict[float, float]] = {}
-    single = {"agt_shadow_compared_total": 0.0, "agt_shadow_differences_total": 0.0, "agt_loop_lag_seconds": 0.0}
+    single = dict.fromkeys((*_SHADOW, "agt_loop_lag_seconds"), 0.0)
     for sample in samples:
         runtime = sample.labels.get("transport", "")
         key = _COUNTERS.get(sample.name)
@@ -113,8 +135,7 @@ def read_sample(samples: Iterable[Sample], *, router: str, at: float) -> RouterS
             )
             for runtime in sorted({*gauges, *older})
         },
-        shadow_compared=single["agt_shadow_compared_total"],
-        shadow_differences=single["agt_shadow_differences_total"],
+        shadow=ShadowCounters(**{key: single[name] for name, key in _SHADOW.items()}),
         loop_lag_s=single["agt_loop_lag_seconds"],
     )
 

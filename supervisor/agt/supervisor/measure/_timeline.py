@@ -9,8 +9,8 @@ import bisect
 import math
 from typing import Final
 
-from agt.supervisor.measure._sample import RouterSample, RuntimeCounters, RuntimeGauges
-from agt.supervisor.measure._totals import Totals, grown, increase
+from agt.supervisor.measure._sample import RouterSample, RuntimeCounters, RuntimeGauges, ShadowCounters
+from agt.supervisor.measure._totals import Totals, grown, increase, shadow_increase
 
 MAX_POINTS: Final = 4096
 """Totals kept in memory; when there are more, every second one of the older half goes."""
@@ -47,8 +47,7 @@ class Timeline:
                 router=old.router,
                 at=old.at,
                 counters=old.counters,
-                shadow_compared=old.shadow_compared,
-                shadow_differences=old.shadow_differences,
+                shadow=old.shadow,
             )
 
     def gauges(self, runtime: str) -> RuntimeGauges:
@@ -87,14 +86,9 @@ class Window:
         return self._last.at - self._first.at
 
     @property
-    def shadow_compared(self) -> float:
-        """Shadow comparisons in it."""
-        return self._last.shadow_compared - self._first.shadow_compared
-
-    @property
-    def shadow_differences(self) -> float:
-        """Shadow comparisons in it that differed."""
-        return self._last.shadow_differences - self._first.shadow_differences
+    def shadow(self) -> ShadowCounters:
+        """Mirrored messages in it."""
+        return shadow_increase(self._first.shadow, self._last.shadow)
 
     def of(self, runtime: str) -> RuntimeCounters:
         """Return the runtime's counts in it."""
@@ -102,9 +96,4 @@ class Window:
 
 
 def _at(totals: Totals, at: float) -> Totals:
-    return Totals(
-        at=at,
-        counters=totals.counters,
-        shadow_compared=totals.shadow_compared,
-        shadow_differences=totals.shadow_differences,
-    )
+    return Totals(at=at, counters=totals.counters, shadow=totals.shadow)

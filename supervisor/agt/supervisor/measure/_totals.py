@@ -4,9 +4,10 @@ from typing import Final
 
 import msgspec
 
-from agt.supervisor.measure._sample import RouterSample, RuntimeCounters
+from agt.supervisor.measure._sample import RouterSample, RuntimeCounters, ShadowCounters
 
 _NUMBERS: Final = tuple(field.name for field in msgspec.structs.fields(RuntimeCounters) if field.name != "latency")
+_SHADOW: Final = tuple(field.name for field in msgspec.structs.fields(ShadowCounters))
 
 
 class Totals(msgspec.Struct, frozen=True, kw_only=True):
@@ -14,8 +15,7 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
 
     at: float
     counters: dict[str, RuntimeCounters] = {}
-    shadow_compared: float = 0.0
-    shadow_differences: float = 0.0
+    shadow: ShadowCounters = ShadowCounters()
 
     def of(self, runtime: str) -> RuntimeCounters:
         """Return the runtime's counts, zeros for one that has none."""
@@ -37,8 +37,7 @@ def grown(totals: Totals, old: RouterSample, new: RouterSample) -> Totals:
     return Totals(
         at=new.at,
         counters=counters,
-        shadow_compared=totals.shadow_compared + _step(old.shadow_compared, new.shadow_compared),
-        shadow_differences=totals.shadow_differences + _step(old.shadow_differences, new.shadow_differences),
+        shadow=_shadow_plus(totals.shadow, shadow_increase(old.shadow, new.shadow)),
     )
 
 
@@ -48,6 +47,15 @@ def increase(old: RuntimeCounters, new: RuntimeCounters) -> RuntimeCounters:
         **{name: _step(getattr(old, name), getattr(new, name)) for name in _NUMBERS},
         latency={bound: _step(old.latency.get(bound, 0.0), count) for bound, count in new.latency.items()},
     )
+
+
+def shadow_increase(old: ShadowCounters, new: ShadowCounters) -> ShadowCounters:
+    """Return what was counted of mirrored messages between two readings; as for `increase`."""
+    return ShadowCounters(**{name: _step(getattr(old, name), getattr(new, name)) for name in _SHADOW})
+
+
+def _shadow_plus(one: ShadowCounters, other: ShadowCounters) -> ShadowCounters:
+    return ShadowCounters(**{name: getattr(one, name) + getattr(other, name) for name in _SHADOW})
 
 
 def plus(one: RuntimeCounters, other: RuntimeCounters) -> RuntimeCounters:

@@ -36,6 +36,12 @@ METRICS: Final[dict[str, Metric]] = {
     "incidents": Metric("count", "open incidents", per_runtime=False),
     "shadow_compared": Metric("count", "shadow comparisons", per_runtime=False),
     "shadow_differences": Metric("count", "shadow comparisons that differed", per_runtime=False),
+    "shadow_difference": Metric(
+        "ratio", "shadow comparisons that differ above the noise of control, once that is decided", per_runtime=False
+    ),
+    "shadow_error_rate": Metric(
+        "ratio", "mirrored messages that ended well only where they were carried", per_runtime=False
+    ),
     "legacy_users": Metric("count", "devices that still use the legacy listener", per_runtime=False),
 }
 
