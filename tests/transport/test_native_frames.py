@@ -84,6 +84,14 @@ GOLDEN = {
     ),
     "skip": (encode_skip(4, 6, 2), "000000083e203c1405000000 0000000000000004 0000000000000002 0000000000000006"),
     "ping": (encode_frame(FrameType.PING, 9, 5), "00000000573f448c06000000 0000000000000009 0000000000000005"),
+    "probe": (
+        encode_frame(FrameType.PROBE, 3, payload=(34).to_bytes(4) + bytes(2)),
+        "000000061df85b300b000000 0000000000000003 0000000000000000 000000220000",
+    ),
+    "probed": (
+        encode_frame(FrameType.PROBED, 3, payload=(34).to_bytes(4) + (1500).to_bytes(4)),
+        "000000089c2ecec70c000000 0000000000000003 0000000000000000 00000022000005dc",
+    ),
     "hello": (
         encode_frame(FrameType.HELLO, payload=encode_body(HELLO)),
         "0000002303e54c1401000000 0000000000000000 0000000000000000 "

@@ -60,7 +60,7 @@ def events(link: NativeLink) -> list[object]:
         hello((1, 1)),
         hello((1, 1), 1 << 20, 4096, 3),
         hello((1, 3), 1 << 20, 1 << 20, 2, {"unknown": [1, 2]}, b"more"),
-        hello((1, 1), features=0b1011),
+        hello((1, 1), features=0b1101),
     ],
     ids=["older, with fewer fields", "like us", "newer, with more fields", "newer, with features"],
 )

@@ -21,6 +21,7 @@ from agt.transport._errors import (
     UsageError,
 )
 from agt.transport._events import Delivered, Dropped, Event, Observed, Opened, Received, Settled
+from agt.transport._kernel_way import KernelWay
 from agt.transport._legacy import LegacyTransport
 from agt.transport._link import Link, Withdrawal
 from agt.transport._listener import ReliableListener
@@ -37,6 +38,7 @@ from agt.transport._sniffing_listener import SniffingListener
 from agt.transport._timers import Timers
 from agt.transport._toml import ConfigInvalid
 from agt.transport._version import __version__
+from agt.transport._way import Way
 from agt.transport._wire import Barrier, MoveKind, WireTraits
 from agt.transport._wire_listener import WireListener
 from agt.transport.trust import (
@@ -51,6 +53,7 @@ from agt.transport.trust import (
     tls_server_context,
     write_key_file,
 )
+from agt.transport.wires.native import Probe, ProbeLimits
 
 __all__ = (
     "AckLevel",
@@ -68,6 +71,7 @@ __all__ = (
     "DeliveryBatch",
     "Dropped",
     "Event",
+    "KernelWay",
     "KeyFile",
     "KeyRing",
     "LegacyTransport",
@@ -82,6 +86,8 @@ __all__ = (
     "Overflow",
     "PeerViolation",
     "PreSharedKey",
+    "Probe",
+    "ProbeLimits",
     "QueueFull",
     "Received",
     "ReceivedBatch",
@@ -104,6 +110,7 @@ __all__ = (
     "TransportMetrics",
     "UnixConnection",
     "UsageError",
+    "Way",
     "WireListener",
     "WireTraits",
     "Withdrawal",

@@ -6,12 +6,13 @@ await by a newer connection of the same session: from then on it must not touch 
 they are still `current` after every wait.
 """
 
+import socket
 from collections.abc import Callable
 
 import anyio
 from anyio.abc import ByteStream
 
-from agt.transport._carrying import CLOSED_BY_PEER, FAREWELL_S, SUPERSEDED, Carried, in_words
+from agt.transport._carrying import CLOSED_BY_PEER, FAREWELL_S, SUPERSEDED, Carried, in_words, socket_of
 from agt.transport._errors import PeerViolation
 from agt.transport._events import Dropped
 from agt.transport._link import Link
@@ -52,6 +53,11 @@ class Carrier:
         """False once a newer connection carries the link, or this one has ended."""
         self.dropped: Dropped | None = None
         """Why the connection ends; None while it lasts."""
+
+    @property
+    def raw_socket(self) -> socket.socket | None:
+        """The socket that carries it; None when it has gone."""
+        return socket_of(self._stream)
 
     async def run(self) -> Dropped:
         """Carry until the connection ends, close it, and say why it ended."""

@@ -1,8 +1,10 @@
 """What a session and the carrier of its connection are to each other, whichever driver moves the bytes."""
 
+import socket
 from typing import Protocol
 
 import anyio
+from anyio.abc import ByteStream, SocketAttribute
 
 from agt.transport._events import Dropped
 from agt.transport._wire import WireTraits
@@ -18,6 +20,14 @@ def in_words(error: BaseException) -> Dropped:
     """Return why a connection broke: in the stream's own words where it has some (TLS), else that it was closed."""
     words = str(error) if isinstance(error, anyio.BrokenResourceError) else ""
     return Dropped(words, "network", final=False) if words else CLOSED_BY_PEER
+
+
+def socket_of(stream: ByteStream) -> socket.socket | None:
+    """Return the socket under a stream; None when there is none, or it is closed."""
+    try:
+        return stream.extra(SocketAttribute.raw_socket, None)  # noqa: S610 - a socket, not a database query
+    except (OSError, AttributeError):  # Closed; a transport forgets its socket then.
+        return None
 
 
 class Speaks(Protocol):
@@ -74,6 +84,11 @@ class Carrying(Protocol):
     @property
     def dropped(self) -> Dropped | None:
         """Why the connection ends; None while it lasts."""
+        ...
+
+    @property
+    def raw_socket(self) -> socket.socket | None:
+        """The socket that carries it, to ask the system about; None when it has gone, or there is none."""
         ...
 
     @property

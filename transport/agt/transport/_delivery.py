@@ -6,9 +6,9 @@ no million wakers.
 """
 
 import asyncio
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import anyio
 
@@ -18,11 +18,27 @@ from agt.transport._outgoing import Outgoing
 _DELIVERED: Final = Outcome.DELIVERED  # An enumeration's members are slow to look up, and this one is often.
 
 
+class Tally(Protocol):
+    """Counts how many messages ended, by the run: for who must know of each, at next to no cost for any."""
+
+    def delivered(self, deliveries: "Sequence[Delivery]") -> None:
+        """Count messages that were delivered together; what their handles' callbacks do has been done."""
+        ...
+
+    def ended(self, delivery: "Delivery") -> None:
+        """Count one that has ended otherwise, or by itself."""
+        ...
+
+
 class Delivery(Outgoing, eq=False):
     """What became, or will become, of one message; awaitable, and true when it was delivered."""
 
     runtime: str = ""
     """The runtime whose path made the last attempt, where a router chose it."""
+    item: Any = None
+    """What its sender wants to find again with the handle, whatever that is."""
+    tally: Tally | None = None
+    """Who counts its end, once; set by whoever sent it, before it has ended."""
     _then: "list[Callable[[Delivery], None]] | None" = None
 
     def settle(self, outcome: Outcome, *, reason: str = "", latency_s: float = 0.0, resends: int | None = None) -> None:
@@ -38,6 +54,8 @@ class Delivery(Outgoing, eq=False):
         self.outcome, self.reason, self.latency_s = outcome, reason, latency_s
         if resends is not None:
             self.resends = resends
+        if self.tally is not None:
+            self.tally.ended(self)
         if self._then is not None:
             self._call_back()
 
@@ -104,14 +122,31 @@ class Delivery(Outgoing, eq=False):
             callback(self)
 
 
-def settle_delivered(deliveries: Iterable[Delivery], now: float) -> None:
+def settle_delivered(deliveries: Sequence[Delivery], now: float) -> None:
     """End messages as delivered at `now`: `settle`, for a run of them in one loop."""
+    tallied = False
     for delivery in deliveries:
         assert delivery.outcome is None, "a delivery settles once"
         delivery.outcome = _DELIVERED
         delivery.latency_s = now - delivery.accepted_at
+        if delivery.tally is not None:
+            tallied = True
         if delivery._then is not None:  # noqa: SLF001 - the class's own loop
             delivery._call_back()  # noqa: SLF001 - as above
+    if tallied:
+        _tell_tallies(deliveries)
+
+
+def _tell_tallies(deliveries: Sequence[Delivery]) -> None:
+    """Tell each tally of its messages, as many at once as stand together."""
+    first, tally = 0, deliveries[0].tally
+    for place, delivery in enumerate(deliveries):
+        if delivery.tally is not tally:
+            if tally is not None:
+                tally.delivered(deliveries[first:place])
+            first, tally = place, delivery.tally
+    if tally is not None:
+        tally.delivered(deliveries if first == 0 else deliveries[first:])
 
 
 def _wake(future: "asyncio.Future[None]", _: object) -> None:

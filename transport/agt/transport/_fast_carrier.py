@@ -10,11 +10,12 @@ one's place; so each step looks whether it is still `current`.
 """
 
 import asyncio
+import socket
 from collections.abc import Callable
 
 import anyio
 
-from agt.transport._carrying import CLOSED_BY_PEER, FAREWELL_S, SUPERSEDED, Carried, Speaks
+from agt.transport._carrying import CLOSED_BY_PEER, FAREWELL_S, SUPERSEDED, Carried, Speaks, socket_of
 from agt.transport._errors import PeerViolation
 from agt.transport._events import Dropped
 from agt.transport._fast_stream import FastStream, receive_buffer
@@ -68,6 +69,11 @@ class FastCarrier(asyncio.BufferedProtocol):
         """Why the connection ends; None while it lasts."""
 
     # The session's side
+
+    @property
+    def raw_socket(self) -> socket.socket | None:
+        """The socket that carries it; None when it has gone."""
+        return socket_of(self._stream)
 
     async def run(self) -> Dropped:
         """Carry until the connection ends, close it, and say why it ended."""

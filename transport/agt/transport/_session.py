@@ -8,6 +8,7 @@ picks up in the same pass. Everything that queues has a limit: the link's own se
 here for what the application has not taken, `write_queue_max` for legacy writes that wait for a stalled socket.
 """
 
+import socket
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -178,6 +179,11 @@ class Session(SessionTurns):
         finally:
             self._connection_callbacks.remove(callback)
 
+    @property
+    def raw_socket(self) -> socket.socket | None:
+        """The socket of the present connection, to ask the system about it; None without one."""
+        return self._carrier.raw_socket if self._carrier is not None else None
+
     def now(self) -> float:
         """Return the time on the clock of this session's deadlines."""
         return self._clock()
@@ -229,8 +235,8 @@ class Session(SessionTurns):
         finally:
             if self._carrier is carrier:
                 self._carrier = None
+                self._writes.connection_lost()
                 self.link.connection_lost(now=self._clock())
-                self._writes.unflushed = 0
                 self._after_call()
                 self._set_opened(opened=False)
 

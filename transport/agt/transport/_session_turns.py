@@ -144,6 +144,10 @@ class SessionTurns:
         """Return the handles of the written messages that may still be answered, oldest first."""
         return tuple(self._writes.flights)
 
+    def cut_off_writes(self) -> tuple[Delivery, ...]:
+        """Return the handles of the written messages that nobody had answered when the last connection ended."""
+        return self._writes.cut_off
+
     # Called by received messages
 
     def acknowledge(self, token: int, count: int = 1) -> None:

@@ -32,7 +32,7 @@ class LegacyLink(Protocol):
 class Writes:
     """Legacy writes of one session, bounded by how many may wait for a stalled socket."""
 
-    __slots__ = ("_flights", "_limit", "_link", "_metrics", "_wire", "unflushed")
+    __slots__ = ("_flights", "_limit", "_link", "_metrics", "_wire", "cut_off", "unflushed")
 
     def __init__(self, link: Link, metrics: TransportMetrics, limit: int) -> None:
         self._link: LegacyLink | None = link if isinstance(link, LegacyLink) else None
@@ -40,6 +40,8 @@ class Writes:
         self._metrics = metrics
         self._limit = limit
         self._flights = Flights()
+        self.cut_off: tuple[Delivery, ...] = ()
+        """Messages that were unanswered when the last connection ended, oldest first."""
         self.unflushed = 0
         """Messages written since the carrier has last asked the link for its bytes."""
 
@@ -62,7 +64,7 @@ class Writes:
         """
         if self._link is None:
             raise UsageError(f"the wire {self._wire!r} has no legacy way of sending")
-        delivery = Delivery()
+        delivery = Delivery(b"", now)
         self._metrics.accepted += 1
         reason = self._try_write(self._link, payload, now, delivery) if connected else "no connection"
         outcome = Outcome.NOT_DELIVERED if reason else Outcome.WRITTEN
@@ -75,6 +77,11 @@ class Writes:
         self._flights.take(event.message)
         self._metrics.observed_replies += 1
         self._metrics.observe_latency(event.latency_s)
+
+    def connection_lost(self) -> None:
+        """Remember what was unanswered; to be called before the link hears that the connection is gone."""
+        self.cut_off = tuple(self.flights)
+        self.unflushed = 0
 
     def _try_write(self, link: LegacyLink, payload: bytes, now: float, delivery: Delivery) -> str:
         """Write, and return why not; empty when it was written."""

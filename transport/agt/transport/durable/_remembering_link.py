@@ -25,7 +25,7 @@ from agt.transport.durable._inbox_record import VERSION, Mark, SenderRecord, enc
 from agt.transport.durable._inbox_store import DeadLetter
 from agt.transport.durable._progress import Progress
 from agt.transport.wires.native import NativeConfig, NativeLink, Role
-from agt.transport.wires.native._handshake import DURABLE, FEATURES
+from agt.transport.wires.native._handshake import DURABLE
 from agt.transport.wires.native._statement import RefusalCode
 from agt.transport.wires.native._states import State
 
@@ -71,7 +71,7 @@ class Lane:
 class RememberingLink(NativeLink):
     """A `NativeLink` whose answers wait for the keeper of its record."""
 
-    features = FEATURES | DURABLE
+    features = NativeLink.features | DURABLE
 
     def __init__(
         self,

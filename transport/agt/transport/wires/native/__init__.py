@@ -9,6 +9,7 @@ from agt.transport.wires.native._frames import FrameParser, FrameType, encode_fr
 from agt.transport.wires.native._handshake import AwayCode, Hello, go_away_frame
 from agt.transport.wires.native._keeping_link import KeepingLink
 from agt.transport.wires.native._link import NativeLink
+from agt.transport.wires.native._probing import Probe, ProbeLimits
 from agt.transport.wires.native._states import Role
 
 __all__ = (
@@ -22,6 +23,8 @@ __all__ = (
     "NativeAcceptor",
     "NativeConfig",
     "NativeLink",
+    "Probe",
+    "ProbeLimits",
     "Refused",
     "Role",
     "encode_frame",

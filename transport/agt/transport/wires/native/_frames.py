@@ -57,6 +57,8 @@ class FrameType(enum.IntEnum):
     GO_AWAY = 8
     BATCH = 9
     DRAIN = 10
+    PROBE = 11
+    PROBED = 12
 
 
 _TYPES: Final = frozenset(map(int, FrameType))

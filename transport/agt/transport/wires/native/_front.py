@@ -14,13 +14,15 @@ from agt.transport._outgoing import MakesOutgoing, Outgoing
 from agt.transport._rtt import RoundTrip
 from agt.transport._wire import Barrier, MoveKind, WireTraits
 from agt.transport.wires.native._claims import Claims
-from agt.transport.wires.native._config import WINDOW_LIMIT, NativeConfig, checked
+from agt.transport.wires.native._config import FRAME_FLOOR, WINDOW_LIMIT, NativeConfig, checked
 from agt.transport.wires.native._counters import LinkCounters
 from agt.transport.wires.native._draining import Draining
-from agt.transport.wires.native._frames import HEADER_SIZE, FrameParser
+from agt.transport.wires.native._frames import HEADER_SIZE, FrameParser, FrameType, encode_frame
+from agt.transport.wires.native._gauging import Gauge
 from agt.transport.wires.native._handshake import DURABLE, FEATURES
 from agt.transport.wires.native._keepalive import Keepalive
 from agt.transport.wires.native._lanes import Lanes, draw_epoch
+from agt.transport.wires.native._probing import PROBES, Probe, ProbeLimits
 from agt.transport.wires.native._sender import Sender
 from agt.transport.wires.native._statement import WINDOW_BYTES_MAX, RefusalCode
 from agt.transport.wires.native._states import Role, State
@@ -35,7 +37,9 @@ class LinkFront:
     """What an application sees of a link to one peer; `NativeLink` is the rest of it."""
 
     sender_class: ClassVar[type[Sender]] = Sender
-    features: ClassVar[int] = FEATURES
+    features: ClassVar[int] = FEATURES | PROBES
+    _gauge: Gauge | None = None
+    _peer_frame_max = 0
 
     def __init__(
         self,
@@ -164,6 +168,48 @@ class LinkFront:
     def draining(self) -> bool:
         """Whether nothing new goes out on this connection, because a side shuts down."""
         return self._drain.on
+
+    # What can be measured
+
+    @property
+    def round_trips(self) -> tuple[int, float]:
+        """How many round trips were measured by pings and hellos, and the newest in seconds (0.0 before the first).
+
+        They are the wire's alone: no application's time is in them, as it is in those of acknowledgements.
+        """
+        return self._keepalive.round_trips, self._keepalive.round_trip_s
+
+    def ping(self, *, now: float) -> bool:
+        """Ask the peer for a sign of life now; its answer is a round trip. False where no messages flow."""
+        if self._flowing:
+            self.counters.heartbeats += 1
+            self._control.append(encode_frame(FrameType.PING, self._keepalive.ask(now)))
+        return self._flowing
+
+    def begin_probe(self, limits: ProbeLimits | None = None, *, now: float) -> bool:
+        """Begin to find out how much the way to the peer carries; see `_probing`.
+
+        Returns:
+            Whether it was begun: not while a probe goes on or a message is on its way, and only with a peer that
+            answers probes.
+        """
+        able = self._state is State.OPEN and bool(self._peer_features & PROBES) and self._peer_frame_max >= FRAME_FLOOR
+        if not able or self.draining or self.queued or not self.answered:
+            return False
+        gauge = self._gauged()
+        if gauge.open and gauge.result(now) is None:
+            return False
+        gauge.begin(limits or ProbeLimits(), self._peer_frame_max, now)
+        return True
+
+    def probed(self, *, now: float) -> Probe | None:
+        """Return what came of the newest probe; None while it goes on, or when there was none."""
+        return self._gauge.result(now) if self._gauge is not None else None
+
+    def _gauged(self) -> Gauge:
+        if self._gauge is None:
+            self._gauge = Gauge()
+        return self._gauge
 
     # The application's side
 

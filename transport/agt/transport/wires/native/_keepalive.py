@@ -12,7 +12,7 @@ NOBODY: Final = 0
 class Keepalive:
     """When the peer was last heard and last asked."""
 
-    __slots__ = ("_asked_at", "_config", "_numbered", "_open", "heard_at")
+    __slots__ = ("_asked_at", "_config", "_numbered", "_open", "heard_at", "round_trip_s", "round_trips")
 
     def __init__(self, config: NativeConfig) -> None:
         self._config = config
@@ -21,6 +21,10 @@ class Keepalive:
         self._open = NOBODY
         self.heard_at = 0.0
         """When the last whole frame came."""
+        self.round_trips = 0
+        """How many round trips were measured, by pings and hellos alone: nothing of what an application takes."""
+        self.round_trip_s = 0.0
+        """The newest of them, in seconds."""
 
     def start(self, now: float) -> None:
         """Begin on a fresh connection."""
@@ -53,4 +57,10 @@ class Keepalive:
         """Take in a pong; one that answers the latest ping tells the round trip."""
         if number == self._open != NOBODY:
             self._open = NOBODY
-            round_trip.sample(now - self._asked_at)
+            self.measured(now - self._asked_at, round_trip)
+
+    def measured(self, seconds: float, round_trip: RoundTrip) -> None:
+        """Take in a round trip that a ping, or a hello that was said once, has told."""
+        self.round_trips += 1
+        self.round_trip_s = max(0.0, seconds)
+        round_trip.sample(seconds)

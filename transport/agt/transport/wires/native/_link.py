@@ -28,6 +28,7 @@ from agt.transport.wires.native._frames import (
 from agt.transport.wires.native._front import LinkFront
 from agt.transport.wires.native._handshake import (
     CULPRITS,
+    DURABLE,
     FINAL_CODES,
     VERSION_MAX,
     VERSION_MIN,
@@ -115,6 +116,8 @@ class NativeLink(LinkFront):
         """Note that the connection is gone; nothing is settled by this alone."""
         if self._state is not State.IDLE:
             self._lanes.connection_lost()
+            if self._gauge is not None:
+                self._gauge.connection_lost()
             self._control.clear()
             self._to(Step.LOST)
 
@@ -143,7 +146,10 @@ class NativeLink(LinkFront):
         """Return, once, about `turn_bytes_max` of what should go to the peer now; call until it is empty."""
         parts, self._control = self._control, []
         if self._flowing:
-            self._lanes.write(parts, now)
+            if self._gauge is not None and self._gauge.open:
+                self._write_probe(parts, now)
+            else:
+                self._lanes.write(parts, now)
             if self._drain.closing and self._drain.over(self._lanes):
                 self._drop(self._drain.text, "us", now, code=AwayCode.SHUTDOWN)
                 parts += self._control
@@ -292,8 +298,18 @@ class NativeLink(LinkFront):
             self._lanes.ask_for_statements()
         elif kind is FrameType.PONG:
             self._keepalive.answered(sequence, self._round_trip, now)
-        else:
+        elif kind is FrameType.DRAIN:
             self._take_drain(decode_body(payload, Drain))
+        elif answer := self._gauged().take(kind, sequence, payload, now):
+            self._answer(answer)
+
+    def _write_probe(self, parts: list[bytes], now: float) -> None:
+        """Write messages as ever, and a probe's bytes behind them if there were none."""
+        assert self._gauge is not None, "asked for while a probe goes on"
+        before = len(parts)
+        self._lanes.write(parts, now)
+        traffic = len(parts) > before or bool(self._lanes.queued) or self._drain.on
+        self._gauge.write(parts, self._config.turn_bytes_max, now, traffic=traffic)
 
     def _take_drain(self, drain: Drain) -> None:
         """The peer shuts down, or answers that it has stopped: everything that it wrote on this connection is here."""
@@ -337,7 +353,7 @@ class NativeLink(LinkFront):
             window_bytes=self._config.recv_window_bytes,
             frame_max=self._config.max_frame_bytes,
             channels=self._config.channels,
-            features=self.features,
+            features=self.features & (hello.features | DURABLE),  # What both can, and what this side is.
             spread_ms=math.ceil(self.spread_s * 1000),
         )
         self._own_half = encode_frame(FrameType.WELCOME, payload=encode_body(welcome))
@@ -354,7 +370,7 @@ class NativeLink(LinkFront):
         if not VERSION_MIN <= welcome.version <= VERSION_MAX:
             raise PeerViolation(f"welcomed in version {welcome.version}, which we did not offer")
         if self._hellos == 1:
-            self._round_trip.sample(now - self._began_at)
+            self._keepalive.measured(now - self._began_at, self._round_trip)
         self.peer, self.spread_s = welcome.name, welcome.spread_ms / 1000
         self._peer_half, self._peer_features = payload, welcome.features
         self._generation = welcome.generation
@@ -370,6 +386,7 @@ class NativeLink(LinkFront):
 
     def _open(self, resume_at: Sequence[int] | None, peer: Hello | Welcome, now: float, *, resumed: bool) -> None:
         self._parser.limit = self._config.max_frame_bytes
+        self._peer_frame_max = peer.frame_max
         self._lanes.resume(resume_at, peer.channels, Limits(peer.window, peer.window_bytes, peer.frame_max), now)
         self._control += self._lanes.statements()
         self._events.append(Opened(self.peer, resumed))

@@ -74,6 +74,8 @@ _TRAFFIC: Final = frozenset(
         FrameType.PONG,
         FrameType.GO_AWAY,
         FrameType.DRAIN,
+        FrameType.PROBE,
+        FrameType.PROBED,
     }
 )
 
