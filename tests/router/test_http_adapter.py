@@ -8,10 +8,10 @@ from typing import Any
 import anyio
 import httpx
 import pytest
-from support.http_front import Front, front, reply, selector, whole_body
 
 from agt.router import Ledger, position
 from agt.transport import Outcome
+from support.http_front import Front, front, reply, selector, until, whole_body
 
 VECTORS = json.loads(Path(__file__).parents[2].joinpath("docs/reference/position-vectors.json").read_text())
 
@@ -103,8 +103,7 @@ async def test_a_kill_in_the_middle_of_load_loses_no_request() -> None:
         async with asyncio.TaskGroup() as tasks:
             for caller in range(8):
                 tasks.create_task(load(caller))
-            while len(answers) < 80:
-                await asyncio.sleep(0)
+            await until(lambda: len(answers) >= 80)
             receipt = found.router.kill("test")
             before = len(found.candidate.asked)
         assert [answer.status_code for answer in answers] == [200] * 200
@@ -262,8 +261,7 @@ async def test_a_caller_that_hangs_up_ends_its_request_at_the_service() -> None:
             await begun.wait()
         with anyio.fail_after(5):
             await gone.wait()
-            while settled(found.router.ledger)["in_flight"]:
-                await asyncio.sleep(0)
+            await until(lambda: not settled(found.router.ledger)["in_flight"])
         assert found.adapter.books.callers_gone == {"v1": 1, "v2": 0}
         assert settled(found.router.ledger)["indeterminate"] == 1
 
@@ -322,9 +320,11 @@ async def test_nothing_piles_up_before_a_caller_that_reads_slowly() -> None:
             sent += 65_536
         stuck.set()
 
-    async with front(0.0, control=pour) as found:
-        async with await anyio.connect_tcp(found.address.host, found.address.port) as stream:
-            await stream.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
-            with anyio.fail_after(20):
-                await stuck.wait()
+    async with (
+        front(0.0, control=pour) as found,
+        await anyio.connect_tcp(found.address.host, found.address.port) as stream,
+    ):
+        await stream.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+        with anyio.fail_after(20):
+            await stuck.wait()
     assert sent < 32 << 20, "kernel buffers of four sockets, not the whole of it"

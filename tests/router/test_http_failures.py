@@ -8,9 +8,9 @@ from typing import Any
 
 import anyio
 import pytest
-from support.http_front import Front, front, reply, whole_body
 
 from agt.router.http import Address
+from support.http_front import Front, front, reply, until, whole_body
 
 pytestmark = pytest.mark.anyio
 
@@ -163,11 +163,9 @@ async def test_a_kill_takes_along_what_waits_for_a_connection() -> None:
     async with front(100.0, candidate=hold, upstream="connections_max = 1\nconnect_s = 10.0") as found:
         async with asyncio.TaskGroup() as tasks:
             first = tasks.create_task(ask(found, "POST"))
-            while not found.candidate.asked:
-                await asyncio.sleep(0)
+            await until(lambda: found.candidate.asked)
             second = tasks.create_task(ask(found, "POST"))
-            while not found.adapter._pools["v2"].waiting:
-                await asyncio.sleep(0)
+            await until(lambda: found.adapter._pools["v2"].waiting)
             found.router.kill("test")
             gate.set()
         assert (first.result()[1]["by"], second.result()[1]["by"]) == ("v2", "v1")
@@ -185,8 +183,7 @@ async def test_too_many_at_once_are_told_to_come_again() -> None:
     async with front(0.0, "[limits]\nrequests_max = 1\n", control=hold) as found:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(found.client.get("/"))
-            while not found.control.asked:
-                await asyncio.sleep(0)
+            await until(lambda: found.control.asked)
             answer = await found.client.get("/")
             gate.set()
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import httpx
 import uvicorn
 
@@ -40,6 +41,13 @@ class Service:
         body = await whole_body(receive)
         self.bodies.append(body)
         await reply(send, {"by": self.name, "path": scope["path"], "bytes": len(body)})
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Let everybody else run until something holds."""
+    with anyio.fail_after(10):
+        while not condition():
+            await anyio.lowlevel.checkpoint()
 
 
 async def whole_body(receive: Any) -> bytes:
