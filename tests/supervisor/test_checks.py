@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agt.supervisor.rollout import Judgement, PlanInvalid, Status, Verdict, parse_plan
+from agt.supervisor.rollout import Judgement, PlanInvalid, Status, Verdict, load_plan, parse_plan
 from agt.supervisor.rollout._checks import Checked, judge_check, judge_hours
 from agt.supervisor.rollout._engine import look_of, step
 from agt.supervisor.rollout._gates import gate_name, judge
@@ -220,3 +220,61 @@ def test_unknown_checks_and_senseless_rows_are_all_reported(plan_text) -> None:
     for path in ("preflight[0]", "phase[1].recurring[0]", "phase[1].gate[0].check", "rule[2].when.consecutive"):
         assert path in said
     assert "did you mean 'one'?" in said
+
+
+PARITY = """
+[[projection]]
+name = "panes"
+control = "file:v4.json"
+candidate = "file:v5.json"
+key = ["id"]
+fields = ["evidence_mode"]
+takes = 1
+every_s = 0.0
+"""
+SUITE = """
+name = "echo"
+control = 'cmd:{python} -c "print(7)"'
+candidate = 'cmd:{python} -c "print(%d)"'
+[[request]]
+name = "one"
+"""
+
+
+@pytest.mark.parametrize(("candidate", "verdict"), [("deterministic", Verdict.PASSED), ("heuristic", Verdict.FAILED)])
+async def test_listings_of_both_runtimes_are_compared(tmp_path, plan_text, candidate, verdict) -> None:
+    """The parity file and what it names are beside the plan."""
+    (tmp_path / "parity.toml").write_text(PARITY)
+    (tmp_path / "v4.json").write_text('[{"id": 1, "evidence_mode": "deterministic"}]')
+    (tmp_path / "v5.json").write_text(f'[{{"id": 1, "evidence_mode": "{candidate}"}}]')
+    inspector = inspector_of(tmp_path, plan_text, 'parity = "parity.toml"')
+    judged = (await inspector.look("c")).judgement
+    assert judged.verdict is verdict
+    assert "panes" in judged.reason
+    assert judged.samples > 0
+
+
+@pytest.mark.parametrize(("answer", "verdict"), [(7, Verdict.PASSED), (9, Verdict.FAILED)])
+async def test_a_suite_is_run_on_both_sides(tmp_path, plan_text, answer, verdict) -> None:
+    """The same request to both; the candidate is no worse, or it fails with what differed."""
+    (tmp_path / "suite.toml").write_text(SUITE.replace("{python}", sys.executable) % answer)
+    inspector = inspector_of(tmp_path, plan_text, 'suite = "suite.toml"')
+    judged = (await inspector.look("c")).judgement
+    assert judged.verdict is verdict, judged
+    assert judged.reason.startswith("echo: ")
+
+
+def inspector_of(folder, plan_text: str, kind: str) -> Inspector:
+    """Read a plan with one check from a folder."""
+    path = folder / "plan.toml"
+    path.write_text(plan_text.replace("[[objective]]", f'[[check]]\nname = "c"\n{kind}\n[[objective]]', 1))
+    return Inspector(load_plan(path), folder, clock=lambda: 5.0, asked=lambda: frozenset({"c"}))
+
+
+def test_files_that_a_plan_names_are_read_with_it(tmp_path, plan_text) -> None:
+    """A missing one and one that is not sound are problems of the plan."""
+    with pytest.raises(PlanInvalid, match=r"check\[0\]\.parity"):
+        inspector_of(tmp_path, plan_text, 'parity = "nowhere.toml"')
+    (tmp_path / "suite.toml").write_text("[[request]]\nnme = 1\n")
+    with pytest.raises(PlanInvalid, match=r"check\[0\]\.suite"):
+        inspector_of(tmp_path, plan_text, 'suite = "suite.toml"')

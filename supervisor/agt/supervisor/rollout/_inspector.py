@@ -16,6 +16,7 @@ import anyio
 from agt.supervisor._errors import SupervisorError
 from agt.supervisor.components import expand
 from agt.supervisor.rollout._checks import Checked, judge_hours
+from agt.supervisor.rollout._comparisons import look_at_parity, look_at_suite
 from agt.supervisor.rollout._durations import parse_duration
 from agt.supervisor.rollout._plan import Plan
 from agt.supervisor.rollout._plan_check import kinds_of
@@ -70,7 +71,22 @@ async def look_at_hours(check: Check, scene: Scene) -> Judgement:
     return judge_hours(check.hours, now=scene.now)
 
 
-RUNNERS: Final[Mapping[str, CheckRunner]] = {"command": run_command, "hours": look_at_hours}
+async def compare_listings(check: Check, scene: Scene) -> Judgement:
+    """Compare the projections of a parity file."""
+    return await look_at_parity(check, scene.plan.folder)
+
+
+async def compare_answers(check: Check, scene: Scene) -> Judgement:
+    """Run a suite on both sides."""
+    return await look_at_suite(check, scene.plan.folder)
+
+
+RUNNERS: Final[Mapping[str, CheckRunner]] = {
+    "command": run_command,
+    "hours": look_at_hours,
+    "parity": compare_listings,
+    "suite": compare_answers,
+}
 """By kind of check."""
 
 

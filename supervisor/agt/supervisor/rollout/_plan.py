@@ -16,6 +16,7 @@ import msgspec
 
 from agt.supervisor._errors import SupervisorError
 from agt.supervisor.components import ComponentSpec
+from agt.supervisor.rollout._comparisons import file_problems
 from agt.supervisor.rollout._durations import parse_checks, parse_duration
 from agt.supervisor.rollout._plan_check import meaning_problems
 from agt.supervisor.rollout._plan_file import Drill, Objective, Phase, PlanFile, Rule
@@ -57,6 +58,11 @@ class Plan:
     def name(self) -> str:
         """The plan's name."""
         return self.file.name
+
+    @property
+    def folder(self) -> Path:
+        """Where the files that it names are: beside it."""
+        return Path(self.source).parent
 
     @property
     def control(self) -> str:
@@ -233,4 +239,7 @@ def load_plan(path: Path) -> Plan:
         raise PlanInvalid(str(path), [Problem("", "is no UTF-8 text")]) from error
     except OSError as error:
         raise PlanInvalid(str(path), [Problem("", f"can't be read: {error.strerror}")]) from error
-    return parse_plan(text, str(path))
+    plan = parse_plan(text, str(path))
+    if problems := file_problems(plan.file, plan.folder):
+        raise PlanInvalid(str(path), problems)
+    return plan

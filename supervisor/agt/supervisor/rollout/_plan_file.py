@@ -136,11 +136,15 @@ class Check(Strict, frozen=True, kw_only=True):
     """One that takes longer is an error."""
     command: tuple[str, ...] = ()
     """Passes when it ends with status 0; 75 is pending. `{python}` and `{run}` are filled in; no shell."""
+    parity: str = ""
+    """A parity file, beside the plan: passes when every projection in it agrees."""
+    suite: str = ""
+    """A suite file, beside the plan: passes when the candidate is no worse on the same requests."""
     hours: Hours | None = None
     """Passes during these hours: a deployment window."""
 
 
-CHECK_KINDS: Final = ("command", "hours")
+CHECK_KINDS: Final = ("command", "parity", "suite", "hours")
 """The keys of a `[[check]]` that say what it looks at."""
 
 

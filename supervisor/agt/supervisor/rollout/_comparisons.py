@@ -1,0 +1,100 @@
+"""Checks that compare the two runtimes: projections of a parity file, and suites that are run on both sides.
+
+The comparing is the router's (`agt.router.parity`, `agt.router.regression`); here its results become judgements. Both
+are imported when a plan asks for one, since they bring HTTP clients along.
+"""
+
+from pathlib import Path
+from typing import Final
+
+import anyio
+
+from agt.router import RouterError
+from agt.supervisor._errors import SupervisorError
+from agt.supervisor.rollout._plan_file import Check, PlanFile
+from agt.supervisor.rollout._shape import Problem
+from agt.supervisor.rollout._verdict import Judgement, Verdict, worst
+
+AT_ONCE: Final = 4
+"""Projections that are compared at a time."""
+
+
+async def look_at_parity(check: Check, base: Path) -> Judgement:
+    """Compare every projection of the check's file; the worst verdict counts.
+
+    Raises:
+        SupervisorError: when the file is not sound.
+    """
+    from agt.router.parity import check_parity, load_parity, make_source  # noqa: PLC0415 - see above.
+
+    try:
+        named = load_parity(base / check.parity)
+    except RouterError as error:
+        raise SupervisorError(str(error)) from error
+    judged: dict[str, Judgement] = {}
+    places = anyio.CapacityLimiter(AT_ONCE)
+
+    async def compare(number: int) -> None:
+        one = named[number]
+        async with places:
+            sides = (make_source(one.control, base=base), make_source(one.candidate, base=base))
+            result = await check_parity(one.projection, *sides)
+        says = f"{result.name}: {result.reason}"
+        judged[result.name] = Judgement(Verdict[result.verdict.name], says, samples=result.samples)
+
+    async with anyio.create_task_group() as group:
+        for number in range(len(named)):
+            group.start_soon(compare, number)
+    found = worst((judged[name] for name in sorted(judged)), empty="the file has no projection")
+    if found.verdict is Verdict.PASSED:
+        rows = sum(one.samples for one in judged.values())
+        return Judgement(Verdict.PASSED, f"{', '.join(sorted(judged))} agree over {rows:,} rows", samples=rows)
+    return found
+
+
+async def look_at_suite(check: Check, base: Path) -> Judgement:
+    """Run the check's suite on both sides.
+
+    Raises:
+        SupervisorError: when the file is not sound, or leaves a side out.
+    """
+    from agt.router.parity import make_source  # noqa: PLC0415 - see above.
+    from agt.router.regression import load_suite, run_suite  # noqa: PLC0415 - see above.
+
+    try:
+        loaded = load_suite(base / check.suite)
+    except RouterError as error:
+        raise SupervisorError(str(error)) from error
+    if loaded.control is None or loaded.candidate is None:
+        raise SupervisorError(f"{check.suite} leaves a side out", "it needs control and candidate")
+    sides = (make_source(loaded.control, base=base), make_source(loaded.candidate, base=base))
+    result = await run_suite(loaded.suite, *sides)
+    return Judgement(Verdict[result.verdict.name], f"{result.name}: {result.reason}", samples=result.samples)
+
+
+def file_problems(plan: PlanFile, base: Path) -> list[Problem]:
+    """Return what is wrong with the files that a plan's checks name, read from `base`, the plan's own folder."""
+    found: list[Problem] = []
+    for index, check in enumerate(plan.check):
+        kind = "parity" if check.parity else "suite" if check.suite else ""
+        if kind:
+            found += _problems_of(base / getattr(check, kind), f"check[{index}].{kind}", kind)
+    return found
+
+
+def _problems_of(path: Path, where: str, kind: str) -> list[Problem]:
+    from agt.router.parity import ParityInvalid, load_parity  # noqa: PLC0415 - see above.
+    from agt.router.regression import load_suite  # noqa: PLC0415 - see above.
+
+    try:
+        if kind == "parity":
+            load_parity(path)
+        else:
+            loaded = load_suite(path)
+            if loaded.control is None or loaded.candidate is None:
+                return [Problem(where, f"{path.name} leaves a side out", "it needs control and candidate")]
+    except ParityInvalid as error:
+        return [Problem(where, f"{path.name}: {problem}") for problem in error.problems]
+    except RouterError as error:
+        return [Problem(where, str(error))]
+    return []
