@@ -25,7 +25,7 @@ def accept(ledger: Ledger, number: int, runtime: str = "reliable", device: str =
 def test_each_outcome_is_counted_once_in_total_and_for_the_device(outcome: Outcome) -> None:
     """Accepted, then in flight, then ended as this."""
     ledger = Ledger()
-    ledger.enroll("d")
+    ledger.known = {"d"}
     delivery = accept(ledger, 1)
     for counts in (ledger.totals["reliable"], ledger.device("d")["reliable"]):
         assert (counts.accepted, counts.in_flight) == (1, 1)
@@ -59,7 +59,7 @@ def test_anomalies_are_named_and_bounded() -> None:
 def test_forgotten_device_leaves_only_its_totals() -> None:
     """Late endings of a device that is gone don't bring its counts back."""
     ledger = Ledger()
-    ledger.enroll("d")
+    ledger.known = {"d"}
     delivery = accept(ledger, 1)
     ledger.forget("d")
     delivery.settle(Outcome.DELIVERED)

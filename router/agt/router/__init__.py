@@ -7,6 +7,7 @@ socket), `agt.router.watching` (files) and `agt.router.metrics` (Prometheus).
 from agt.router._batch import MoveBatch, MoveReceipt
 from agt.router._canary import CanaryRouter
 from agt.router._collections import keep_collections_short
+from agt.router._counts import Anomaly, Counts
 from agt.router._decision import ChainLink, Decision, decide
 from agt.router._environment import Overlaid, Switch, overlay, parse_env_file
 from agt.router._errors import (
@@ -22,7 +23,7 @@ from agt.router._errors import (
 )
 from agt.router._explain import Explanation, explain
 from agt.router._journal import LedgerJournal
-from agt.router._ledger import Anomaly, Counts, Ledger
+from agt.router._ledger import Ledger
 from agt.router._mover import MoveLimits
 from agt.router._path import Closable, InDoubt, Message, Path, Withdrawn
 from agt.router._paths import LegacyPath, ReliablePath

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agt.router._move import MoveState
+from agt.router._page import Page
 from agt.router._path import Message, Path
 from agt.transport import Delivery
 
@@ -43,6 +44,7 @@ class Device:
         "last_batch",
         "move_id",
         "name",
+        "page",
         "paths",
         "pinned",
         "runtime",
@@ -60,6 +62,8 @@ class Device:
         """Attachments by runtime."""
         self.runtime = target
         """The owner: the only runtime whose path may write to the device."""
+        self.page: Page | None = None
+        """Its page in the ledger, open at the owner's counts; looked for at the first message there."""
         self.target = target
         """Where it belongs; differs from `runtime` only during a move."""
         self.state = MoveState.WAITING
@@ -95,6 +99,11 @@ class Device:
     def path(self) -> Path | None:
         """The owner's path."""
         return self.paths.get(self.runtime)
+
+    def arrive(self) -> None:
+        """Change hands: the runtime where it belongs owns it from now on."""
+        self.runtime = self.target
+        self.page = None
 
     def begin(self, *, now: float) -> None:
         """Begin a session: a path carries the device, and none was live."""

@@ -7,66 +7,17 @@ bounded ring with names; with a journal, the counts survive `kill -9`.
 """
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
+from typing import Final
 
-import msgspec
-
+from agt.router._counts import Anomaly, Counts
 from agt.router._journal import LedgerJournal
+from agt.router._page import Page
 from agt.router._path import Message
 from agt.transport import Delivery, Outcome
 
-ANOMALIES_MAX = 1000
+ANOMALIES_MAX: Final = 1000
 """How many anomalies are remembered; older ones go first."""
-
-
-class Counts(msgspec.Struct, kw_only=True):
-    """What one runtime did, for one device or for all."""
-
-    accepted: int = 0
-    """Messages whose first path this was."""
-    delivered: int = 0
-    written: int = 0
-    not_delivered: int = 0
-    indeterminate: int = 0
-    resends: int = 0
-    """Messages sent again, by the wire or by a move."""
-    taken_over: int = 0
-    """Messages that came over from the other runtime."""
-    given_up: int = 0
-    """Messages that went over to the other runtime."""
-
-    @property
-    def settled(self) -> int:
-        """Messages that have ended here."""
-        return self.delivered + self.written + self.not_delivered + self.indeterminate
-
-    @property
-    def in_flight(self) -> int:
-        """Messages that are here and have not ended."""
-        return self.accepted + self.taken_over - self.given_up - self.settled
-
-    def count(self, outcome: Outcome, resends: int) -> None:
-        """Count one message that has ended."""
-        if outcome is Outcome.DELIVERED:
-            self.delivered += 1
-        elif outcome is Outcome.WRITTEN:
-            self.written += 1
-        elif outcome is Outcome.NOT_DELIVERED:
-            self.not_delivered += 1
-        else:
-            self.indeterminate += 1
-        self.resends += resends
-
-
-class Anomaly(msgspec.Struct, frozen=True, kw_only=True):
-    """One message that did not simply arrive."""
-
-    device: str
-    number: int
-    runtime: str
-    kind: str
-    """`not_delivered`, `indeterminate`, or what the router noted itself."""
-    says: str
 
 
 class Ledger:
@@ -85,7 +36,11 @@ class Ledger:
         self.anomalies_seen = 0
         """All anomalies, those that have left the ring too."""
         self.journal = journal
-        self._devices: dict[str, dict[str, Counts]] = {}
+        self.entries: dict[Delivery, int] = {}
+        """Messages on their way, by their ids in the journal."""
+        self.known: Container[str] = ()
+        """Devices that have counts of their own; messages to others count in the totals only."""
+        self._pages: dict[str, Page] = {}
         if journal is not None:
             self._recover(journal)
 
@@ -94,73 +49,46 @@ class Ledger:
         return self.totals.setdefault(name, Counts())
 
     def device(self, name: str) -> Mapping[str, Counts]:
-        """Return an attached device's counts by runtime; empty for an unknown device."""
-        return self._devices.get(name, {})
+        """Return a device's own counts by runtime; empty for one that is unknown or has had no message."""
+        return dict(self._pages.get(name, ()))
 
-    def enroll(self, device: str) -> None:
-        """Count for this device by itself too; messages to others count in the totals only."""
-        self._devices.setdefault(device, {})
+    def page(self, device: str, runtime: str) -> Page:
+        """Return the page of a known device, which this runtime carries; made at its first message."""
+        page = self._pages.get(device)
+        if page is None:
+            page = self._pages[device] = Page(self, device, runtime)
+        page.carried_by(runtime)
+        return page
 
     def forget(self, device: str) -> None:
         """Drop a device's own counts; the totals keep them."""
-        self._devices.pop(device, None)
+        self._pages.pop(device, None)
 
     def accept(self, message: Message, delivery: Delivery) -> None:
         """Count a message whose handle names its runtime, and follow it to its end."""
-        runtime = delivery.runtime
-        for counts in self._both(message.device, runtime):
-            counts.accepted += 1
-        outcome = delivery.outcome
-        if outcome is None:
-            entry = self.journal.accepted(message.device, message.number, runtime) if self.journal else 0
-            delivery.add_done_callback(_Followed(self, message.device, message.number, entry))
-            return
-        if self.journal:
-            self.journal.accepted_and_settled(message.device, message.number, runtime, outcome, delivery.resends)
-        self._count(message.device, message.number, delivery, outcome)
+        self._page(message.device, delivery.runtime).take(message, delivery)
 
     def crossed(self, device: str, old: str, new: str) -> None:
         """Note that a message went from one runtime to the other without having ended."""
-        for counts in self._both(device, old):
-            counts.given_up += 1
-        for counts in self._both(device, new):
-            counts.taken_over += 1
+        self._page(device, new).crossed(old, new)
 
     def resent(self, device: str, runtime: str) -> None:
         """Note a repetition of a message that had ended as `written`."""
-        for counts in self._both(device, runtime):
-            counts.resends += 1
+        self._page(device, runtime).resent(runtime)
 
     def note(self, anomaly: Anomaly) -> None:
         """Remember something that went wrong."""
         self.anomalies.append(anomaly)
         self.anomalies_seen += 1
 
-    def _settled(self, device: str, number: int, entry: int, delivery: Delivery) -> None:
-        outcome = delivery.outcome
-        assert outcome is not None, "only a settled handle calls back"
-        if self.journal:
-            self.journal.settled(entry, device, number, delivery.runtime, outcome, delivery.resends)
-        self._count(device, number, delivery, outcome)
-
-    def _count(self, device: str, number: int, delivery: Delivery, outcome: Outcome) -> None:
-        for counts in self._both(device, delivery.runtime):
-            counts.count(outcome, delivery.resends)
-        if outcome is Outcome.NOT_DELIVERED or outcome is Outcome.INDETERMINATE:
-            self.note(
-                Anomaly(
-                    device=device, number=number, runtime=delivery.runtime, kind=outcome.value, says=delivery.reason
-                )
-            )
-
-    def _both(self, device: str, runtime: str) -> tuple[Counts, ...]:
-        total, own = self.runtime(runtime), self._devices.get(device)
-        if own is None:
-            return (total,)
-        counts = own.get(runtime)
-        if counts is None:
-            counts = own[runtime] = Counts()
-        return total, counts
+    def _page(self, device: str, runtime: str) -> Page:
+        """Return a device's page; one that nobody keeps when the device isn't known."""
+        page = self._pages.get(device)
+        if page is None:
+            page = Page(self, device, runtime)
+            if device in self.known:
+                self._pages[device] = page
+        return page
 
     def _recover(self, journal: LedgerJournal) -> None:
         """Take over the former incarnation's counts; what it left open is indeterminate now."""
@@ -181,15 +109,3 @@ class Ledger:
                 )
             )
         journal.flush()
-
-
-class _Followed:
-    """Waits for one message's end; smaller than a closure."""
-
-    __slots__ = ("device", "entry", "ledger", "number")
-
-    def __init__(self, ledger: Ledger, device: str, number: int, entry: int) -> None:
-        self.ledger, self.device, self.number, self.entry = ledger, device, number, entry
-
-    def __call__(self, delivery: Delivery) -> None:
-        self.ledger._settled(self.device, self.number, self.entry, delivery)  # noqa: SLF001 - its own second half.

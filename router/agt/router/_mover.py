@@ -20,8 +20,9 @@ from collections.abc import Callable
 from functools import partial
 
 from agt.router._batch import MoveBatch
+from agt.router._counts import Anomaly
 from agt.router._device import Device, Parcel
-from agt.router._ledger import Anomaly, Ledger
+from agt.router._ledger import Ledger
 from agt.router._move import MoveEffect, MoveEvent, MoveState, step
 from agt.router._path import Closable, InDoubt, Message, Path
 from agt.router._relay import Relay
@@ -194,7 +195,7 @@ class Mover:
                 self._leave_batch(device, now=now, moved=False)
                 self._release(device, now=now)
             elif effect is MoveEffect.ROUTE:
-                device.runtime = device.target
+                device.arrive()
                 self._release(device, now=now)
             else:
                 self._close(device)
@@ -250,7 +251,7 @@ class Mover:
 
     def _send(self, device: Device, path: Path, parcel: Parcel, *, now: float) -> None:
         runtime, outer = device.runtime, parcel.delivery
-        inner = path.send(dataclasses.replace(parcel.message, deadline_s=parcel.expires_at - now))
+        inner = path.send(parcel.message.within(parcel.expires_at - now))
         inner.runtime = runtime
         if parcel.doubtful:
             self._count_resent(device)

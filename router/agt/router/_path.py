@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+import msgspec
+
 from agt.transport import Barrier, Delivery, MoveKind
 
 
@@ -22,8 +24,7 @@ class InDoubt(enum.StrEnum):
     """Tell the sender `indeterminate` and never send it again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(msgspec.Struct, frozen=True, gc=False):
     """One message to one device, with what a move needs to know about it."""
 
     device: str
@@ -34,6 +35,10 @@ class Message:
     in_doubt: InDoubt = InDoubt.RESEND
     deadline_s: float = 30.0
     """Seconds from now after which the sender no longer wants it delivered."""
+
+    def within(self, deadline_s: float) -> "Message":
+        """Return the same message with so many seconds left."""
+        return msgspec.structs.replace(self, deadline_s=deadline_s)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,9 @@ Moving *in place* means that both paths share one session: the candidate sends w
 and hopes, and the session's observer matches the replies of both. Moving *warm* gives each its own session.
 """
 
+from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
+from typing import Final
 
 import anyio
 
@@ -13,8 +14,9 @@ from agt.router._path import Message, Withdrawn
 from agt.transport import Barrier, Delivery, MoveKind, Outcome, TransportError
 from agt.transport import Session as TransportSession
 
-UNANSWERED_MAX = 1000
+UNANSWERED_MAX: Final = 1000
 """Written messages that a legacy path remembers to tell the unanswered tail; older ones are forgotten."""
+_WRITTEN: Final = Outcome.WRITTEN  # An enumeration's members are slow to look up.
 
 
 class _SessionPath:
@@ -34,15 +36,13 @@ class _SessionPath:
             session: the device's session.
             barrier: what the device promises over all its attachments; the wire's own word when not given.
             move: how the device changes paths; the wire's own word when not given.
-            clock: the clock that deadlines are kept on.
+            clock: the clock that the session keeps deadlines on.
         """
         self._session, self._clock = session, clock
         self.barrier = barrier or session.link.traits.barrier
         """How this path can tell that it has fallen silent."""
         self.move = move or session.link.traits.move
         """How the device leaves or enters this path."""
-        self._open: dict[Delivery, tuple[Message, float]] = {}
-        """What a move may have to take back: what is unsettled, or, of legacy writes, what may be unanswered."""
         self._closing = self._watching = False
 
     @property
@@ -88,9 +88,7 @@ class ReliablePath(_SessionPath):
         except TransportError as error:
             delivery = Delivery()
             delivery.settle(Outcome.NOT_DELIVERED, reason=str(error))
-            return delivery
-        self._open[delivery] = (message, self._clock() + message.deadline_s)
-        delivery.add_done_callback(self._forget)
+        delivery.item = message
         return delivery
 
     def withdraw(self) -> Withdrawn:
@@ -98,25 +96,22 @@ class ReliablePath(_SessionPath):
         taken = self._session.withdraw()
         return Withdrawn(unsent=self._with_messages(taken.unsent), in_doubt=self._with_messages(taken.in_doubt))
 
-    def _forget(self, delivery: Delivery) -> None:
-        self._open.pop(delivery, None)
-
     def _with_messages(self, deliveries: tuple[Delivery, ...]) -> tuple[tuple[Message, Delivery], ...]:
         now = self._clock()
         pairs: list[tuple[Message, Delivery]] = []
         for delivery in deliveries:
-            known = self._open.pop(delivery, None)
-            if known is None:  # Sent on the session without us: its sender must still hear of it.
+            if isinstance(delivery.item, Message):
+                pairs.append((delivery.item.within(delivery.deadline - now), delivery))
+            else:  # Sent on the session without us: its sender must still hear of it.
                 delivery.settle(Outcome.INDETERMINATE, reason="the device changed paths")
-                continue
-            delivery.remove_done_callback(self._forget)
-            message, expires_at = known
-            pairs.append((replace(message, deadline_s=expires_at - now), delivery))
         return tuple(pairs)
 
 
 class LegacyPath(_SessionPath):
     """Control's way: written and hoped, its replies only observed."""
+
+    _newest: "deque[Delivery] | None" = None
+    """What was written last; made at the first write, since most devices of a large fleet are idle."""
 
     @property
     def in_flight(self) -> int:
@@ -135,11 +130,11 @@ class LegacyPath(_SessionPath):
         except TransportError as error:
             delivery = Delivery()
             delivery.settle(Outcome.NOT_DELIVERED, reason=str(error))
-            return delivery
-        if delivery.outcome is Outcome.WRITTEN:
-            self._open[delivery] = (message, self._clock() + message.deadline_s)
-            if len(self._open) > UNANSWERED_MAX:
-                del self._open[next(iter(self._open))]
+        delivery.item = message
+        if delivery.outcome is _WRITTEN:
+            if self._newest is None:
+                self._newest = deque(maxlen=UNANSWERED_MAX)
+            self._newest.append(delivery)
         return delivery
 
     def withdraw(self) -> Withdrawn:
@@ -147,9 +142,10 @@ class LegacyPath(_SessionPath):
         now = self._clock()
         unanswered = set(self._session.unanswered_writes())
         tail: list[Message] = []
-        for delivery, (message, expires_at) in reversed(self._open.items()):
+        for delivery in reversed(self._newest or ()):
             if delivery not in unanswered:
                 break
-            tail.append(replace(message, deadline_s=expires_at - now))
-        self._open.clear()
+            message: Message = delivery.item
+            tail.append(message.within(message.deadline_s - (now - delivery.accepted_at)))
+        self._newest = None
         return Withdrawn(unsent=(), in_doubt=(), written=tuple(reversed(tail)))

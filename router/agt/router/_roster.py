@@ -36,7 +36,6 @@ class Roster:
         if name not in state.devices:
             known.runtime = known.target = state.choose(known, now=state.wall())
             state.devices[name] = known
-            state.ledger.enroll(name)
         elif replaced is not None and known.path is not replaced:
             state.mover.lost(known, replaced, now=now)
         self._place(known, now=now)

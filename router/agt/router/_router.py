@@ -11,12 +11,14 @@ This is the door: it sends, and says what there is. `Steering` changes the route
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from typing import Final
 
 import msgspec
 
 from agt.router._batch import MoveBatch
 from agt.router._bell import Bell
 from agt.router._decision import DEFAULT_RUNTIMES, Situation, Subject, choose
+from agt.router._device import Device
 from agt.router._explain import Explanation, explain_in
 from agt.router._ledger import Ledger
 from agt.router._move import MoveState
@@ -34,6 +36,8 @@ from agt.router._survey import device_status, in_order, preview, survey
 from agt.router._timekeeper import Timekeeper
 from agt.router.shadow import Shadow, ShadowReport, report
 from agt.transport import Delivery, Outcome
+
+_CARRYING: Final = MoveState.CARRYING  # An enumeration's members are slow to look up.
 
 
 class Router:
@@ -80,6 +84,7 @@ class Router:
             situation=Situation(None, runtimes=runtimes),
             environment=dict(environment or {}),
         )
+        ledger.known = self._state.devices
         self._bell = Bell()
         self._steering = Steering(self._state, source, self._bell)
         self._roster = Roster(self._state, self._steering)
@@ -224,18 +229,16 @@ class Router:
         """
         state = self._state
         device = state.devices.get(message.device)
-        if device is None:
-            delivery = Delivery()
-            delivery.runtime = state.runtimes.control
-            delivery.settle(Outcome.NOT_DELIVERED, reason=f"{message.device} is not attached")
-        elif device.state is MoveState.CARRYING:
+        if device is None or device.state is not _CARRYING:
+            delivery = self._hold(device, message)
+        else:
             path = device.path
             assert path is not None, "a carrying device has its owner's path"
             delivery = path.send(message)
-            delivery.runtime = device.runtime
-        else:
-            delivery = state.mover.hold(device, message, now=state.clock())
-        state.ledger.accept(message, delivery)
+            page = device.page
+            if page is None:
+                page = device.page = state.ledger.page(device.name, device.runtime)
+            page.accept(message, delivery)
         mirroring = state.mirroring
         if mirroring is not None and device is not None and mirroring.covers(device):
             state.shadow.offer(mirroring.tried, message, delivery)
@@ -319,6 +322,18 @@ class Router:
     async def run(self) -> None:
         """Keep time until cancelled."""
         await self._timekeeper.run()
+
+    def _hold(self, device: Device | None, message: Message) -> Delivery:
+        """Keep a message for a device that moves; refuse it for one that isn't attached."""
+        state = self._state
+        if device is not None:
+            delivery = state.mover.hold(device, message, now=state.clock())
+        else:
+            delivery = Delivery()
+            delivery.runtime = state.runtimes.control
+            delivery.settle(Outcome.NOT_DELIVERED, reason=f"{message.device} is not attached")
+        state.ledger.accept(message, delivery)
+        return delivery
 
     def _settled(self) -> None:
         self._state.count_carried()

@@ -5,9 +5,9 @@ from heapq import nsmallest
 
 import msgspec
 
+from agt.router._counts import Counts
 from agt.router._decision import Situation, choose, decide_in
 from agt.router._device import Device
-from agt.router._ledger import Counts
 from agt.router._move import MoveState
 from agt.router._position import order
 from agt.router._problem import Problem

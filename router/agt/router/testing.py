@@ -5,7 +5,6 @@ Our own tests use nothing else where no socket is needed.
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 from agt.router._path import Message, Withdrawn
 from agt.transport import Barrier, Delivery, MoveKind, Outcome
@@ -139,7 +138,7 @@ class ScriptedPath:
         """Give back what is unsettled."""
         entries, self._open = self._open, []
         now = self._clock()
-        left = [(replace(entry.message, deadline_s=entry.expires_at - now), entry) for entry in entries]
+        left = [(entry.message.within(entry.expires_at - now), entry) for entry in entries]
         if self._legacy:
             return Withdrawn(unsent=(), in_doubt=(), written=tuple(message for message, _ in left))
         return Withdrawn(
