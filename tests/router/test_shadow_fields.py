@@ -3,9 +3,10 @@
 import datetime
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agt.router import Message
@@ -42,7 +43,7 @@ def message(payload: bytes) -> Message:
     return Message("d", 1, payload)
 
 
-def leaves(value: object) -> dict:
+def leaves(value: object) -> dict[str, Any]:
     """A JSON reply's leaves."""
     return reply_leaves(json_fields, message(b""), json.dumps(value).encode())
 
@@ -138,7 +139,8 @@ def test_json_is_compared_member_by_member() -> None:
 LEAF = st.none() | st.booleans() | st.floats() | st.text()
 
 
-@given(st.recursive(LEAF, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
+@settings(max_examples=40)
+@given(st.recursive(LEAF, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=15))
 def test_an_answer_never_differs_from_itself(value: object) -> None:
     """Whatever JSON can hold, and what only Python's JSON holds."""
     found = compare_leaves(leaves(value), leaves(value), NO_RULES, now=0.0)
@@ -162,7 +164,7 @@ def test_no_reply_exhausts_the_comparer() -> None:
 def test_a_decoder_that_fails_is_a_field() -> None:
     """It neither stops the comparison nor hides that the two answers differ in how they can be read."""
 
-    def extract(_: Message, reply: bytes) -> dict:
+    def extract(_: Message, reply: bytes) -> dict[str, Any]:
         return {"number": int(reply)}
 
     ours, theirs = (reply_leaves(extract, message(b""), reply) for reply in (b"7", b"seven"))

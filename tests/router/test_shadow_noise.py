@@ -90,6 +90,7 @@ def test_half_a_percent_is_not_called_equal() -> None:
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize(("planted", "least", "most"), [(PLANTED, 950, 1000), (0.0, 0, 50)])
 def test_a_thousand_runs_looked_at_after_every_message(planted: float, least: int, most: int) -> None:
     """The same bounds where one looks as often as one can."""
@@ -97,6 +98,7 @@ def test_a_thousand_runs_looked_at_after_every_message(planted: float, least: in
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("planted", [0.0, PLANTED, 0.05])
 def test_the_true_excess_lies_between_the_bounds(planted: float) -> None:
     """At every look of a run, in at least 95 % of the runs."""

@@ -57,6 +57,16 @@ class DemoFiles:
         return self._own("twin", ".sock")
 
     @property
+    def control_twin_socket(self) -> Path:
+        """Where the fleet's other stand-in swallows what control would have written."""
+        return self._own("control-twin", ".sock")
+
+    @property
+    def shadow_rules(self) -> Path:
+        """What counts as a difference of mirrored messages; need not be there."""
+        return self.run / "shadow.toml"
+
+    @property
     def listings_socket(self) -> Path:
         """Where the daemon lists the fleet."""
         return self.run / "daemon.sock"

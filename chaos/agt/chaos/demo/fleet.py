@@ -33,7 +33,7 @@ from agt.chaos.demo._notify import notify
 from agt.chaos.demo._scopes import Routes
 from agt.chaos.demo._sources import Sources
 from agt.chaos.demo._talk import serve_questions
-from agt.chaos.demo._twin import serve_twin
+from agt.chaos.demo._twin import serve_control_twin, serve_twin
 from agt.chaos.proxy import FaultProxy, WireName
 from agt.transport import Outcome
 
@@ -88,6 +88,7 @@ class Fleet:
                 tasks.start_soon(job)
             tasks.start_soon(serve_questions, self._files.fleet_socket, self._answer)
             tasks.start_soon(serve_twin, self._files.twin_socket)
+            tasks.start_soon(serve_control_twin, self._files.control_twin_socket)
             tasks.start_soon(self.sources.run, self._files.sources_socket)
             notify("READY=1")
             await self._start_devices(tasks, await self._ports())

@@ -24,7 +24,7 @@ from agt.chaos.demo._legacy_policy import LOOK_S, LegacyPolicy
 from agt.chaos.demo._loss import LossHook
 from agt.chaos.demo._notify import notify
 from agt.chaos.demo._talk import serve_questions
-from agt.chaos.demo._twin import TwinPath
+from agt.chaos.demo._twin import dialled_twins, make_shadow
 from agt.router import (
     Ledger,
     LedgerJournal,
@@ -32,7 +32,6 @@ from agt.router import (
     RouterError,
     Runtimes,
     SelectorFile,
-    Shadow,
     keep_collections_short,
 )
 from agt.router.serving import create_app, serve
@@ -41,9 +40,7 @@ from agt.transport import (
     ConnectionUnavailable,
     Link,
     ReliableListener,
-    ReliableTransport,
     TransportMetrics,
-    UnixConnection,
     WireListener,
 )
 from agt.transport.metrics import TransportCollector
@@ -51,8 +48,6 @@ from agt.transport.wires.cync import CyncConfig, CyncLink, time_body
 from agt.transport.wires.lines import LinesLink
 
 HOST = "127.0.0.1"
-MIRROR_QUEUE_MAX = 2000
-"""One twin takes the whole fleet's mirrored commands, so its queue is that of many devices."""
 SHADOW_SUFFIX = "-shadow"
 """Behind the candidate's name it labels what is measured of mirrored messages."""
 logger = logging.getLogger("agt.demo.gateway")
@@ -74,7 +69,7 @@ class Gateway:
         self._reliable = TransportMetrics(self._runtimes.candidate)
         # A mirrored message is none of the candidate's: it is seen under a name of its own and no gate judges it.
         self._mirror = TransportMetrics(f"{self._runtimes.candidate}{SHADOW_SUFFIX}")
-        self._shadow = Shadow()
+        self._shadow = make_shadow(files)
         self._environment = EnvironmentFile(files.environment)
         self._router = Router(
             self._selector,
@@ -96,14 +91,7 @@ class Gateway:
             cync = await stack.enter_async_context(self._cync_listener(ports.cync))
             lines = await stack.enter_async_context(self._lines_listener(ports.lines))
             native = await stack.enter_async_context(self._native_listener(ports.native))
-            twin = ReliableTransport(
-                UnixConnection(str(self._files.twin_socket)),
-                name="mirror",
-                metrics=self._mirror,
-                send_queue_max=MIRROR_QUEUE_MAX,
-            )
-            await stack.enter_async_context(twin)
-            self._shadow.twins[self._runtimes.candidate] = TwinPath(twin)
+            await stack.enter_async_context(dialled_twins(self._shadow, self._files, self._runtimes, self._mirror))
             tasks = await stack.enter_async_context(anyio.create_task_group())
             tasks.start_soon(self._router.run)
             tasks.start_soon(keep_collections_short, lambda: sum(len(one.sessions) for one in (cync, lines, native)))

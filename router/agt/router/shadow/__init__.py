@@ -6,6 +6,7 @@
 from agt.router.shadow._classify import Act, Classifier, act_of, everything_writes, first_of
 from agt.router.shadow._compare import Comparison, FieldDifference, compare_leaves
 from agt.router.shadow._fields import ABSENT, Extractor, Leaf, json_fields, raw_fields, reply_leaves
+from agt.router.shadow._merge import merge_reports
 from agt.router.shadow._odds import ALPHA, MARGIN, Judged, PairCounts, ShadowVerdict, judge_pairs, verdict_of
 from agt.router.shadow._report import FieldReport, ShadowReport, TriedReport, report, summary
 from agt.router.shadow._rules import NO_RULES, Room, RulesInvalid, Same, ShadowRules, parse_shadow_rules
@@ -48,6 +49,7 @@ __all__ = (
     "first_of",
     "json_fields",
     "judge_pairs",
+    "merge_reports",
     "parse_shadow_rules",
     "raw_fields",
     "reply_leaves",

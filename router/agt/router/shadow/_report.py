@@ -27,8 +27,15 @@ class FieldReport(msgspec.Struct, frozen=True, kw_only=True):
     floor_differences: int
     """Messages on which the second control did."""
     ignored: int
+    """Messages on which the tried runtime did, and a rule ignores it."""
+    only_tried: int = 0
+    """Of the paired, on how many only the tried runtime differed here."""
+    only_floor: int = 0
+    """Of the paired, on how many only the second control did."""
     excess: float
     """Differences above the floor, as a share of the messages."""
+    numbers: int = 0
+    """Messages on which both had a number here."""
     mean_delta: float | None = None
     """Tried minus carried, on average; None without numbers."""
     max_delta: float | None = None
@@ -81,6 +88,8 @@ class ShadowReport(msgspec.Struct, frozen=True, kw_only=True):
     tried: str = ""
     """The runtime that was tried out last; empty before the first."""
     runtimes: tuple[TriedReport, ...] = ()
+    declared_floor: float = 0.0
+    """The share of messages that may differ where there is no second control."""
     reads: int = 0
     writes: int = 0
     decided: int = 0
@@ -99,8 +108,9 @@ def report(shadow: Shadow, *, wall: float) -> ShadowReport:
     counts = shadow.counts
     return ShadowReport(
         tried=shadow.tried,
+        declared_floor=shadow.declared_floor,
         runtimes=tuple(
-            _tried(name, tally, shadow.declared_floor, fields=True) for name, tally in sorted(shadow.tallies.items())
+            report_tally(name, tally, shadow.declared_floor) for name, tally in sorted(shadow.tallies.items())
         ),
         reads=counts.reads,
         writes=counts.writes,
@@ -120,10 +130,11 @@ def report(shadow: Shadow, *, wall: float) -> ShadowReport:
 def summary(shadow: Shadow) -> TriedReport | None:
     """Return what is said of the runtime tried out last, without its fields; None before the first comparison."""
     tally = shadow.tallies.get(shadow.tried)
-    return None if tally is None else _tried(shadow.tried, tally, shadow.declared_floor, fields=False)
+    return None if tally is None else report_tally(shadow.tried, tally, shadow.declared_floor, fields=False)
 
 
-def _tried(name: str, tally: Tally, declared: float, *, fields: bool) -> TriedReport:
+def report_tally(name: str, tally: Tally, declared: float, *, fields: bool = True) -> TriedReport:
+    """Return what the counts of one tried runtime say; `declared` is the noise where there is no second control."""
     judged = judge_pairs(tally.counts, alpha=ALPHA / 2, declared=declared)
     floor_rate = tally.floor_differences / tally.paired if tally.paired else None
     rows = tuple(_field(tally, field, declared) for field in tally.fields)
@@ -175,6 +186,9 @@ def _field(tally: Tally, name: str, declared: float) -> FieldReport:
         differences=field.differences,
         floor_differences=field.floor_differences,
         ignored=field.ignored,
+        only_tried=field.only_tried,
+        only_floor=field.only_floor,
+        numbers=field.deltas,
         excess=counts.excess - (0.0 if counts.paired else declared) if alpha else 0.0,
         mean_delta=field.delta_sum / field.deltas if field.deltas else None,
         max_delta=field.delta_max if field.deltas else None,

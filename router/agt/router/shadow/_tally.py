@@ -80,8 +80,6 @@ class Tally:
         """Of these, how many ended well where they were carried and not where they were mirrored."""
         self.paired = 0
         """Of these, how many the second control answered too."""
-        self.paired_differences = 0
-        """Of the paired, how many the tried runtime differed on."""
         self.floor_differences = 0
         """Of the paired, how many the second control differed on."""
         self.only_tried = 0
@@ -113,6 +111,14 @@ class Tally:
         """In which order a field first differed, from 1; 0 for one that never did."""
         return self._differed.get(name, 0)
 
+    def field(self, name: str, *, differed: bool = False) -> FieldTally:
+        """Return a field's counts, made when there are none and room is left; else those of `OTHER`."""
+        if name not in self.fields and len(self.fields) >= FIELDS_MAX:
+            name = OTHER
+        if differed:
+            self._differed.setdefault(name, len(self._differed) + 1)
+        return self.fields.setdefault(name, FieldTally())
+
     def add(
         self, device: str, number: int, tried: Comparison, floor: Comparison | None = None, *, error: bool = False
     ) -> None:
@@ -132,13 +138,12 @@ class Tally:
         self.ignored += bool(tried.ignored) and not differs
         if floor is not None:
             self.paired += 1
-            self.paired_differences += bool(differs)
             self.floor_differences += bool(noise)
             self.only_tried += bool(differs) and not noise
             self.only_floor += bool(noise) and not differs
         self._add_fields(tried, self._kept(differs), self._kept(noise), paired=floor is not None)
         for difference in tried.differences:
-            self._of(difference.name).examples.append(
+            self.field(difference.name).examples.append(
                 Example(
                     device=device,
                     number=number,
@@ -150,17 +155,16 @@ class Tally:
 
     def _add_fields(self, tried: Comparison, differs: set[str], noise: set[str], *, paired: bool) -> None:
         for name in sorted(differs | noise):
-            field = self.fields[name]
-            self._differed.setdefault(name, len(self._differed) + 1)
+            field = self.field(name, differed=True)
             field.differences += name in differs
             field.floor_differences += name in noise
             if paired:
                 field.only_tried += name not in noise
                 field.only_floor += name not in differs
         for name in tried.ignored:
-            self._of(name).ignored += 1
+            self.field(name).ignored += 1
         for name, delta in tried.deltas.items():
-            field = self._of(name)
+            field = self.field(name)
             field.deltas += 1
             field.delta_sum += delta
             if abs(delta) > abs(field.delta_max):
@@ -168,12 +172,4 @@ class Tally:
 
     def _kept(self, names: frozenset[str]) -> set[str]:
         """Return the names under which these are counted."""
-        return {name if self._of(name) is self.fields.get(name) else OTHER for name in names}
-
-    def _of(self, name: str) -> FieldTally:
-        found = self.fields.get(name)
-        if found is None:
-            if len(self.fields) >= FIELDS_MAX:
-                name = OTHER
-            found = self.fields.setdefault(name, FieldTally())
-        return found
+        return {name if self.field(name) is self.fields.get(name) else OTHER for name in names}

@@ -20,6 +20,7 @@ from agt.supervisor.cli import (
     _parity,
     _plan,
     _sessions,
+    _shadow,
     _show,
     _snapshot,
     _suite,
@@ -99,7 +100,7 @@ def root(
     """Move live device connections from a legacy path to a reliable one, in steps, with a way back."""
 
 
-for part in (_up, _operate, _kill, _show, _explain, _parity, _sessions, _http):
+for part in (_up, _operate, _kill, _show, _explain, _parity, _sessions, _shadow, _http):
     part.register(app)
 app.add_typer(_plan.app, name="plan")
 app.add_typer(_snapshot.app, name="snapshot")
