@@ -89,14 +89,28 @@ class HttpSource:
             packed = response.headers.get("content-encoding", "identity")
             if packed.lower() != "identity":
                 raise SourceFailed(self.name, f"answers packed ({shown(packed)}), which was not asked for")
-            received = bytearray()
+            received = await self._read(response)
+        finally:
+            await response.aclose()
+        if len(received) > self._limits.max_bytes:
+            raise SourceFailed(self.name, f"answers more than {self._limits.max_bytes} bytes")
+        return response.status_code, bytes(received)
+
+    async def _read(self, response: "httpx.Response") -> bytearray:
+        import httpx  # noqa: PLC0415 - as above.
+
+        received = bytearray()
+        try:
             async for chunk in response.aiter_raw():
                 received += chunk
                 if len(received) > self._limits.max_bytes:
-                    raise SourceFailed(self.name, f"answers more than {self._limits.max_bytes} bytes")
-            return response.status_code, bytes(received)
-        finally:
-            await response.aclose()
+                    # Closed under the loop, which then ends by itself: leaving it would leave httpx's own
+                    # generators behind unfinished.
+                    await response.aclose()
+        except httpx.HTTPError:
+            if len(received) <= self._limits.max_bytes:
+                raise
+        return received
 
     def _header(self, value: str) -> str:
         if not value.startswith("env:"):

@@ -55,7 +55,8 @@ def plain(value: object) -> Any:
         ValueError: when it holds what JSON can't, or holds itself.
     """
     try:
-        return msgspec.to_builtins(value, str_keys=True)
+        # msgspec knows structs and dates, json makes lists of tuples and keeps `NaN`.
+        return json.loads(json.dumps(msgspec.to_builtins(value, str_keys=True)))
     except RecursionError:
         raise ValueError("is nested too deeply, or holds itself") from None
     except (TypeError, ValueError) as error:

@@ -50,8 +50,8 @@ def within(one: float, other: float, tolerance: Tolerance) -> bool:
         return True
     if tolerance is EXACT or tolerance == EXACT or not (_finite(one) and _finite(other)):
         return False
-    apart = abs(Fraction(one) - Fraction(other))
-    larger = max(abs(Fraction(one)), abs(Fraction(other)))
+    apart = abs(_exactly(one) - _exactly(other))
+    larger = max(abs(_exactly(one)), abs(_exactly(other)))
     return apart <= _exactly(tolerance.absolute) or apart <= _exactly(tolerance.relative) * larger
 
 
@@ -66,7 +66,7 @@ def relative_delta(control: float, candidate: float) -> float:
     if not (_finite(control) and _finite(candidate)) or control == 0:
         return math.inf
     try:
-        return float(abs(Fraction(candidate) - Fraction(control)) / abs(Fraction(control)))
+        return float(abs(_exactly(candidate) - _exactly(control)) / abs(_exactly(control)))
     except OverflowError:
         return math.inf
 
@@ -75,6 +75,8 @@ def _finite(value: float) -> bool:
     return isinstance(value, int) or math.isfinite(value)
 
 
-def _exactly(bound: float) -> Fraction:
-    """A bound as it was written: 0.1 is a tenth, not the nearest binary number."""
-    return Fraction(str(bound)) if math.isfinite(bound) else Fraction(10) ** 400
+def _exactly(value: float) -> Fraction:
+    """A number as it was written: 1.1 is 0.1 above 1, which the nearest binary numbers aren't."""
+    if isinstance(value, int):
+        return Fraction(value)
+    return Fraction(repr(value)) if math.isfinite(value) else Fraction(10) ** 400
