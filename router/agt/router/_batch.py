@@ -4,7 +4,7 @@ A batch is the receipt of an advance, a rollback or a kill while it still grows.
 enters a path that was left; *settled* that everything in flight there has been answered or decided.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import anyio
 import msgspec
@@ -28,8 +28,17 @@ class MoveReceipt(msgspec.Struct, frozen=True, kw_only=True):
     """Messages in doubt that were sent again on the new path."""
     indeterminate: int
     """Messages in doubt that were reported as such."""
+    unconfirmed: int = 0
+    """Messages that legacy had written and nobody answered, and that could not be sent again; the ledger names them."""
     cut: int = 0
     """Devices whose drain ended at its deadline, with commands unanswered."""
+    announced: int = 0
+    """Messages in flight at the turn that this change might not be able to confirm: what a preview in that very instant
+    would have said. No more than these can end in doubt, or arrive twice, for its sake."""
+    redial: int = 0
+    """Devices that turned and have no attachment to the side they go to: they have to dial first."""
+    redial_per_s: float | None = None
+    """How many callers the gateway takes in each second; None when it didn't say."""
     latched: bool = True
     """For a kill: whether the selector was taken away on disk too; memory is latched in any case."""
 
@@ -44,7 +53,11 @@ class MoveBatch:
         self.moved = 0
         self.resent = 0
         self.indeterminate = 0
+        self.unconfirmed = 0
         self.cut = 0
+        self.announced = 0
+        self.redial = 0
+        self.redial_per_s: float | None = None
         self.latched = True
         self.routed_s: float | None = None
         self.settled_s: float | None = None
@@ -68,6 +81,13 @@ class MoveBatch:
     def routed(self, *, now: float) -> None:
         """Note that no new message enters a path that was left."""
         self.routed_s = now - self.started_at
+
+    def count(self, turned: Iterable[Device]) -> None:
+        """Count what the devices of this batch leave open at the turn; before any of them has begun to drain."""
+        for device in turned:
+            if device.batch is self:
+                self.announced += device.unconfirmed
+                self.redial += device.target not in device.paths
 
     def finish_if_empty(self, *, now: float) -> None:
         """Note the end when no device is left to wait for."""
@@ -95,6 +115,10 @@ class MoveBatch:
             settled_ms=None if self.settled_s is None else self.settled_s * 1000,
             resent=self.resent,
             indeterminate=self.indeterminate,
+            unconfirmed=self.unconfirmed,
             cut=self.cut,
+            announced=self.announced,
+            redial=self.redial,
+            redial_per_s=self.redial_per_s if self.redial else None,
             latched=self.latched,
         )

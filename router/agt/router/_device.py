@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from agt.router._move import MoveState
 from agt.router._page import Page
-from agt.router._path import Message, Path
-from agt.transport import Delivery
+from agt.router._path import Message, Path, joint_barrier
+from agt.transport import Barrier, Delivery
 
 if TYPE_CHECKING:
     from agt.router._batch import MoveBatch
@@ -25,8 +25,8 @@ class Parcel:
     """The handle that will be settled; None for the repetition of a message that had ended as `written`."""
     expires_at: float
     """When its sender stops wanting it, on the router's clock."""
-    doubtful: bool = False
-    """Whether it may have arrived already."""
+    doubtful: Barrier | None = None
+    """The barrier that lets it be sent again although it may have arrived already; None when it can't have."""
 
 
 class Device:
@@ -99,6 +99,21 @@ class Device:
     def path(self) -> Path | None:
         """The owner's path."""
         return self.paths.get(self.runtime)
+
+    @property
+    def unconfirmed(self) -> int:
+        """Messages on the owner's path that leaving it for the target might not be able to confirm."""
+        return self.unconfirmed_towards(self.target)
+
+    def unconfirmed_towards(self, target: str) -> int:
+        """Count the messages that a move to a runtime might not be able to confirm.
+
+        What is queued counts too: a fenced path goes on writing it, and may lose it then.
+        """
+        path = self.path
+        if path is None or joint_barrier(path, self.paths.get(target)) is Barrier.SEQUENCE:
+            return 0
+        return path.in_flight + path.queued
 
     def arrive(self) -> None:
         """Change hands: the runtime where it belongs owns it from now on."""

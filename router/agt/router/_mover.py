@@ -1,17 +1,6 @@
 """Performs what the move table decides: fence, drain, settle, route, for one device or ten thousand.
 
-What is right for order, and why. A device's messages must reach it in the order in which they were accepted:
-
-- While a path drains, new messages are held, so nothing overtakes what is still on the old path. Draining lasts
-  as long on a wire without a barrier as on one with replies: only silence keeps two sockets in order. On a
-  `sequence` wire it is short, because there the device itself drops what comes twice or late.
-- What was taken back goes first, in its old order; then what was held.
-- What is in doubt is sent again under the same number on `sequence` (the device drops the double); on `ack` as
-  the message class chose; on `half-close` and `none` never, since nobody could tell the double from a new message.
-- A legacy path has told its senders `written` already, and nothing takes that back. Its unanswered *tail* (no
-  reply to it or to anything written later) is sent again under the same rules, as a repetition that belongs to no
-  handle. An unanswered message with an answered one behind it is never sent again: the device has moved on, and
-  the repetition would put an older state over a newer one.
+Here is when a device leaves a path and enters the other one; what becomes of its messages is `_handover`'s.
 """
 
 import dataclasses
@@ -20,12 +9,11 @@ from collections.abc import Callable
 from functools import partial
 
 from agt.router._batch import MoveBatch
-from agt.router._counts import Anomaly
 from agt.router._device import Device, Parcel
+from agt.router._handover import Handover
 from agt.router._ledger import Ledger
 from agt.router._move import MoveEffect, MoveEvent, MoveState, step
-from agt.router._path import Closable, InDoubt, Message, Path
-from agt.router._relay import Relay
+from agt.router._path import Closable, Message, Path
 from agt.transport import Barrier, Delivery, Outcome
 
 
@@ -60,10 +48,8 @@ class Mover:
     ) -> None:
         self.moving: dict[str, Device] = {}
         """Devices that drain or wait, by name."""
-        self.resent = 0
-        """Messages sent again by moves, since the start."""
-        self.indeterminate = 0
-        """Messages in doubt that moves reported, since the start."""
+        self.handover = Handover(ledger, clock)
+        """What becomes of the messages."""
         self.draining = 0
         """Devices whose old path has not been settled."""
         self.begun = 0
@@ -74,7 +60,6 @@ class Mover:
         """The commands that were unanswered then."""
         self._ledger, self._limits, self._control, self._clock = ledger, limits, control, clock
         self._on_settled = on_settled
-        self._repetitions: set[Delivery] = set()
         self.poll_at = math.inf
         """When `poll` should be called next; `math.inf` when nothing moves."""
 
@@ -164,7 +149,7 @@ class Mover:
             if device.state is MoveState.WAITING:
                 self._try_arrival(device, now=now)
             if device.name in self.moving:
-                _expire(device, now=now)
+                self.handover.expire(device, now=now)
         # Ten thousand moving devices are looked at less often than ten.
         pause_s = max(self._limits.poll_s, len(self.moving) / 50_000)
         self.poll_at = now + pause_s if self.moving else math.inf
@@ -186,6 +171,7 @@ class Mover:
             if effect is MoveEffect.FENCE:
                 device.move_id += 1
                 device.cut = False
+                device.last_batch = device.batch  # What a lost path leaves in doubt is no older move's doing.
                 device.deadline = now + self._drain_s(device)
                 self._add(device, now=now)
             elif effect is MoveEffect.SETTLE:
@@ -198,7 +184,8 @@ class Mover:
                 device.arrive()
                 self._release(device, now=now)
             else:
-                self._close(device)
+                self.moving.pop(device.name, None)
+                self.handover.close(device)
         if before is MoveState.DRAINING and self.draining == 0:
             self._on_settled()
         if event is not MoveEvent.ARRIVED and device.state is MoveState.WAITING:
@@ -218,19 +205,7 @@ class Mover:
     def _settle(self, device: Device, path: Path | None, *, now: float) -> None:
         """Take everything back from the old path and decide what is in doubt."""
         if path is not None:
-            # Within one path, what was written is older than what was not.
-            withdrawn = path.withdraw()
-            barrier = _joint(path, device.paths.get(device.target))
-            for message in withdrawn.written:
-                if _may_resend(message, barrier):
-                    device.taken.append(Parcel(message, None, now + message.deadline_s, doubtful=True))
-            for message, delivery in withdrawn.in_doubt:
-                if _may_resend(message, barrier):
-                    handle = self._handle(delivery)
-                    device.taken.append(Parcel(message, handle, now + message.deadline_s, doubtful=True))
-                else:
-                    self._doubted(device, delivery, f"in doubt when the device left {device.runtime}")
-            device.taken.extend(Parcel(m, self._handle(one), now + m.deadline_s) for m, one in withdrawn.unsent)
+            self.handover.take_back(device, path, now=now)
         self._leave_batch(device, now=now, moved=True)
 
     def _release(self, device: Device, *, now: float) -> None:
@@ -240,58 +215,7 @@ class Mover:
         assert path is not None, "a device is released only to a path that it has"
         if device.began is None:
             self.begin_session(device, now=now)
-        parcels = (*device.taken, *device.held)
-        device.taken.clear()
-        device.held.clear()
-        for parcel in parcels:
-            if parcel.expires_at <= now:
-                _give_up(parcel, "its deadline passed while the device moved")
-            else:
-                self._send(device, path, parcel, now=now)
-
-    def _send(self, device: Device, path: Path, parcel: Parcel, *, now: float) -> None:
-        runtime, outer = device.runtime, parcel.delivery
-        inner = path.send(parcel.message.within(parcel.expires_at - now))
-        inner.runtime = runtime
-        if parcel.doubtful:
-            self._count_resent(device)
-        if outer is None:
-            self._ledger.resent(device.name, runtime)
-            self._repetitions.add(inner)
-            inner.add_done_callback(partial(self._repeated, device.name, parcel.message.number))
-            return
-        if outer.runtime != runtime:
-            self._ledger.crossed(device.name, outer.runtime, runtime)
-            outer.runtime = runtime
-        inner.add_done_callback(Relay(outer, resends=int(parcel.doubtful), since=now, clock=self._clock))
-
-    def _repeated(self, device: str, number: int, inner: Delivery) -> None:
-        """Note a repetition of a written message that did not arrive either."""
-        self._repetitions.discard(inner)
-        if inner.outcome not in (Outcome.DELIVERED, Outcome.WRITTEN):
-            says = f"written on legacy, sent again by a move, {inner.outcome}: {inner.reason}"
-            self._ledger.note(
-                Anomaly(device=device, number=number, runtime=inner.runtime, kind="repetition", says=says)
-            )
-
-    def _handle(self, delivery: Delivery) -> Delivery | None:
-        """Return whom a message that was taken back belongs to; a repetition stays one, however often it moves."""
-        if delivery not in self._repetitions:
-            return delivery
-        self._repetitions.discard(delivery)
-        return None
-
-    def _count_resent(self, device: Device) -> None:
-        self.resent += 1
-        if device.last_batch is not None:
-            device.last_batch.resent += 1
-
-    def _doubted(self, device: Device, delivery: Delivery, reason: str) -> None:
-        if delivery not in self._repetitions:  # Their senders were told `written` long ago.
-            self.indeterminate += 1
-            if device.batch is not None:
-                device.batch.indeterminate += 1
-        delivery.settle(Outcome.INDETERMINATE, reason=reason)
+        self.handover.send_on(device, path, now=now)
 
     def _count_cut(self, device: Device) -> None:
         """Count a drain that ran out of time, and what was unanswered then."""
@@ -314,40 +238,3 @@ class Mover:
         if device.batch is not None:
             device.last_batch = device.batch
             device.batch.leave(device, now=now, moved=moved)
-
-    def _close(self, device: Device) -> None:
-        self.moving.pop(device.name, None)
-        for parcel in (*device.taken, *device.held):
-            _give_up(parcel, "the device is gone")
-        device.taken.clear()
-        device.held.clear()
-
-
-def _joint(old: Path, new: Path | None) -> Barrier:
-    """Return what holds for both paths: a watermark that one of them doesn't share drops no doubles."""
-    if old.barrier is Barrier.SEQUENCE and new is not None and new.barrier is not Barrier.SEQUENCE:
-        return Barrier.ACK
-    return old.barrier
-
-
-def _may_resend(message: Message, barrier: Barrier) -> bool:
-    if barrier is Barrier.SEQUENCE:
-        return True
-    return barrier is Barrier.ACK and message.in_doubt is InDoubt.RESEND
-
-
-def _give_up(parcel: Parcel, reason: str) -> None:
-    if parcel.delivery is not None:
-        outcome = Outcome.INDETERMINATE if parcel.doubtful else Outcome.NOT_DELIVERED
-        parcel.delivery.settle(outcome, reason=reason)
-
-
-def _expire(device: Device, *, now: float) -> None:
-    """Settle what waits for a path that doesn't come."""
-    late = [parcel for parcel in (*device.taken, *device.held) if parcel.expires_at <= now]
-    if not late:
-        return
-    device.taken = [parcel for parcel in device.taken if parcel.expires_at > now]
-    device.held = type(device.held)(parcel for parcel in device.held if parcel.expires_at > now)
-    for parcel in late:
-        _give_up(parcel, "its deadline passed while the device waited for an attachment")

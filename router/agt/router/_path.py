@@ -52,6 +52,8 @@ class Withdrawn:
     written: tuple[Message, ...] = ()
     """Legacy paths: settled as `written` already, no reply seen, and nothing written later was answered; oldest
     first. Sending such a tail again can't put an older state over a newer one; sending anything else could."""
+    passed: tuple[Message, ...] = ()
+    """Legacy paths: written, no reply seen, and something written later was answered; never to be sent again."""
 
 
 class Path(Protocol):
@@ -105,3 +107,10 @@ class Closable(Protocol):
     def close(self, reason: str) -> None:
         """End the present connection, if any; from now on not `ready` until the device has dialled again."""
         ...
+
+
+def joint_barrier(old: Path, new: Path | None) -> Barrier:
+    """Return what holds for both paths of a move: a watermark that one of them doesn't share drops no doubles."""
+    if old.barrier is Barrier.SEQUENCE and new is not None and new.barrier is not Barrier.SEQUENCE:
+        return Barrier.ACK
+    return old.barrier

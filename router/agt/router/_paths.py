@@ -11,7 +11,7 @@ from typing import Final
 import anyio
 
 from agt.router._path import Message, Withdrawn
-from agt.transport import Barrier, Delivery, MoveKind, Outcome, TransportError
+from agt.transport import Barrier, Delivery, MoveKind, Outcome, TransportError, Way
 from agt.transport import Session as TransportSession
 
 UNANSWERED_MAX: Final = 1000
@@ -72,6 +72,11 @@ class ReliablePath(_SessionPath):
     """The candidate's way: every message ends with an answer, or as in doubt."""
 
     @property
+    def way(self) -> Way:
+        """The way to the device, for those who measure it."""
+        return Way(self._session)
+
+    @property
     def in_flight(self) -> int:
         """Messages written and not settled."""
         return self._session.in_flight
@@ -114,6 +119,11 @@ class LegacyPath(_SessionPath):
     """What was written last; made at the first write, since most devices of a large fleet are idle."""
 
     @property
+    def way(self) -> Way:
+        """The way to the device, for those who measure it."""
+        return Way(self._session)
+
+    @property
     def in_flight(self) -> int:
         """Messages written whose reply has neither been seen nor given up."""
         return self._session.unanswered
@@ -138,14 +148,17 @@ class LegacyPath(_SessionPath):
         return delivery
 
     def withdraw(self) -> Withdrawn:
-        """Give back the unanswered tail: everything else has ended, as far as a legacy path can say."""
+        """Give back what is unanswered, the tail apart: the rest has ended, as far as a legacy path can say."""
         now = self._clock()
-        unanswered = set(self._session.unanswered_writes())
+        unanswered = {*self._session.unanswered_writes(), *self._session.cut_off_writes()}
+        passed: list[Message] = []
         tail: list[Message] = []
-        for delivery in reversed(self._newest or ()):
-            if delivery not in unanswered:
-                break
-            message: Message = delivery.item
-            tail.append(message.within(message.deadline_s - (now - delivery.accepted_at)))
+        for delivery in self._newest or ():
+            if delivery in unanswered:
+                message: Message = delivery.item
+                tail.append(message.within(message.deadline_s - (now - delivery.accepted_at)))
+            else:
+                passed += tail
+                tail.clear()
         self._newest = None
-        return Withdrawn(unsent=(), in_doubt=(), written=tuple(reversed(tail)))
+        return Withdrawn(unsent=(), in_doubt=(), written=tuple(tail), passed=tuple(passed))

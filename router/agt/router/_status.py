@@ -3,6 +3,7 @@
 import msgspec
 
 from agt.router._environment import Switch
+from agt.router._mode_status import ModeStatus
 
 LEGACY_USERS_MAX = 1000
 """Names listed in `legacy_users`; `runtimes` has the whole count."""
@@ -127,6 +128,8 @@ class RouterStatus(msgspec.Struct, frozen=True, kw_only=True):
     sessions: SessionsStatus = SessionsStatus()
     legacy_users: tuple[str, ...] = ()
     """Devices that control carries, by name, at most `LEGACY_USERS_MAX`."""
+    mode: ModeStatus = ModeStatus()
+    """The network mode, with what it was measured by."""
     loop_lag_s: float = 0.0
     """The event loop's worst delay in the last 2 s: how starved the router's own process is."""
     anomalies: int = 0
@@ -140,7 +143,7 @@ class RoutePreview(msgspec.Struct, frozen=True, kw_only=True):
     moves: int
     """Devices that would change runtime."""
     unconfirmed: int
-    """Of the messages in flight, at most this many that can't be confirmed."""
+    """Of the messages in flight and queued, at most this many that can't be confirmed."""
     in_flight: int = 0
     """Messages on the paths that would be left, written and not answered."""
     queued: int = 0

@@ -8,6 +8,7 @@ import msgspec
 from agt.router._counts import Counts
 from agt.router._decision import Situation, choose, decide_in
 from agt.router._device import Device
+from agt.router._mode_status import mode_status
 from agt.router._move import MoveState
 from agt.router._position import order
 from agt.router._problem import Problem
@@ -25,7 +26,6 @@ from agt.router._status import (
     RuntimeStatus,
     SessionsStatus,
 )
-from agt.transport import Barrier
 
 PREVIEW_NAMES_MAX = 100
 """Names listed in a preview."""
@@ -66,6 +66,7 @@ def survey(state: RouterState, *, now: float) -> RouterStatus:
             cut_commands=state.mover.cut_commands,
         ),
         legacy_users=tuple(users[:LEGACY_USERS_MAX]),
+        mode=mode_status(state.mode, state.mode_report, state.situation.forced_mode(state.wall())),
         anomalies=state.ledger.anomalies_seen,
         journal=state.ledger.journal.broken if state.ledger.journal else "",
     )
@@ -84,17 +85,18 @@ def preview(state: RouterState, selector: Selector | None, *, wall: float) -> Ro
     for device in state.devices.values():
         target = choose(situation, state.subject(device, now=wall))
         waiting += target == state.runtimes.control and _would_wait(state, situation, device, wall=wall)
-        if target == device.target:
-            continue
-        targets[target] += 1
-        names.append(device.name)
-        path = device.paths.get(target) or device.path
-        if path is not None:
-            kinds[path.move.value] += 1
+        if target != device.target:
+            targets[target] += 1
+            names.append(device.name)
+            path = device.paths.get(target) or device.path
+            if path is not None:
+                kinds[path.move.value] += 1
+        elif device.state is not MoveState.DRAINING:
+            continue  # What drains already changes over to the new receipt, with what it may leave in doubt.
         if device.path is not None:
             in_flight += device.path.in_flight
             queued += device.path.queued
-        unconfirmed += _unconfirmed(device)
+        unconfirmed += device.unconfirmed_towards(target)
     return RoutePreview(
         moves=targets.total(),
         unconfirmed=unconfirmed,
@@ -194,11 +196,3 @@ def _would_wait(state: RouterState, situation: Situation, device: Device, *, wal
     if state.candidate_ready(device):
         return False
     return choose(situation, state.subject(device, now=wall, candidate_ready=True)) == state.runtimes.candidate
-
-
-def _unconfirmed(device: Device) -> int:
-    """Count the messages on a device's path that a move might not be able to confirm."""
-    path = device.path
-    if path is None or path.barrier is Barrier.SEQUENCE:
-        return 0
-    return path.in_flight

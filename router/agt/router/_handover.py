@@ -1,0 +1,178 @@
+"""What becomes of a device's messages when its path is left: taken back, decided, sent on in order.
+
+What is right for order, and why. A device's messages must reach it in the order in which they were accepted:
+
+- While a path drains, new messages are held, so nothing overtakes what is still on the old path. Draining lasts
+  as long on a wire without a barrier as on one with replies: only silence keeps two sockets in order. On a
+  `sequence` wire it is short, because there the device itself drops what comes twice or late.
+- What was taken back goes first, in its old order; then what was held.
+- What is in doubt is sent again under the same number on `sequence` (the device drops the double); on `ack` as
+  the message class chose; on `half-close` and `none` never, since nobody could tell the double from a new message.
+- A legacy path has told its senders `written` already, and nothing takes that back. Its unanswered *tail* (no
+  reply to it or to anything written later) is sent again under the same rules, as a repetition that belongs to no
+  handle. An unanswered message with an answered one behind it is never sent again: the device has moved on, and
+  the repetition would put an older state over a newer one. Whatever a move leaves unanswered and can't repeat is
+  counted in its receipt and named in the ledger. Where a connection is lost and no move is under way, nothing is
+  repeated: that is control as it always was.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+from agt.router._batch import MoveBatch
+from agt.router._counts import Anomaly
+from agt.router._device import Device, Parcel
+from agt.router._ledger import Ledger
+from agt.router._path import InDoubt, Message, Path, joint_barrier
+from agt.router._relay import Relay
+from agt.transport import Barrier, Delivery, Outcome
+
+
+class Handover:
+    """Carries messages from the path that is left to the one that comes."""
+
+    def __init__(self, ledger: Ledger, clock: Callable[[], float]) -> None:
+        self.resent = 0
+        """Messages sent again by moves, since the start."""
+        self.indeterminate = 0
+        """Messages in doubt that moves reported, since the start."""
+        self.unconfirmed = 0
+        """Written messages that moves left unanswered and could not repeat, since the start."""
+        self._ledger, self._clock = ledger, clock
+        self._repetitions: set[Delivery] = set()
+
+    def take_back(self, device: Device, path: Path, *, now: float) -> None:
+        """Take everything back from the path that is left, and decide what is in doubt."""
+        # Within one path, what was written is older than what was not.
+        withdrawn = path.withdraw()
+        barrier = joint_barrier(path, device.paths.get(device.target))
+        if device.target != device.runtime or device.vetoed:
+            self._take_written(device, (*withdrawn.passed, *withdrawn.written), len(withdrawn.passed), barrier, now)
+        for message, delivery in withdrawn.in_doubt:
+            if may_resend(message, barrier):
+                handle = self._handle(delivery)
+                device.taken.append(Parcel(message, handle, now + message.deadline_s, barrier))
+            else:
+                self._doubted(device, delivery, f"in doubt when the device left {device.runtime}")
+        device.taken.extend(Parcel(m, self._handle(one), now + m.deadline_s) for m, one in withdrawn.unsent)
+
+    def send_on(self, device: Device, path: Path, *, now: float) -> None:
+        """Send what was taken back, then what was held, over the owner's path, in order."""
+        parcels = (*device.taken, *device.held)
+        device.taken.clear()
+        device.held.clear()
+        for parcel in parcels:
+            if parcel.expires_at <= now:
+                self._give_up(device, parcel, "its deadline passed while the device moved")
+            elif parcel.doubtful is Barrier.SEQUENCE and not _bears(path, parcel.message):
+                # It was taken back for a path that shares the watermark, and another one has come.
+                self._give_up(device, parcel, f"in doubt, and {device.runtime} could not tell a double")
+            else:
+                self._send(device, path, parcel, now=now)
+
+    def expire(self, device: Device, *, now: float) -> None:
+        """Settle what waits for a path that doesn't come."""
+        late = [parcel for parcel in (*device.taken, *device.held) if parcel.expires_at <= now]
+        if not late:
+            return
+        device.taken = [parcel for parcel in device.taken if parcel.expires_at > now]
+        device.held = type(device.held)(parcel for parcel in device.held if parcel.expires_at > now)
+        for parcel in late:
+            self._give_up(device, parcel, "its deadline passed while the device waited for an attachment")
+
+    def close(self, device: Device) -> None:
+        """Settle everything of a device that is gone."""
+        parcels = (*device.taken, *device.held)
+        device.taken.clear()
+        device.held.clear()
+        for parcel in parcels:
+            self._give_up(device, parcel, "the device is gone")
+
+    def _take_written(
+        self, device: Device, messages: tuple[Message, ...], passed: int, barrier: Barrier, now: float
+    ) -> None:
+        """Repeat the unanswered tail where the barrier bears it; name the rest, of which `passed` come first."""
+        for place, message in enumerate(messages):
+            if place >= passed and may_resend(message, barrier):
+                device.taken.append(Parcel(message, None, now + message.deadline_s, barrier))
+            elif barrier is not Barrier.SEQUENCE:
+                self._unconfirmed(device, message, f"written on {device.runtime}, unanswered when the device left it")
+
+    def _send(self, device: Device, path: Path, parcel: Parcel, *, now: float) -> None:
+        runtime, outer = device.runtime, parcel.delivery
+        inner = path.send(parcel.message.within(parcel.expires_at - now))
+        inner.runtime = runtime
+        if parcel.doubtful is not None:
+            self._count_resent(device)
+        if outer is None:
+            self._ledger.resent(device.name, runtime)
+            self._repetitions.add(inner)
+            inner.add_done_callback(partial(self._repeated, device.name, parcel.message.number))
+            return
+        if outer.runtime != runtime:
+            self._ledger.crossed(device.name, outer.runtime, runtime)
+            outer.runtime = runtime
+        inner.add_done_callback(Relay(outer, resends=int(parcel.doubtful is not None), since=now, clock=self._clock))
+
+    def _repeated(self, device: str, number: int, inner: Delivery) -> None:
+        """Note a repetition of a written message that did not arrive either."""
+        self._repetitions.discard(inner)
+        if inner.outcome not in (Outcome.DELIVERED, Outcome.WRITTEN):
+            says = f"written on legacy, sent again by a move, {inner.outcome}: {inner.reason}"
+            self._ledger.note(
+                Anomaly(device=device, number=number, runtime=inner.runtime, kind="repetition", says=says)
+            )
+
+    def _handle(self, delivery: Delivery) -> Delivery | None:
+        """Return whom a message that was taken back belongs to; a repetition stays one, however often it moves."""
+        if delivery not in self._repetitions:
+            return delivery
+        self._repetitions.discard(delivery)
+        return None
+
+    def _give_up(self, device: Device, parcel: Parcel, reason: str) -> None:
+        if parcel.delivery is None:
+            self._unconfirmed(device, parcel.message, f"written, to be sent again by a move: {reason}")
+        elif parcel.doubtful is not None:
+            self._doubted(device, parcel.delivery, reason)
+        else:
+            parcel.delivery.settle(Outcome.NOT_DELIVERED, reason=reason)
+
+    def _doubted(self, device: Device, delivery: Delivery, reason: str) -> None:
+        if delivery not in self._repetitions:  # Their senders were told `written` long ago.
+            self.indeterminate += 1
+            receipt = _receipt(device)
+            if receipt is not None:
+                receipt.indeterminate += 1
+        delivery.settle(Outcome.INDETERMINATE, reason=reason)
+
+    def _unconfirmed(self, device: Device, message: Message, says: str) -> None:
+        self.unconfirmed += 1
+        receipt = _receipt(device)
+        if receipt is not None:
+            receipt.unconfirmed += 1
+        self._ledger.note(
+            Anomaly(device=device.name, number=message.number, runtime=device.runtime, kind="unconfirmed", says=says)
+        )
+
+    def _count_resent(self, device: Device) -> None:
+        self.resent += 1
+        receipt = _receipt(device)
+        if receipt is not None:
+            receipt.resent += 1
+
+
+def may_resend(message: Message, barrier: Barrier) -> bool:
+    """Tell whether a message in doubt may be sent again over a path that keeps this barrier."""
+    if barrier is Barrier.SEQUENCE:
+        return True
+    return barrier is Barrier.ACK and message.in_doubt is InDoubt.RESEND
+
+
+def _bears(path: Path, message: Message) -> bool:
+    return path.barrier is Barrier.SEQUENCE or message.in_doubt is InDoubt.RESEND
+
+
+def _receipt(device: Device) -> MoveBatch | None:
+    """Return the receipt of the device's present move, or of the one that has left it waiting."""
+    return device.batch if device.batch is not None else device.last_batch
