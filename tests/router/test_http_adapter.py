@@ -44,7 +44,7 @@ async def test_a_share_is_split_exactly_by_position() -> None:
     """Every name of the golden vectors goes where its position says, and nobody else does."""
     async with front(25.0) as found:
         names = [item["device"] for item in VECTORS["vectors"] if item["device"].isascii() and item["device"].strip()]
-        names = [name for name in names if name.isprintable() and len(name) < 200][:40]
+        names = [name for name in names if name.isprintable() and len(name) < 200][:25]
         assert len(names) > 10
         for name in names:
             assert await runtime(found, name) == ("v2" if position(name) < 25 else "v1"), name
@@ -96,24 +96,24 @@ async def test_a_kill_in_the_middle_of_load_loses_no_request() -> None:
         answers: list[httpx.Response] = []
 
         async def load(caller: int) -> None:
-            for number in range(25):
+            for number in range(12):
                 headers = {"x-device": f"d{caller}-{number % 5}", "x-number": f"{caller}-{number}"}
                 answers.append(await found.client.post("/", headers=headers, content=b"x" * 100))
 
         async with asyncio.TaskGroup() as tasks:
             for caller in range(8):
                 tasks.create_task(load(caller))
-            await until(lambda: len(answers) >= 80)
+            await until(lambda: len(answers) >= 40)
             receipt = found.router.kill("test")
             before = len(found.candidate.asked)
-        assert [answer.status_code for answer in answers] == [200] * 200
+        assert [answer.status_code for answer in answers] == [200] * 96
         numbers = [headers["x-number"] for _, _, headers in found.control.asked + found.candidate.asked]
-        assert len(numbers) == len(set(numbers)) == 200
+        assert len(numbers) == len(set(numbers)) == 96
         assert len(found.candidate.asked) - before <= 8, "only what was on its way already"
         assert (await receipt.settled()).moving == 0
         assert settled(found.router.ledger) == {
-            "accepted": 200,
-            "delivered": 200,
+            "accepted": 96,
+            "delivered": 96,
             "not_delivered": 0,
             "indeterminate": 0,
             "in_flight": 0,

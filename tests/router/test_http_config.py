@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agt.router.http import Address, HttpConfigInvalid, load_http_config, parse_http_config
@@ -110,6 +110,7 @@ def test_a_file_that_is_missing_or_too_large_is_said_so(tmp_path: Path) -> None:
         load_http_config(tmp_path / "large.toml")
 
 
+@settings(max_examples=25)
 @given(st.integers(0, len(GOOD)), st.integers(0, 40), st.text(max_size=10))
 def test_a_damaged_file_is_refused_or_sound_and_nothing_else(at: int, cut: int, put: str) -> None:
     """No traceback, whatever an editor left behind."""
@@ -154,6 +155,7 @@ def test_patterns_mean_what_they_look_like(pattern: str, path: str, names: dict[
     assert PathPattern(pattern).match(path) == names
 
 
+@settings(max_examples=50)
 @given(st.text(max_size=30).map(lambda text: "/" + text), st.text(max_size=30))
 def test_any_text_is_a_pattern_or_says_why_not(text: str, path: str) -> None:
     """And none makes the matching slow or fail."""

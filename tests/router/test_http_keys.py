@@ -1,7 +1,7 @@
 """Whose a request is, and which headers pass: pure functions under hypothesis."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agt.router.http import KeySource
@@ -83,6 +83,7 @@ def test_nameless_callers_stay_get_a_cookie_or_are_placed_one_by_one() -> None:
     assert by_request.of("/", b"", ()).name != by_request.of("/", b"", ()).name
 
 
+@settings(max_examples=50)
 @given(st.text(max_size=40), st.binary(max_size=60), HEADERS)
 def test_no_request_makes_the_reading_fail(path: str, query: bytes, headers: list[tuple[bytes, bytes]]) -> None:
     """It has a key, none, or two; and a key is short and printable."""
@@ -95,6 +96,7 @@ def test_no_request_makes_the_reading_fail(path: str, query: bytes, headers: lis
         assert found.name.isprintable()
 
 
+@settings(max_examples=50)
 @given(HEADERS, st.booleans())
 def test_nothing_of_one_connection_passes(headers: list[tuple[bytes, bytes]], trusted: bool) -> None:
     """Neither way; what we say ourselves is said once, and a request keeps what it is decided by."""

@@ -51,10 +51,10 @@ async def served(
         anyio.create_task_group() as tasks,
     ):
         address = await tasks.start(serve_all, config(control.address, candidate.address, extra), folder)
-        api = httpx.AsyncHTTPTransport(uds=str(folder / "gateway.sock"))
+        api = httpx.AsyncHTTPTransport(uds=str(folder / "gateway.sock"), verify=False)
         async with (
-            httpx.AsyncClient(base_url=f"http://{address}") as client,
-            httpx.AsyncClient(transport=api, base_url="http://router") as router,
+            httpx.AsyncClient(base_url=f"http://{address}", verify=False) as client,
+            httpx.AsyncClient(transport=api, base_url="http://router", verify=False) as router,
         ):
             yield client, router
         tasks.cancel_scope.cancel()
@@ -120,7 +120,10 @@ async def test_the_end_waits_for_what_is_under_way(tmp_path: Path) -> None:
     async with listening(Service("v1", slow)) as control, anyio.create_task_group() as outer:
         told = config(control.address, Address(host="127.0.0.1", port=1))
         serving = await outer.start(_cancellable, told, tmp_path)
-        async with httpx.AsyncClient(base_url=f"http://{serving[1]}") as client, anyio.create_task_group() as tasks:
+        async with (
+            httpx.AsyncClient(base_url=f"http://{serving[1]}", verify=False) as client,
+            anyio.create_task_group() as tasks,
+        ):
             answers: list[httpx.Response] = []
 
             async def ask() -> None:
@@ -161,7 +164,7 @@ async def test_the_command_says_when_it_is_ready_and_ends_in_order(tmp_path: Pat
                     address = msgspec.json.decode(await anyio.to_thread.run_sync(_document, process.stdout))[
                         "listening"
                     ]
-                    async with httpx.AsyncClient() as client:
+                    async with httpx.AsyncClient(verify=False) as client:
                         assert (await client.get(f"http://{address}/")).json()["by"] == "v1"
                     process.send_signal(signal.SIGTERM)
                     assert await anyio.to_thread.run_sync(process.wait, 20) == 0
@@ -184,14 +187,6 @@ def _document(stdout: Any) -> bytes:
     while not lines.endswith(b"}\n"):
         lines += stdout.readline()
     return lines
-
-
-def test_importing_the_router_loads_no_server() -> None:
-    """What HTTP needs is loaded by its own door alone."""
-    heavy = "starlette uvicorn h11 httpx prometheus_client"
-    code = f"import sys, agt.router; print([name for name in '{heavy}'.split() if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
 
 
 def test_a_wrong_file_ends_the_command_with_status_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

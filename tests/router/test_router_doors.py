@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 def test_router_loads_no_extra() -> None:
     """A controller that embeds it needs neither server, watcher nor metrics library."""
-    heavy = ("starlette", "uvicorn", "watchfiles", "prometheus_client", "httpx", "textual", "typer", "tomlkit")
+    heavy = ("starlette", "uvicorn", "watchfiles", "prometheus_client", "httpx", "h11", "textual", "typer", "tomlkit")
     script = f"import sys, agt.router; print(*[name for name in {heavy!r} if name in sys.modules])"
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert result.stdout.split() == []

@@ -74,7 +74,7 @@ class Front:
     def __init__(self, adapter: HttpAdapter, router: Router, control: Service, candidate: Service) -> None:
         self.adapter, self.router, self.control, self.candidate = adapter, router, control, candidate
         self.address = Address()
-        self.client = httpx.AsyncClient()
+        self.client: httpx.AsyncClient
 
     def set(self, percentage: float | None = None, **route: Any) -> Any:
         """Apply a selector; returns its receipt."""
@@ -195,6 +195,6 @@ async def front(
         tasks.start_soon(router.run)
         tasks.start_soon(found.adapter.run)
         found.address = await tasks.start(serve_http, found.adapter)
-        async with httpx.AsyncClient(base_url=f"http://{found.address}", timeout=10) as found.client:
+        async with httpx.AsyncClient(base_url=f"http://{found.address}", timeout=10, verify=False) as found.client:
             yield found
         tasks.cancel_scope.cancel()

@@ -5,6 +5,7 @@ import re
 import tomllib
 import typing
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -98,7 +99,7 @@ def _table(at: str, value: object, kind: type[msgspec.Struct]) -> Iterator[Probl
     if not isinstance(value, dict):
         yield Problem(at, f"must be a table: [{at}]")
         return
-    fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+    fields = _fields(kind)
     prefix = f"{at}." if at else ""
     for key, given in value.items():
         if key in fields:
@@ -108,6 +109,12 @@ def _table(at: str, value: object, kind: type[msgspec.Struct]) -> Iterator[Probl
     for name, field in fields.items():
         if field.required and name not in value:
             yield Problem(f"{prefix}{name}", "is missing")
+
+
+@cache
+def _fields(kind: type[msgspec.Struct]) -> dict[str, msgspec.structs.FieldInfo]:
+    """Return a table's fields by key; asking msgspec anew each time would take a millisecond a table."""
+    return {field.encode_name: field for field in msgspec.structs.fields(kind)}
 
 
 def _value(at: str, value: object, kind: Any) -> Iterator[Problem]:
