@@ -166,6 +166,12 @@ class Connection:
         """Whether nobody is at the other end, as a keepalive would find out."""
         return end in self._ends and self._ends[1 - self._ends.index(end)] is None
 
+    def end_from_acceptor(self) -> None:
+        """Close the accepting side, whoever sits there."""
+        acceptor = self._ends[1]
+        if acceptor is not None:
+            self.close(acceptor)
+
     def send(self, end: End, data: bytes) -> None:
         """Write bytes towards the other end; into the void when this end has closed."""
         if end in self._ends:

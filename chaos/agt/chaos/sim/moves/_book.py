@@ -5,6 +5,7 @@ once, so that a broken promise is found at the event that broke it. What takes a
 """
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -83,6 +84,8 @@ class Book:
         """What any ledger has said about a message, by kind of anomaly."""
         self.kills: list[tuple[float, float]] = []
         """From when to when a confirmed kill held."""
+        self.ends: dict[str, list[tuple[float, bool]]] = {}
+        """When a device's legacy connections ended, and whether a move was under way."""
         self._newest: dict[str, int] = {}
         self._highest: dict[str, int] = {}
 
@@ -108,8 +111,6 @@ class Book:
             raise BrokenPromise("not delivered never arrives", f"{entry.name} had come, told {entry.reason!r}")
         if entry.outcome is Outcome.INDETERMINATE:
             self._see_named(entry)
-        if self._killed(entry.sent_at) and entry.runtime != "legacy":
-            raise BrokenPromise("a kill holds", f"{entry.name}, sent after it, was carried by {entry.runtime}")
 
     # Devices
 
@@ -124,12 +125,12 @@ class Book:
         if entry.outcome is Outcome.NOT_DELIVERED:
             raise BrokenPromise("not delivered never arrives", f"{entry.name} was {entry.reason!r} and came")
         self._check_gateway(entry, gateway, again=again)
-        if not acts and not acted:
+        if not acts and not acted and not self._lost_by_legacy(entry):
             raise BrokenPromise("nothing is overtaken", f"{entry.name} came by {attachment} after a later one")
         if again and self._never_twice(entry):
             raise BrokenPromise("at most once where nobody could tell", f"{entry.name} came again by {attachment}")
         highest = self._highest.get(device, 0)
-        if not again and number < highest:
+        if not again and number < highest and not self._lost_by_legacy(entry):
             raise BrokenPromise("in order", f"{entry.name} came by {attachment} after #{highest}")
         self._highest[device] = max(highest, number)
 
@@ -141,6 +142,9 @@ class Book:
         if entry is None:
             raise BrokenPromise("nothing from nowhere", f"#{number} was written to {device}, and nobody sent it")
         entry.wrote.append(Wrote(self._now(), attachment, gateway))
+        since = self._killed_since()
+        if attachment == "native" and entry.sent_at > since:
+            raise BrokenPromise("a kill holds", f"{entry.name}, sent after it, left by the candidate's way")
         owner = router.runtime_of(device)
         if not self._in_place and owner not in (None, RUNTIME_OF[attachment]):
             raise BrokenPromise("one owner", f"{entry.name} was written by {attachment}, and {owner} owns {device}")
@@ -149,7 +153,7 @@ class Book:
         """A process is up, with a ledger of its own."""
         del number
         self.ledger = ledger
-        self._note_names()
+        self.note_names()
 
     def gateway_died(self, number: int, journal: bytes, *, excused: bool) -> None:
         """A process is gone: whatever it had not told is in doubt at the sources.
@@ -159,21 +163,30 @@ class Book:
             journal: what its journal holds.
             excused: whether the disk had refused it lines.
         """
-        self._note_names()
+        self.note_names()
         self.ledger = None
         self.deaths.append((number, self._now()))
         if not excused:
             self._check_journal(number, journal)
 
+    def legacy_ended(self, device: str, *, moving: bool) -> None:
+        """A legacy connection is over; `moving` when the device was leaving that path anyway."""
+        self.ends.setdefault(device, []).append((self._now(), moving))
+
     def killed(self) -> None:
         """A kill was confirmed."""
-        if not self.kills or self.kills[-1][1] != float("inf"):
+        if not self.kills or self.kills[-1][1] != math.inf:
             self.kills.append((self._now(), float("inf")))
 
     def unkilled(self) -> None:
         """An operator ends it from now on."""
         if self.kills and self.kills[-1][1] == float("inf"):
             self.kills[-1] = (self.kills[-1][0], self._now())
+
+    def note_names(self) -> None:
+        """Look at what the present ledger says went wrong."""
+        for anomaly in self.ledger.anomalies if self.ledger is not None else ():
+            self.named.setdefault((anomaly.device, anomaly.number), set()).add(anomaly.kind)
 
     def open_of(self, gateway: int) -> list[Entry]:
         """Return what an incarnation has been given and has not told."""
@@ -202,15 +215,19 @@ class Book:
         if gateway < newest and not again:
             raise BrokenPromise("one owner", f"{entry.name} of gateway {gateway} came after one of {newest}")
 
-    def _killed(self, at: float) -> bool:
-        return any(since <= at < until for since, until in self.kills)
+    def _killed_since(self) -> float:
+        """Return since when a kill holds; never, when none does."""
+        return self.kills[-1][0] if self.kills and self.kills[-1][1] == math.inf else math.inf
 
-    def _note_names(self) -> None:
-        for anomaly in self.ledger.anomalies if self.ledger is not None else ():
-            self.named.setdefault((anomaly.device, anomaly.number), set()).add(anomaly.kind)
+    def _lost_by_legacy(self, entry: Entry) -> bool:
+        """Whether the network lost it on its legacy socket, and later ones came by there: no move's doing."""
+        if not entry.wrote or entry.wrote[0].attachment != "legacy":
+            return False
+        acted = [reach for each in self.entries.values() if each.device == entry.device for reach in each.reached]
+        return any(reach.attachment == "legacy" and reach.at > entry.wrote[0].at for reach in acted if reach.acts)
 
     def _see_named(self, entry: Entry) -> None:
-        self._note_names()
+        self.note_names()
         if "indeterminate" not in self.named.get((entry.device, entry.number), ()):
             raise BrokenPromise("what is in doubt is named", f"{entry.name} is in no ledger")
 

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from random import Random
 from typing import TYPE_CHECKING
 
+from agt.chaos.sim._book import BrokenPromise
 from agt.chaos.sim._network import Connection
-from agt.chaos.sim.moves._session import SimulatedCarrier, SimulatedSession
+from agt.chaos.sim.moves._session import SUPERSEDED, SimulatedCarrier, SimulatedSession
 from agt.chaos.sim.moves._wires import legacy_frames, legacy_hello, number_of, reply_to
 from agt.transport import ReceivedMessage
 from agt.transport.wires.native import NativeConfig, NativeLink
@@ -72,7 +73,10 @@ class Device:
         acts = not self.world.profile.sequenced or number > self.watermark
         self.watermark = max(self.watermark, number)
         self.world.trace(f"{self.name} {'acts on' if acts else 'passes over'} #{number} by {attachment} of {gateway}")
-        self.world.book.reached(self.name, number, attachment, gateway, acts=acts)
+        try:
+            self.world.book.reached(self.name, number, attachment, gateway, acts=acts)
+        except BrokenPromise as broken:
+            self.world.fail(broken)
 
     def reaction_s(self) -> float:
         """Draw how long it takes to answer."""
@@ -163,6 +167,7 @@ class LegacyAttachment(Attachment):
                 connection.close(self)
                 return
             self._connection, self._read, self._reply_at = connection, b"", 0.0
+            world.gateway.called(connection)
             connection.send(self, legacy_hello(self._wire, self.device.name, sequenced=world.profile.sequenced))
             self._look(connection)
 
@@ -235,7 +240,7 @@ class NativeAttachment(Attachment):
                 assert connection is not None, "answered"
                 carrier = self._carrier = self._session.join(connection)
                 connection.replace(self._caller, carrier)
-                carrier.on_over = lambda _: self._over(carrier)
+                carrier.on_over = lambda reason: self._over(carrier, reason)
                 if not self.allowed:
                     self._session.disconnect("not wanted any more")
 
@@ -251,8 +256,8 @@ class NativeAttachment(Attachment):
         if self._carrier is not None:
             self._carrier.die(silent=silent)
 
-    def _over(self, carrier: SimulatedCarrier) -> None:
-        if carrier is self._carrier:
+    def _over(self, carrier: SimulatedCarrier, reason: str) -> None:
+        if carrier is self._carrier and reason != SUPERSEDED:
             self._carrier = None
             self.dial_again()
 

@@ -40,6 +40,8 @@ NATIVE = NativeConfig(handshake_timeout_s=2.0, ping_interval_s=1.0, idle_timeout
 REPLY_TIMEOUT_S = 5.0
 """After which a written message counts as unanswered for good."""
 GENERATIONS_PER_START = 1000
+HELLO_S = 2.0
+"""How long a legacy connection may last without saying who it is."""
 
 
 class Gateway:
@@ -72,6 +74,16 @@ class Gateway:
     def listen_legacy(self) -> End | None:
         """Take a connection, if anyone is there to take it."""
         return self.process.lobby() if self.process is not None else None
+
+    def called(self, connection: Connection) -> None:
+        """Give a legacy caller so long to say who it is."""
+        process = self.process
+
+        def look() -> None:
+            if process is not None and connection not in process.paths.known:
+                connection.end_from_acceptor()
+
+        self.world.clock.after(HELLO_S, look)
 
     def listen_native(self) -> End | None:
         """Take a connection of the native wire."""
@@ -249,7 +261,7 @@ class Lobby:
 
     def _admit(self, connection: Connection, data: bytes) -> None:
         process = self._process
-        session = process.paths.legacy_session(process.legacy_link())
+        session = process.paths.legacy_session(process.legacy_link(), connection)
         carrier = session.join(connection)
         carrier.on_over = lambda _: process.paths.legacy_went(session)
         connection.replace(self, carrier)

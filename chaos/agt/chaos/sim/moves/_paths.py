@@ -7,6 +7,7 @@ in the oracle's book, with whose way it was.
 
 from typing import TYPE_CHECKING
 
+from agt.chaos.sim._network import Connection
 from agt.chaos.sim.moves._session import SimulatedSession
 from agt.chaos.sim.moves._wires import legacy_frames, number_of
 from agt.router import LegacyPath, Path, ReliablePath
@@ -23,10 +24,12 @@ class RouterPaths:
 
     def __init__(self, process: "Process") -> None:
         self._process, self._world = process, process.world
+        self.known: set[Connection] = set()
+        """Legacy connections that have said who they are."""
         self._legacy: dict[str, Session] = {}
         self._attached: dict[Session, dict[str, Path]] = {}
 
-    def legacy_session(self, link: Link) -> SimulatedSession:
+    def legacy_session(self, link: Link, connection: Connection) -> SimulatedSession:
         """Make the session of a legacy connection."""
         world = self._world
         made: list[SimulatedSession] = []
@@ -40,6 +43,7 @@ class RouterPaths:
         session = SimulatedSession(world.clock, self._process.run, link, wrote=wrote)
         made.append(session)
         session.on_connection(self._legacy_came)
+        session.on_connection(lambda _: self.known.add(connection))
         return session
 
     def native_session(self, link: Link, name: str) -> SimulatedSession:
@@ -58,6 +62,7 @@ class RouterPaths:
         if self._legacy.get(session.peer) is session:
             del self._legacy[session.peer]
         if paths := self._attached.pop(session, None):
+            self._world.book.legacy_ended(session.peer, moving=self._leaving(session.peer))
             self._process.router.detach(session.peer, paths)
         session.close("its connection has ended")
 
@@ -67,10 +72,16 @@ class RouterPaths:
             return
         for line in self._process.router.devices():
             device = self._world.devices[line.device]
-            if line.reason == "no candidate attachment" and line.in_flight == 0:
-                device.redial("native")
-            elif line.target == "legacy" and line.state == "waiting":
+            vetoed = line.reason == "no candidate attachment"
+            if vetoed or self._process.router.explain(line.device).runtime == "reliable":
+                if line.runtime != "legacy" or line.in_flight == 0:
+                    device.redial("native")
+            elif line.state == "waiting":
                 device.redial("legacy")
+
+    def _leaving(self, device: str) -> bool:
+        lines = [line for line in self._process.router.devices() if line.device == device]
+        return any(line.runtime != line.target or line.reason == "no candidate attachment" for line in lines)
 
     def _legacy_came(self, session: Session) -> None:
         if not session.connected:

@@ -15,6 +15,8 @@ from agt.transport._alarms import Alarm, Alarms
 from agt.transport._carrying import CLOSED_BY_PEER
 from agt.transport._events import Dropped
 
+SUPERSEDED = "superseded"
+"""Why a connection ended that a newer one has taken over."""
 Run = Callable[[Callable[[], None]], None]
 """Runs something on behalf of a process, unless that is dead."""
 
@@ -80,8 +82,8 @@ class SimulatedSession(Session):
         """Note that a connection has ended; nothing when a newer one has taken over."""
         if self._carrier is carrier:
             self._carrier = None
+            self._writes.connection_lost()
             self.link.connection_lost(now=self._clock())
-            self._writes.unflushed = 0
             self._after_call()
             self._set_opened(opened=False)
 
@@ -132,7 +134,7 @@ class SimulatedCarrier:
         """End at once and leave the link alone."""
         self.current = False
         self._connection.close(self)
-        self.on_over("superseded")
+        self.on_over(SUPERSEDED)
 
     # For the network
 
