@@ -53,6 +53,8 @@ class Router:
         shadow: Mirrors messages to twins.
         limits: How long moves may take, how much they may hold.
         router: The instance's name; a fresh one when empty.
+        redial_per_s: How many callers the gateway's listener takes in each second (`ConnectBudget.connects_per_s`);
+            receipts show it beside the number of devices that have to dial.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Router:
         shadow: Shadow | None = None,
         limits: MoveLimits | None = None,
         router: str = "",
+        redial_per_s: float | None = None,
     ) -> None:
         ledger = ledger if ledger is not None else Ledger()
         for name in (runtimes.control, runtimes.candidate):
@@ -84,6 +87,7 @@ class Router:
             situation=Situation(None, runtimes=runtimes),
             environment=dict(environment or {}),
         )
+            redial_per_s=redial_per_s,
         ledger.known = self._state.devices
         self._bell = Bell()
         self._steering = Steering(self._state, source, self._bell)

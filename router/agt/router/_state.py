@@ -63,6 +63,8 @@ class RouterState:
 
     @property
     def effective(self) -> Selector | None:
+    redial_per_s: float | None = None
+    """How many callers the gateway takes in each second; None when it didn't say."""
         """The selector as the environment leaves it; None when none is readable or the kill latch holds."""
         return None if self.killed else self.situation.selector
 

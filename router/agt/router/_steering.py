@@ -119,6 +119,8 @@ class Steering:
         if always or turned:
             state.newest = batch
         state.count_carried()
+        batch.redial_per_s = state.redial_per_s
+        batch.count(turned)
         self._bell.ring()
         self._tell()
         return batch
