@@ -16,7 +16,7 @@ from agt.supervisor.view import OverrideView, Preview, SwitchView, View
 
 OURS = (
     *("up", "down", "status", "advance", "hold", "resume", "rollback", "kill-switch", "set", "explain", "override"),
-    *("sign-off", "record-cause", "alerts", "drill", "plan", "sessions"),
+    *("sign-off", "record-cause", "alerts", "drill", "parity", "plan", "snapshot", "suite", "sessions"),
 )
 BROUGHT = ("chaos", "demo", "replay")
 

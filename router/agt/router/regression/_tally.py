@@ -47,7 +47,8 @@ class FieldFigures(msgspec.Struct, kw_only=True):
     @property
     def mean(self) -> float:
         """Mean relative delta; 0 when nothing was compared."""
-        return self.total / self.compared if self.compared else 0.0
+        # Rounded, so that fifty times 5 % is 5 % and not a hair below the limit.
+        return round(self.total / self.compared, 12) if self.compared else 0.0
 
     def add(self, delta: float) -> None:
         """Take one delta into account."""
