@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agt.router import parse_selector
 from agt.router.http import Address, HttpConfigInvalid, load_http_config, parse_http_config
 from agt.router.http._pattern import PathPattern, pattern_problem
 from agt.router.http._retired import Retirements
 from agt.router.http._rules import Rules
 
+EXAMPLES = Path(__file__).parents[2] / "examples" / "http"
 GOOD = """
 anonymous = "cookie"
 fallback = "reads"
@@ -71,6 +73,11 @@ def test_a_whole_file_is_read() -> None:
         ("http://127.0.0.1:8000", "127.0.0.1:8000", "upstreams.v1.url: '127.0.0.1:8000' is no address; write http://"),
         ("http://127.0.0.1:8000", "http://h:99999", "upstreams.v1.url: "),
         ("http://[::1]:8003", "unix:/run/v2.sock", "upstreams.v2.twin: is the same as upstreams.v2.url"),
+        (
+            'twin = "http',
+            'rewrite = { "/api" = "/b/" }\ntwin = "http',
+            "upstreams.v2.rewrite: '/api' = '/b/' must both",
+        ),
         ("127.0.0.1:8001", "0.0.0.0:8001", "listen.address: is open beyond this machine; write public = true"),
         ('header = "x-device"', 'header = "x-device"\nquery = "q"', "key[0]: needs exactly one of header, cookie"),
         ('header = "x-device"', 'header = "x device"', "key[0].header: 'x device' can't be the name of a header"),
@@ -140,10 +147,10 @@ def test_addresses_are_of_two_kinds() -> None:
         ("/a", "/a/", None),
         ("/a/*", "/a/b", {}),
         ("/a/*", "/a/b/c", None),
-        ("/a/**", "/a", {}),
-        ("/a/**", "/a/b/c", {}),
+        ("/a/**", "/a", {"rest": ""}),
+        ("/a/**", "/a/b/c", {"rest": "b/c"}),
         ("/a/**", "/ab", None),
-        ("/**", "/", {}),
+        ("/**", "/", {"rest": ""}),
         ("/d/{key}/s", "/d/7/s", {"key": "7"}),
         ("/d/{key}/s", "/d//s", None),
         ("/v.1", "/vx1", None),
@@ -205,3 +212,15 @@ def test_a_successor_takes_names_over_and_quotes_them() -> None:
     gone = Retirements(parse_http_config(text).retired).of("GET", '/api/v1/a>"\r\nx', "v1", listener="refuse")
     assert gone is not None
     assert gone.successor == "/api/v2/a%3E%22%0D%0Ax"
+    rest = Retirements(parse_http_config(GOOD.replace('"/api/v2/"', '"/api/v2/{rest}"')).retired)
+    deep = rest.of("GET", "/api/v1/users/7 x", "v1", listener="refuse")
+    assert deep is not None
+    assert deep.successor == "/api/v2/users/7%20x"
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*/http.toml")), ids=lambda path: path.parent.name)
+def test_the_examples_are_sound(path: Path) -> None:
+    """Each with a selector for the same runtimes."""
+    config = load_http_config(path)
+    selector = parse_selector(path.with_name("selector.toml").read_text(), origin=path.parent.name)
+    assert selector.runtimes == config.runtimes

@@ -139,6 +139,18 @@ kind = "write"
         assert found.candidate.bodies == [b"features"]
 
 
+async def test_a_service_may_call_its_paths_otherwise() -> None:
+    """Document 003's v1 and v2 differ in the beginning of every path; the same request reaches both."""
+    rewrite = 'rewrite = { "/api/" = "/api/v2/", "/" = "/x/" }'
+    async with front(50.0, upstream=rewrite, **SHADOW) as found:
+        found.adapter._pools["v1"]._rewrite = ()
+        for n in range(10):
+            await found.client.get("/api/users", headers={"x-device": f"d{n}"})
+        await quiet(found)
+        assert {path for _, path, _ in found.control.asked} == {"/api/users"}
+        assert [path for _, path, _ in found.candidate.asked] == ["/api/v2/users"] * 10
+
+
 async def test_after_the_cutover_the_shadow_turns_round() -> None:
     """Control is kept warm by copies of what the candidate answers."""
     async with front(100.0, shadow="control") as found:

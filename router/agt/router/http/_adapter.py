@@ -257,7 +257,7 @@ class HttpAdapter:
             trusted=self.config.trust_forwarded,
             authority=pool.address.authority,
         )
-        return h11.Request(method=asked.method, target=asked.target, headers=headers)
+        return h11.Request(method=asked.method, target=pool.target(asked.target), headers=headers)
 
     async def _pass_on(
         self,
@@ -312,6 +312,7 @@ def _pool(config: HttpConfig, name: str) -> Pool:
         connect_s=upstream.connect_s,
         keep_alive_s=upstream.keep_alive_s,
         headers_max=config.listen.headers_max_bytes,
+        rewrite=upstream.rewrite,
     )
 
 

@@ -44,6 +44,8 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """`http://HOST:PORT` or `unix:PATH`."""
     twin: str = ""
     """A stand-in that takes mirrored writes, written likewise; without one, no write is mirrored to this runtime."""
+    rewrite: dict[str, str] = {}
+    """Beginnings of paths that this service calls otherwise: `{ "/api/v1/" = "/api/v2/" }`; the longest counts."""
     connections_max: Count = 100
     """Open connections to it."""
     waiting_max: Count = 1000
@@ -117,7 +119,7 @@ class Retired(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     sunset: datetime.datetime | None = None
     """When it ends: the header `Sunset` (RFC 8594)."""
     successor: Text = ""
-    """Where to go instead: `Link: <...>; rel="successor-version"`; may use the pattern's names."""
+    """Where to go instead: `Link: <...>; rel="successor-version"`; may use the pattern's names, `{rest}` for `**`."""
     policy: Text = ""
     """Where that is explained: `Link: <...>; rel="deprecation"`."""
     says: Text = ""

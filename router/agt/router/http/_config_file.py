@@ -159,6 +159,10 @@ def _addresses_exist(config: HttpConfig) -> Iterator[Problem]:
             elif url in seen:
                 yield Problem(at, f"is the same as {seen[url]}; each service has its own")
             seen.setdefault(url, at)
+        for old, new in upstream.rewrite.items():
+            if not all(re.fullmatch(r"/([!-~]*/)?", path) for path in (old, new)):
+                says = f"{old!r} = {new!r} must both begin and end with a slash, without spaces"
+                yield Problem(f"upstreams.{name}.rewrite", says)
 
 
 def _keys_are_places(config: HttpConfig) -> Iterator[Problem]:

@@ -19,7 +19,7 @@ from agt.router._router import Router
 from agt.router.http._address import Address
 from agt.router.http._asked import Asked
 from agt.router.http._compare import Answer, answer_leaves
-from agt.router.http._config import HttpConfig
+from agt.router.http._config import HttpConfig, Upstream
 from agt.router.http._connection import Connection
 from agt.router.http._errors import Broken, UpstreamFailure
 from agt.router.http._headers import MIRRORED, first, upstream_headers
@@ -50,10 +50,9 @@ class Mirror:
         self._memory = Memory(config.mirror.memory_max_bytes)
         self._queue: deque[Recording] = deque()
         self._free: deque[asyncio.Future[None]] = deque()
-        self._readers = {name: self._pool(config, upstream.url) for name, upstream in config.upstreams.items()}
-        self._twins = {
-            name: self._pool(config, upstream.twin) for name, upstream in config.upstreams.items() if upstream.twin
-        }
+        services = config.upstreams.items()
+        self._readers = {name: _pool(config, one, one.url) for name, one in services}
+        self._twins = {name: _pool(config, one, one.twin) for name, one in services if one.twin}
         self._nameless = 0
         self.metrics = {name: TransportMetrics(f"{name}{SHADOW_SUFFIX}") for name in config.upstreams}
         """Figures of mirrored requests, by the runtime that was tried."""
@@ -203,7 +202,7 @@ class Mirror:
             headers.append((b"content-length", b"%d" % len(body)))
         headers.append(MIRRORED)
         connection.send(
-            h11.Request(method=asked.method, target=asked.target, headers=headers),
+            h11.Request(method=asked.method, target=pool.target(asked.target), headers=headers),
             h11.Data(data=body),
             h11.EndOfMessage(),
         )
@@ -224,15 +223,18 @@ class Mirror:
             elif not isinstance(event, h11.InformationalResponse):
                 raise Broken("the service ended the connection without an answer")
 
-    def _pool(self, config: HttpConfig, url: str) -> Pool:
-        return Pool(
-            Address.parse(url),
-            connections_max=config.mirror.concurrent,
-            waiting_max=config.mirror.concurrent,
-            connect_s=config.mirror.timeout_s,
-            keep_alive_s=2.0,
-            headers_max=config.listen.headers_max_bytes,
-        )
+
+def _pool(config: HttpConfig, upstream: Upstream, url: str) -> Pool:
+    """Return connections of the mirror's own: it takes none from callers."""
+    return Pool(
+        Address.parse(url),
+        connections_max=config.mirror.concurrent,
+        waiting_max=config.mirror.concurrent,
+        connect_s=config.mirror.timeout_s,
+        keep_alive_s=upstream.keep_alive_s,
+        headers_max=config.listen.headers_max_bytes,
+        rewrite=upstream.rewrite,
+    )
 
 
 class TooLarge(Exception):

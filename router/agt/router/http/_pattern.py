@@ -1,7 +1,8 @@
 """Paths of requests, as a configuration writes them.
 
 `/devices/{key}/state` takes one segment by name, `/api/v1/*` one segment whatever it is, and `/api/v1/**` everything
-from there on. A pattern covers the path as the client meant it (percent-decoded, without the query).
+from there on, under the name `rest`. A pattern covers the path as the client meant it (percent-decoded, without the
+query).
 """
 
 import re
@@ -32,7 +33,7 @@ class PathPattern:
     def match(self, path: str) -> dict[str, str] | None:
         """Return the named segments; None when the path isn't covered."""
         found = self._match(path)
-        return None if found is None else found.groupdict()
+        return None if found is None else found.groupdict(default="")
 
 
 def pattern_problem(text: str) -> str:
@@ -43,7 +44,7 @@ def pattern_problem(text: str) -> str:
         return f"is longer than {PATTERN_MAX} characters"
     if "**" in text.removesuffix("/**"):
         return f"{text!r} has ** elsewhere than as its last segment"
-    names = _NAME.findall(text)
+    names = [*_NAME.findall(text), *(["rest"] if text.endswith("/**") else [])]
     if len(names) != len(set(names)):
         return f"{text!r} uses a name twice"
     if re.search(r"[{}]", _NAME.sub("", text)):
@@ -54,7 +55,7 @@ def pattern_problem(text: str) -> str:
 def _expression(text: str) -> str:
     rest = text.endswith("/**")
     parts = re.split(r"(\{[a-z_]+\}|\*)", text.removesuffix("/**"))
-    return "".join(map(_part, parts)) + (r"(?s:/.*)?" if rest else "")
+    return "".join(map(_part, parts)) + (r"(?:/(?P<rest>(?s:.*)))?" if rest else "")
 
 
 def _part(part: str) -> str:

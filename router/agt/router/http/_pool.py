@@ -1,7 +1,8 @@
-"""Connections to one service: a bounded number, used again while they are fresh."""
+"""Connections to one service: a bounded number, used again while they are fresh; and what it calls its paths."""
 
 import asyncio
 from collections import deque
+from collections.abc import Mapping
 
 from agt.router.http._address import Address
 from agt.router.http._connection import Connection
@@ -18,6 +19,7 @@ class Pool:
         connect_s: How long one waits, for a new or a free one.
         keep_alive_s: How long an idle one is used again.
         headers_max: Largest head of an answer, in bytes.
+        rewrite: Beginnings of paths that the service calls otherwise.
     """
 
     def __init__(
@@ -29,8 +31,11 @@ class Pool:
         connect_s: float,
         keep_alive_s: float,
         headers_max: int,
+        rewrite: Mapping[str, str] | None = None,
     ) -> None:
         self.address = address
+        longest_first = sorted((rewrite or {}).items(), key=lambda item: -len(item[0]))
+        self._rewrite = tuple((old.encode(), new.encode()) for old, new in longest_first)
         self._room = asyncio.Semaphore(connections_max)
         self._waiting_max, self._connect_s, self._keep_alive_s = waiting_max, connect_s, keep_alive_s
         self._headers_max = headers_max
@@ -43,6 +48,13 @@ class Pool:
     def lent(self) -> int:
         """Connections in use."""
         return len(self._lent)
+
+    def target(self, asked: bytes) -> bytes:
+        """Return what the service calls a target."""
+        for old, new in self._rewrite:
+            if asked.startswith(old):
+                return new + asked[len(old) :]
+        return asked
 
     async def take(self, *, fresh: bool = False) -> Connection:
         """Return a connection, a new one if none is free or `fresh` asks for it.

@@ -92,5 +92,5 @@ def _headers(rule: Retired, successor: str) -> tuple[tuple[bytes, bytes], ...]:
 def _filled(successor: str, names: dict[str, str]) -> str:
     """Put the path's names into the successor's address, quoted: they are the caller's words."""
     for name, value in names.items():
-        successor = successor.replace(f"{{{name}}}", quote(value, safe=""))
+        successor = successor.replace(f"{{{name}}}", quote(value, safe="/" if name == "rest" else ""))
     return successor

@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import anyio
@@ -105,7 +106,8 @@ def run_http(config: HttpConfig, run: Path, *, listening: Callable[[str], None] 
                     break
 
     try:
-        anyio.run(until_told)
+        # A proxy does little but move bytes, and uvloop moves them for a fifth less.
+        anyio.run(until_told, backend_options={"use_uvloop": find_spec("uvloop") is not None})
     except BaseExceptionGroup as group:
         first = _innermost(group)
         if isinstance(first, RouterError | OSError):
