@@ -1,9 +1,7 @@
 """Sources against real commands, sockets and servers: bounded, and one clear reason for each failure."""
 
-import gzip
 import json
 import os
-import socket
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
@@ -12,7 +10,6 @@ from typing import Any
 
 import anyio
 import pytest
-import uvicorn
 from anyio.abc import SocketStream
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -34,9 +31,8 @@ from agt.router.parity import (
 )
 from agt.router.parity._document_end import DocumentEnd
 from agt.router.parity._spec import check_source
+from support.http_runtime import BODY, ROWS, Runtime, http_runtime
 
-ROWS = [{"id": 1, "evidence_mode": "hook"}]
-BODY = json.dumps(ROWS).encode()
 SHORT = Limits(timeout_s=0.05)
 SMALL = Limits(timeout_s=20.0, max_bytes=1000)
 
@@ -242,66 +238,17 @@ def test_a_documents_end_is_found_however_it_is_cut(value: Any, data: st.DataObj
 
 # HTTP.
 
-Scope, Receive, Send = dict[str, Any], Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]
-
-
-async def application(scope: Scope, receive: Receive, send: Send) -> None:
-    """A runtime that answers well under /panes, and in several wrong ways elsewhere."""
-    path = scope["path"]
-    headers = [(b"content-type", b"application/json")]
-    status, body = 200, BODY
-    if path == "/slow":
-        while (await receive())["type"] != "http.disconnect":
-            pass
-        return
-    if path == "/down":
-        status, body = 503, b"{}"
-    elif path == "/packed":
-        headers.append((b"content-encoding", b"gzip"))
-        body = gzip.compress(BODY)
-    elif path == "/large":
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        for _ in range(50):  # In pieces, so that it is left in the middle.
-            await send({"type": "http.response.body", "body": b"[" * 20_000, "more_body": True})
-        body = b""
-    elif path == "/echo":
-        sent = (await receive())["body"].decode()
-        seen = {name.decode(): value.decode() for name, value in scope["headers"]}
-        body = json.dumps(
-            {
-                "method": scope["method"],
-                "sent": sent,
-                "auth": seen.get("authorization"),
-                "query": scope["query_string"].decode(),
-            }
-        ).encode()
-    if path != "/large":
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
-
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
-    """A real server on a loopback port and on a Unix socket: its address, and the socket's path."""
-    path = str(tmp_path_factory.mktemp("http") / "s")
-    tcp, unix = socket.create_server(("127.0.0.1", 0)), socket.socket(socket.AF_UNIX)
-    unix.bind(path)
-    unix.listen()
-    running = uvicorn.Server(uvicorn.Config(application, lifespan="off", log_level="critical"))
-    thread = threading.Thread(target=running.run, kwargs={"sockets": [tcp, unix]})
-    thread.start()  # Both sockets take connections already; nobody has to wait for the server.
-    try:
-        yield f"http://127.0.0.1:{tcp.getsockname()[1]}", path
-    finally:
-        running.should_exit = True
-        thread.join()
-        tcp.close()
-        unix.close()
+def server() -> Iterator[Runtime]:
+    """A real server."""
+    with http_runtime() as running:
+        yield running
 
 
-async def test_http_answers_on_tcp_and_on_unix_sockets(server: tuple[str, str]) -> None:
+async def test_http_answers_on_tcp_and_on_unix_sockets(server: Runtime) -> None:
     """The same answer either way."""
-    address, path = server
+    address, path = server.address, server.socket
     assert (await HttpSource(f"{address}/panes").ask()).decoded() == ROWS
     assert (await HttpSource("http://localhost/panes", unix=path).ask()).decoded() == ROWS
     spec = parse_source(f"http+unix:{path}?path=/echo%3Fa=1&method=PUT")
@@ -309,19 +256,19 @@ async def test_http_answers_on_tcp_and_on_unix_sockets(server: tuple[str, str]) 
 
 
 async def test_http_sends_a_calls_body_and_headers_from_variables(
-    server: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+    server: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Tokens need not stand in files; one that is missing is named."""
-    source = HttpSource(server[0], headers={"Authorization": "env:PARITY_TOKEN"})
+    source = HttpSource(server.address, headers={"Authorization": "env:PARITY_TOKEN"})
     assert await reason(source.ask()) == "needs the variable PARITY_TOKEN, which is not set"
     monkeypatch.setenv("PARITY_TOKEN", "Bearer x")
     answer = await source.ask(Call(path="/echo", body=[1]))
     assert answer.decoded() == {"method": "POST", "sent": "[1]", "auth": "Bearer x", "query": ""}
 
 
-async def test_http_that_fails_says_how(server: tuple[str, str], tmp_path: Path) -> None:
+async def test_http_that_fails_says_how(server: Runtime, tmp_path: Path) -> None:
     """A status is an answer, for whoever asked to judge; silence, packing and floods are none."""
-    address, _ = server
+    address = server.address
     answer = await HttpSource(f"{address}/down").ask()
     assert (answer.status, answer.refused) == (503, True)
     assert await reason(HttpSource(f"{address}/slow", limits=Limits(timeout_s=0.2)).ask()) == (

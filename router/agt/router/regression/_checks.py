@@ -28,9 +28,10 @@ def _answers(suite: Suite, tally: Tally) -> Iterator[Check]:
             yield Check(name=f"{name} answers", verdict=Verdict.PASSED, says=says)
             continue
         example = _first(side, name)
-        # What control can't answer says nothing about the candidate, and a side that was never reached
-        # says nothing at all.
-        verdict = Verdict.FAILED if name == "candidate" and side.reached else Verdict.ERROR
+        # What control can't answer either says nothing about the candidate, and a side that was never
+        # reached says nothing at all.
+        worse = name == "candidate" and side.reached and tally.alone
+        verdict = Verdict.FAILED if worse else Verdict.ERROR
         yield Check(name=f"{name} answers", verdict=verdict, says=f"{says}{example}")
 
 

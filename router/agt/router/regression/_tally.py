@@ -81,6 +81,8 @@ class Tally:
     def __init__(self, suite: Suite, *, now: float) -> None:
         self.control, self.candidate = SideTally(), SideTally()
         self.fields: dict[str, FieldFigures] = {}
+        self.alone = 0
+        """Requests that control answered and the candidate did not."""
         self.compared = 0
         """Requests that both sides answered."""
         self.alike = 0
@@ -101,6 +103,7 @@ class Tally:
         self._add_side(sample, sample.candidate, self.candidate, "candidate")
         one, other = _answer(sample.control), _answer(sample.candidate)
         if one is None or other is None:
+            self.alone += one is not None
             return
         self.compared += 1
         self._compare(sample, one, other)
