@@ -35,6 +35,10 @@ class Growth:
         """What it had counted at the last `fold`, where that can be told at a glance."""
         self._seen: dict[str, int] = {}
 
+    def count_in(self, metrics: TransportMetrics, written_metrics: TransportMetrics) -> None:
+        """Add to these from now on."""
+        self._metrics, self._written_metrics = metrics, written_metrics
+
     def fold(self) -> None:
         """Add what has been counted since the last time."""
         counters, seen = self.counters, self.folded

@@ -75,6 +75,10 @@ class Alive(Generic[T]):
         """Hold it as long as it lives."""
         self._refs.add(ref(item, self._refs.discard))
 
+    def discard(self, item: T) -> None:
+        """Hold it no longer."""
+        self._refs.discard(ref(item))
+
     def __iter__(self) -> Iterator[T]:
         return iter([item for item in [held() for held in tuple(self._refs)] if item is not None])
 
@@ -167,6 +171,16 @@ class TransportMetrics:
         """Sessions whose reliable messages count here."""
         self.writing: Alive[Live] = Alive()
         """Sessions whose legacy writes count here."""
+
+    @property
+    def parts(self) -> "tuple[TransportMetrics, ...]":
+        """Everything that adds up to the runtime's counts."""
+        return (self,)
+
+    def for_peer(self, peer: str) -> "TransportMetrics":
+        """Return where the messages of a peer count: here."""
+        del peer
+        return self
 
     def delivered(self, event: Delivered) -> None:
         """Count reliable messages that were delivered."""

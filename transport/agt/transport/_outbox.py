@@ -44,6 +44,10 @@ class Outbox:
         """What the first blocked sender waits for; None when nobody does."""
         self._line: anyio.Lock | None = None
 
+    def count_in(self, metrics: TransportMetrics) -> None:
+        """Count there from now on."""
+        self._metrics = metrics
+
     def accept(self, payload: bytes, now: float, deadline: float, channel: int = 0) -> Delivery:
         """Accept a message, making room by dropping the oldest unwritten one if that is the policy.
 

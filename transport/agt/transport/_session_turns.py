@@ -251,6 +251,21 @@ class SessionTurns:
         if self._carrier is not None:
             self._carrier.wake()
 
+    def _count_for_peer(self) -> None:
+        """Count where messages of this peer belong, which is known when it has said who it is."""
+        metrics, written = self.metrics.for_peer(self.peer), self.written_metrics.for_peer(self.peer)
+        if metrics is self.metrics and written is self.written_metrics:
+            return
+        self._growth.fold()
+        self.metrics.sending.discard(self)
+        self.written_metrics.writing.discard(self)
+        self.metrics, self.written_metrics = metrics, written
+        self._outbox.count_in(metrics)
+        self._writes.count_in(written)
+        self._growth.count_in(metrics, written)
+        metrics.sending.add(self)
+        written.writing.add(self)
+
     def _on_received(self, event: Received) -> None:
         if self.closed:
             return  # Said in the same breath as what it was let go for.
@@ -266,6 +281,7 @@ class SessionTurns:
 
     def _on_opened(self, event: Opened) -> None:
         self.peer = event.peer or self.peer
+        self._count_for_peer()
         self._outbox.ack_level = getattr(self.link, "ack_level", AckLevel.PROCESSED)
         self.metrics.connections += 1
         if self._opened_count:

@@ -45,6 +45,10 @@ class Writes:
         self.unflushed = 0
         """Messages written since the carrier has last asked the link for its bytes."""
 
+    def count_in(self, metrics: TransportMetrics) -> None:
+        """Count there from now on."""
+        self._metrics = metrics
+
     @property
     def unanswered(self) -> int:
         """Written messages that may still be answered."""

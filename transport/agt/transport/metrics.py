@@ -5,7 +5,7 @@ name. There is no label per device: with 100,000 of them it would be a trap. Nee
 in `agt.transport` imports `prometheus_client`. Scrape on the event loop's thread: live sessions are read as they are.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 try:
     from prometheus_client.core import (
@@ -25,6 +25,7 @@ from agt.transport._metrics import LATENCY_BUCKETS_S, SLOW_LIMITS_S, TransportMe
 from agt.transport._outcome import Outcome
 
 _Read = Callable[[TransportMetrics], float]
+_FAILED = (Outcome.NOT_DELIVERED, Outcome.INDETERMINATE)
 
 COUNTERS: tuple[tuple[str, str, _Read], ...] = (
     ("tcp_comm_ack_received", "Messages that the peer confirmed", lambda m: m.acks_received),
@@ -61,7 +62,10 @@ GAUGES: tuple[tuple[str, str, _Read], ...] = (
 
 
 class TransportCollector(Collector):
-    """Reads any number of runtimes' metrics; register it with a `CollectorRegistry`."""
+    """Reads any number of runtimes' metrics; register it with a `CollectorRegistry`.
+
+    Metrics in groups (`MetricGroups`) are added up, and shown by group as well where runtimes are compared.
+    """
 
     def __init__(self, *metrics: TransportMetrics) -> None:
         self._metrics = metrics
@@ -71,25 +75,27 @@ class TransportCollector(Collector):
         for name, help_text, read in COUNTERS:
             counter = CounterMetricFamily(name, help_text, labels=["transport"])
             for metrics in self._metrics:
-                counter.add_metric([metrics.runtime], read(metrics))
+                counter.add_metric([metrics.runtime], sum(map(read, metrics.parts)))
             yield counter
         for name, help_text, read in GAUGES:
             gauge = GaugeMetricFamily(name, help_text, labels=["transport"])
             for metrics in self._metrics:
-                gauge.add_metric([metrics.runtime], read(metrics))
+                gauge.add_metric([metrics.runtime], sum(map(read, metrics.parts)))
             yield gauge
         yield self._sent()
         yield self._delivered()
         yield self._refused()
         yield self._latency()
         yield self._slow()
+        yield from self._groups()
 
     def _sent(self) -> Metric:
         family = CounterMetricFamily(
             "tcp_comm_packet_sent", "Messages by how they ended", labels=["transport", "outcome"]
         )
         for metrics in self._metrics:
-            for outcome, count in metrics.outcomes.items():
+            for outcome in metrics.outcomes:
+                count = sum(part.outcomes[outcome] for part in metrics.parts)
                 family.add_metric([metrics.runtime, outcome.value], count)
         return family
 
@@ -98,9 +104,9 @@ class TransportCollector(Collector):
             "agt_messages_delivered", "Deliveries by what the peer had done", labels=["transport", "ack_level"]
         )
         for metrics in self._metrics:
-            durable = metrics.delivered_durable
+            durable = sum(part.delivered_durable for part in metrics.parts)
             family.add_metric([metrics.runtime, AckLevel.DURABLE.value], durable)
-            processed = metrics.outcomes[Outcome.DELIVERED] - durable
+            processed = sum(part.outcomes[Outcome.DELIVERED] for part in metrics.parts) - durable
             family.add_metric([metrics.runtime, AckLevel.PROCESSED.value], processed)
         return family
 
@@ -109,7 +115,8 @@ class TransportCollector(Collector):
             "agt_refused_connections", "Connections that were not let in, by reason", labels=["transport", "reason"]
         )
         for metrics in self._metrics:
-            for reason, count in metrics.refused.items():
+            for reason in metrics.refused:
+                count = sum(part.refused[reason] for part in metrics.parts)
                 family.add_metric([metrics.runtime, reason.value], count)
         return family
 
@@ -121,10 +128,10 @@ class TransportCollector(Collector):
             buckets: list[tuple[str, float]] = []
             total = 0
             bounds = (*map(str, LATENCY_BUCKETS_S), "+Inf")
-            for bound, count in zip(bounds, metrics.latency_counts, strict=True):
+            for bound, count in zip(bounds, _added(part.latency_counts for part in metrics.parts), strict=True):
                 total += count
                 buckets.append((bound, total))
-            family.add_metric([metrics.runtime], buckets, metrics.latency_sum_s)
+            family.add_metric([metrics.runtime], buckets, sum(part.latency_sum_s for part in metrics.parts))
         return family
 
     def _slow(self) -> Metric:
@@ -132,9 +139,35 @@ class TransportCollector(Collector):
             "agt_in_flight_older_than", "Messages on their way for longer than this", labels=["transport", "seconds"]
         )
         for metrics in self._metrics:
-            for limit_s, count in zip(SLOW_LIMITS_S, metrics.in_flight_older_than(), strict=True):
+            counts = _added(part.in_flight_older_than() for part in metrics.parts)
+            for limit_s, count in zip(SLOW_LIMITS_S, counts, strict=True):
                 family.add_metric([metrics.runtime, f"{limit_s:g}"], count)
         return family
+
+    def _groups(self) -> Iterator[Metric]:
+        """Yield what comparisons need, by group of devices: how many ended, failed, and were slow."""
+        labels = ["transport", "group"]
+        ended = CounterMetricFamily("agt_group_ended", "Messages whose end is known, by group", labels=labels)
+        failed = CounterMetricFamily("agt_group_failed", "Of these, those that failed", labels=labels)
+        slow = CounterMetricFamily(
+            "agt_group_slow", "Of these, those answered later than the limit", labels=[*labels, "seconds"]
+        )
+        for metrics in self._metrics:
+            for number, group in enumerate(metrics.parts[1:]):
+                name = str(number)
+                lost = sum(group.outcomes[outcome] for outcome in _FAILED) + group.observed_missing
+                ended.add_metric(
+                    [metrics.runtime, name], group.outcomes[Outcome.DELIVERED] + group.observed_replies + lost
+                )
+                failed.add_metric([metrics.runtime, name], lost)
+                for limit_s in SLOW_LIMITS_S:
+                    later = sum(group.latency_counts[LATENCY_BUCKETS_S.index(limit_s) + 1 :])
+                    slow.add_metric([metrics.runtime, name, f"{limit_s:g}"], later)
+        yield from (ended, failed, slow)
+
+
+def _added(rows: Iterable[Sequence[int]]) -> list[int]:
+    return [sum(column) for column in zip(*rows, strict=True)]
 
 
 __all__ = ("TransportCollector",)
