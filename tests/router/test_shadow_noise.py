@@ -5,6 +5,7 @@ control on 2 % of the messages; the tried runtime does on `planted` more. Counts
 where something happens and in one step where nothing does.
 """
 
+import itertools
 import math
 from collections.abc import Iterator
 from random import Random
@@ -16,13 +17,18 @@ from agt.router.shadow import (
     ALPHA,
     MARGIN,
     Answered,
+    Comparison,
+    FieldDifference,
     PairCounts,
     ShadowVerdict,
+    Tally,
     json_fields,
     judge_pairs,
+    merge_reports,
     report,
     verdict_of,
 )
+from agt.router.shadow._odds import _against_at_least, _against_at_most
 from agt.transport import Delivery, Outcome
 
 FLOOR = 0.02
@@ -112,6 +118,57 @@ def test_the_true_excess_lies_between_the_bounds(planted: float) -> None:
         ]
         wrong += any(not one.low <= truth <= one.high for one in judged)
     assert wrong <= 5
+
+
+@pytest.mark.parametrize("mean", [0.0, 0.005, 0.3, -0.2])
+@pytest.mark.parametrize("noise", [0.01, 0.2])
+def test_the_bet_is_fair(mean: float, noise: float) -> None:
+    """Where the hypothesis just holds, the capital stays what it was on average: over all runs of six messages."""
+    up, down = noise + max(mean, 0.0), noise + max(-mean, 0.0)
+    for sign in (1, -1):
+        average = 0.0
+        for ups, downs in itertools.product(range(7), repeat=2):
+            if ups + downs <= 6:
+                ways = math.comb(6, ups) * math.comb(6 - ups, downs)
+                chance = ways * up**ups * down**downs * (1 - up - down) ** (6 - ups - downs)
+                counts = PairCounts(ups, downs, 6)
+                log_capital = _against_at_most(counts, mean) if sign > 0 else _against_at_least(counts, mean)
+                average += chance * math.exp(log_capital)
+        assert average == pytest.approx(1.0)
+
+
+def test_counts_are_by_which_of_the_two_differs() -> None:
+    """Both, neither, and each alone; a message without a second control is in no pair."""
+    tally = Tally()
+    differs = Comparison(differences=[FieldDifference("x", "x", 1, 2)])
+    for tried, floor in ((differs, differs), (differs, Comparison()), (Comparison(), differs)):
+        tally.add("d", 1, tried, floor)
+    tally.add("d", 1, Comparison(), Comparison())
+    tally.add("d", 1, differs)
+    assert (tally.compared, tally.differences, tally.paired, tally.floor_differences) == (5, 3, 4, 2)
+    assert tally.counts == tally.field_counts("x") == PairCounts(1, 1, 4)
+
+
+def test_the_chance_of_error_is_spent_once() -> None:
+    """However many fields differ, their shares add up to half of it."""
+    tally = Tally()
+    for number in range(200):
+        tally.add("d", number, Comparison(differences=[FieldDifference("x", f"x{number}", 1, 2)]))
+    assert sum(tally.field_alpha(name) for name in tally.fields) < ALPHA / 2
+    assert tally.field_alpha("x0") == ALPHA / 4
+    assert tally.field_alpha("never") == 0.0
+
+
+def test_several_routers_know_sooner_together() -> None:
+    """Counts add up, verdicts are taken anew, examples stay few."""
+    one, other = (report(compared(400, planted=0.02), wall=0.0) for _ in range(2))
+    merged = merge_reports((one, other))
+    (tried,), (mine,) = merged.runtimes, one.runtimes
+    assert (tried.compared, tried.only_tried, tried.only_floor) == (800, 2 * mine.only_tried, 2 * mine.only_floor)
+    assert tried.verdict is ShadowVerdict.DIFFERS
+    assert mine.verdict is ShadowVerdict.UNDECIDED
+    assert len(tried.fields[0].examples) == 5
+    assert merge_reports(()).runtimes == ()
 
 
 def test_equal_systems_are_called_equal_about_when_it_was_said() -> None:

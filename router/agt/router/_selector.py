@@ -79,7 +79,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Which runtime gets a mirrored copy: `candidate` (a dark launch, works while it isn't enabled too), `control`
     (keeps the way back warm after the cut-over) or `off`."""
     shadow_percent: Percent = 100.0
-    """Share of devices that are mirrored."""
+    """Share of devices that are mirrored, each with all its messages; which, has nothing to do with the rollout's
+    order."""
     pin_live_sessions: bool = False
     """Whether sessions that live on control stay there until they restart. Never holds one on the candidate. When
     the gateway restarts, every session does."""

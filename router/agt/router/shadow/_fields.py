@@ -17,10 +17,12 @@ OUTCOME: Final = "outcome"
 """The field of how a message ended."""
 LATENCY: Final = "latency_s"
 """The field of how long it took, where both sides know."""
-REPLY_MAX_BYTES: Final = 256 << 10
+REPLY_MAX_BYTES: Final = 64 << 10
 """Longest reply that is decoded; of a longer one only length and checksum are compared."""
-LEAVES_MAX: Final = 1000
+LEAVES_MAX: Final = 500
 """Leaves of one reply; what lies beyond is compared as one checksum."""
+MEMBERS_MAX: Final = 2000
+"""Members of one list or object that are looked into; a larger one is compared as one checksum."""
 DEPTH_MAX: Final = 32
 """Levels of nesting that are looked into; what lies deeper is compared as one checksum."""
 TEXT_MAX: Final = 120
@@ -66,11 +68,11 @@ def json_fields(message: Message, reply: bytes) -> Mapping[str, object]:
 def reply_leaves(extract: Extractor, message: Message, reply: bytes) -> dict[str, Leaf]:
     """Return a reply's leaves by path, all beneath `reply`; an extractor that fails is a field that says so."""
     if len(reply) > REPLY_MAX_BYTES:
-        return dict(_leaves({"bytes": len(reply), "crc32": zlib.crc32(reply)}, ("reply",)))
+        return dict(_leaves({"bytes": len(reply), "crc32": zlib.crc32(reply)}, "reply"))
     try:
-        return dict(_leaves(dict(extract(message, reply)), ("reply",)))
+        return dict(_leaves(dict(extract(message, reply)), "reply"))
     except Exception as error:  # noqa: BLE001 - a decoder of somebody else's, on bytes of somebody else's.
-        return dict(_leaves({"undecodable": f"{type(error).__name__}: {error}"[:TEXT_MAX]}, ("reply",)))
+        return dict(_leaves({"undecodable": f"{type(error).__name__}: {error}"[:TEXT_MAX]}, "reply"))
 
 
 def shown(value: object) -> str:
@@ -96,43 +98,50 @@ def is_number(value: object) -> bool:
     return (isinstance(value, int) and value.bit_length() < 1000) or (isinstance(value, float) and math.isfinite(value))
 
 
-def _leaves(value: object, path: tuple[str | int, ...]) -> Iterator[tuple[str, Leaf]]:
+def _leaves(value: object, root: str) -> Iterator[tuple[str, Leaf]]:
     left = LEAVES_MAX
-    stack: list[tuple[object, tuple[str | int, ...]]] = [(value, path)]
+    stack: list[tuple[object, str, str, int]] = [(value, root, root, 0)]
     while stack:
-        found, at = stack.pop()
-        inner = _members(found) if len(at) < DEPTH_MAX else None
-        if inner is None:
-            yield _leaf(found, at)
-            left -= 1
-        elif not inner:
-            yield _leaf(type(found).__name__, (*at, "(empty)"))
-            left -= 1
+        found, exact, name, depth = stack.pop()
+        members = _members(found, exact, name, depth + 1) if depth < DEPTH_MAX else None
+        if members:
+            stack += members
         else:
-            # Backwards onto the stack, so that the first members are the ones within the limit.
-            stack.extend((member, (*at, step)) for step, member in reversed(inner))
+            yield exact[:PATH_MAX], Leaf(name[:PATH_MAX], _plain(found) if members is None else f"empty {_kind(found)}")
+            left -= 1
         if left <= 0 and stack:
-            yield _leaf(_checksum([found for found, _ in stack]), (*path, "(rest)"))
+            rest = f"{root}.(rest)"
+            yield rest, Leaf(rest, _checksum([one for one, *_ in stack]))
             return
 
 
-def _members(value: object) -> list[tuple[str | int, object]] | None:
-    """Return what a value holds, with names sorted so that their order is no difference; None for a leaf."""
+def _members(value: object, exact: str, name: str, depth: int) -> list[tuple[object, str, str, int]] | None:
+    """Return what a value holds, last first, and sorted by name, whose order is no difference; None for a leaf."""
+    if isinstance(value, Mapping | list | tuple) and len(value) > MEMBERS_MAX:
+        return None
     if isinstance(value, Mapping):
-        return sorted((str(name), member) for name, member in value.items())
+        named = ((field_path((str(step),)), member) for step, member in value.items())
+        found = sorted(named, key=_first, reverse=True)
+        return [(member, f"{exact}.{step}", f"{name}.{step}", depth) for step, member in found]
     if isinstance(value, list | tuple):
-        return list(enumerate(value))
+        last = len(value) - 1
+        return [(member, f"{exact}.{last - back}", f"{name}.*", depth) for back, member in enumerate(reversed(value))]
     return None
 
 
-def _leaf(value: object, path: tuple[str | int, ...]) -> tuple[str, Leaf]:
-    exact = field_path(path)[:PATH_MAX]
-    name = field_path("*" if isinstance(step, int) else step for step in path)[:PATH_MAX]
-    if isinstance(value, Mapping | list | tuple):
-        value = _checksum(value)
-    elif not isinstance(value, str | int | float | None):
-        value = repr(value)
-    return exact, Leaf(name, value)
+def _first(pair: tuple[str, object]) -> str:
+    return pair[0]
+
+
+def _kind(value: object) -> str:
+    return "object" if isinstance(value, Mapping) else "list"
+
+
+def _plain(value: object) -> object:
+    """Return a leaf's value; what isn't one, since it lies too deep or isn't JSON, as something to compare."""
+    if value is None or isinstance(value, str | int | float):
+        return value
+    return _checksum(value) if isinstance(value, Mapping | list | tuple) else repr(value)
 
 
 def _checksum(value: object) -> str:

@@ -15,11 +15,13 @@ from agt.router.shadow._fields import shown
 from agt.router.shadow._odds import ALPHA, PairCounts
 
 FIELDS_MAX: Final = 100
-"""Fields that are told apart; what differs beyond them is counted under `OTHER`."""
+"""Fields that differ and are told apart."""
 EXAMPLES_MAX: Final = 5
 """Newest differences of a field that are kept with their values."""
+QUIET_MAX: Final = 50
+"""Fields that are kept beside them, for their deltas or because a rule ignores their differences."""
 OTHER: Final = "(other)"
-"""Stands for the fields beyond `FIELDS_MAX`."""
+"""Stands for the fields beyond these."""
 
 
 class Example(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,11 +114,16 @@ class Tally:
         return self._differed.get(name, 0)
 
     def field(self, name: str, *, differed: bool = False) -> FieldTally:
-        """Return a field's counts, made when there are none and room is left; else those of `OTHER`."""
-        if name not in self.fields and len(self.fields) >= FIELDS_MAX:
-            name = OTHER
-        if differed:
+        """Return a field's counts, made when there are none and room is left; else those of `OTHER`.
+
+        What differs and what only has numbers, or differences that are ignored, have a room each: a long reply
+        that is the same on both sides leaves room for what isn't.
+        """
+        if differed and name not in self._differed:
+            name = name if len(self._differed) < FIELDS_MAX else OTHER
             self._differed.setdefault(name, len(self._differed) + 1)
+        elif name not in self.fields and len(self.fields) - len(self._differed) >= QUIET_MAX:
+            name = OTHER
         return self.fields.setdefault(name, FieldTally())
 
     def add(
@@ -143,7 +150,7 @@ class Tally:
             self.only_floor += bool(noise) and not differs
         self._add_fields(tried, self._kept(differs), self._kept(noise), paired=floor is not None)
         for difference in tried.differences:
-            self.field(difference.name).examples.append(
+            self.field(difference.name, differed=True).examples.append(
                 Example(
                     device=device,
                     number=number,
@@ -165,6 +172,8 @@ class Tally:
             self.field(name).ignored += 1
         for name, delta in tried.deltas.items():
             field = self.field(name)
+            if field is self.fields.get(OTHER):
+                continue  # Deltas of different fields have no mean.
             field.deltas += 1
             field.delta_sum += delta
             if abs(delta) > abs(field.delta_max):
@@ -172,4 +181,4 @@ class Tally:
 
     def _kept(self, names: frozenset[str]) -> set[str]:
         """Return the names under which these are counted."""
-        return {name if self.field(name) is self.fields.get(name) else OTHER for name in names}
+        return {name if self.field(name, differed=True) is self.fields.get(name) else OTHER for name in sorted(names)}
