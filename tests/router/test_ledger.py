@@ -85,7 +85,8 @@ def test_journal_continues_counts_and_reports_what_was_left_open(tmp_path: Path)
         assert (reliable.accepted, reliable.delivered, reliable.indeterminate, reliable.in_flight) == (2, 1, 1, 0)
         assert (reliable.resends, legacy.written, legacy.accepted) == (1, 1, 1)
         assert again.anomalies_seen <= 1
-    assert not again.anomalies
+        assert [(one.device, one.number, one.kind) for one in again.anomalies] == [("d", 2, "indeterminate")]
+    assert again.anomalies_seen == 0, "named again, and not counted again"
 
 
 def test_journal_counts_a_crossing_as_the_ledger_does(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ what was accepted and never ended is handed to the ledger. A full disk stops no 
 written are kept up to a limit, then dropped and counted.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,12 @@ JOURNAL_MAX_BYTES = 16 << 20
 PENDING_MAX_LINES = 20_000
 """Lines that may wait for a disk that refuses them."""
 
+OWNERS_MAX = 100_000
+"""Devices whose owner is remembered, those on control apart; the oldest are forgotten first."""
+OWNERS_A_LINE = 1000
+DOUBTED_MAX = 1000
+"""Messages in doubt whose names are remembered over restarts; the oldest are forgotten first."""
+
 _OUTCOMES = frozenset(outcome.value for outcome in Outcome)
 
 
@@ -28,7 +35,8 @@ class Entry(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One line of `ledger.jsonl`."""
 
     e: str
-    """`accepted`, `settled`, `both` (accepted and settled at once) or `totals`."""
+    """`accepted`, `settled`, `both` (accepted and settled at once), `owner` (who owns a device from now on), or what a
+    shortened file begins with: `totals`, `owners`, `doubt`."""
     id: int = 0
     """Ties a `settled` line to its `accepted` line; grows over all incarnations."""
     device: str = ""
@@ -38,6 +46,8 @@ class Entry(msgspec.Struct, kw_only=True, omit_defaults=True):
     outcome: str = ""
     resends: int = 0
     totals: dict[str, dict[str, int]] = {}
+    owners: dict[str, str] = {}
+    """Runtime by device, those on control apart."""
 
 
 @dataclass(slots=True)
@@ -48,6 +58,10 @@ class Former:
     """Counts by runtime, named as in the ledger."""
     unsettled: tuple[Entry, ...] = ()
     """`accepted` lines without a `settled` one, oldest first."""
+    doubted: deque[Entry] = field(default_factory=lambda: deque(maxlen=DOUBTED_MAX))
+    """Messages that ended in doubt, by device and number, oldest first."""
+    owners: dict[str, str] = field(default_factory=dict)
+    """Runtime by device, those on control apart."""
     last_id: int = 0
     damaged: int = 0
     """Lines that could not be read; the last one of a killed process may be torn."""
@@ -78,6 +92,7 @@ class LedgerJournal:
         """Called when the first line of a turn has been gathered."""
         self._pending: list[bytes] = []
         self._last_id = self.former.last_id
+        self._owners = dict(self.former.owners)
         if self._storage.size(self.path) > max_bytes:
             try:
                 self._compact()
@@ -121,6 +136,13 @@ class LedgerJournal:
             )
         )
 
+    def owned(self, device: str, runtime: str) -> None:
+        """Note who owns a device from now on, unless that is known; an empty runtime means control."""
+        if self._owners.get(device, "") == runtime:
+            return
+        _remember(self._owners, device, runtime)
+        self._gather(Entry(e="owner", device=device, runtime=runtime))
+
     def flush(self) -> None:
         """Hand the gathered lines to the kernel in one write; keeps them when the disk refuses."""
         if not self._pending:
@@ -157,7 +179,12 @@ class LedgerJournal:
 
     def _compact(self) -> None:
         """Replace the file by its totals and what is still open."""
-        lines = [Entry(e="totals", id=self._last_id, totals=_without_open(self.former)), *self.former.unsettled]
+        former = self.former
+        lines = [Entry(e="totals", id=self._last_id, totals=_without_open(former)), *former.unsettled]
+        lines += [Entry(e="doubt", device=one.device, number=one.number, runtime=one.runtime) for one in former.doubted]
+        owners = list(former.owners.items())
+        for at in range(0, len(owners), OWNERS_A_LINE):
+            lines.append(Entry(e="owners", owners=dict(owners[at : at + OWNERS_A_LINE])))
         fresh = self.path.with_name(self.path.name + ".tmp")
         self._storage.write(fresh, b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
         self._storage.rename(fresh, self.path)
@@ -175,17 +202,28 @@ def _read_back(lines: Iterable[bytes]) -> Former:
             former.damaged += 1
             continue
         former.last_id = max(former.last_id, entry.id)
-        if entry.e == "totals":
-            for runtime, counts in entry.totals.items():
-                for name, value in counts.items():
-                    _add(former, runtime, name, value)
-        elif entry.e == "accepted":
-            opened[entry.id] = entry
-            _add(former, entry.runtime, "accepted")
-        elif entry.e in ("settled", "both"):
-            _settle(former, entry, opened.pop(entry.id, None))
+        _take(former, opened, entry)
     former.unsettled = tuple(opened.values())
     return former
+
+
+def _take(former: Former, opened: dict[int, Entry], entry: Entry) -> None:
+    """Take one line into account."""
+    if entry.e == "totals":
+        for runtime, counts in entry.totals.items():
+            for name, value in counts.items():
+                _add(former, runtime, name, value)
+    elif entry.e == "accepted":
+        opened[entry.id] = entry
+        _add(former, entry.runtime, "accepted")
+    elif entry.e in ("settled", "both"):
+        _settle(former, entry, opened.pop(entry.id, None))
+    elif entry.e == "doubt":
+        former.doubted.append(entry)
+    elif entry.e == "owner":
+        _remember(former.owners, entry.device, entry.runtime)
+    elif entry.e == "owners":
+        former.owners.update(entry.owners)
 
 
 def _settle(former: Former, entry: Entry, accepted: Entry | None) -> None:
@@ -198,6 +236,17 @@ def _settle(former: Former, entry: Entry, accepted: Entry | None) -> None:
     _add(former, entry.runtime, "resends", entry.resends)
     if entry.outcome in _OUTCOMES:
         _add(former, entry.runtime, entry.outcome)
+    if entry.outcome == Outcome.INDETERMINATE:
+        former.doubted.append(entry)
+
+
+def _remember(owners: dict[str, str], device: str, runtime: str) -> None:
+    """Note an owner; control is what is not noted."""
+    owners.pop(device, None)
+    if runtime:
+        owners[device] = runtime
+        if len(owners) > OWNERS_MAX:
+            del owners[next(iter(owners))]
 
 
 def _add(former: Former, runtime: str, name: str, by: int = 1) -> None:

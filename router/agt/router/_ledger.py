@@ -96,16 +96,14 @@ class Ledger:
             total = self.runtime(runtime)
             for name, value in former.items():
                 setattr(total, name, getattr(total, name) + value)
+        for one in journal.former.doubted:  # Counted already; what is in doubt keeps its name over restarts.
+            self.anomalies.append(_in_doubt(one.device, one.number, one.runtime, "in doubt since an earlier run"))
         for left in journal.former.unsettled:
             self.runtime(left.runtime).count(Outcome.INDETERMINATE, 0)
             journal.settled(left.id, left.device, left.number, left.runtime, Outcome.INDETERMINATE, 0)
-            self.note(
-                Anomaly(
-                    device=left.device,
-                    number=left.number,
-                    runtime=left.runtime,
-                    kind=Outcome.INDETERMINATE.value,
-                    says="the router died before it was settled",
-                )
-            )
+            self.note(_in_doubt(left.device, left.number, left.runtime, "the router died before it was settled"))
         journal.flush()
+
+
+def _in_doubt(device: str, number: int, runtime: str, says: str) -> Anomaly:
+    return Anomaly(device=device, number=number, runtime=runtime, kind=Outcome.INDETERMINATE.value, says=says)

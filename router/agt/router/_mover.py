@@ -13,6 +13,7 @@ from agt.router._device import Device, Parcel
 from agt.router._handover import Handover
 from agt.router._ledger import Ledger
 from agt.router._move import MoveEffect, MoveEvent, MoveState, step
+from agt.router._ownership import Ownership
 from agt.router._path import Closable, Message, Path
 from agt.transport import Barrier, Delivery, Outcome
 
@@ -50,6 +51,9 @@ class Mover:
         """Devices that drain or wait, by name."""
         self.handover = Handover(ledger, clock)
         """What becomes of the messages."""
+        longest_s = max(limits.forward_drain_s, limits.back_drain_s)
+        self.ownership = Ownership(ledger.journal, control=control, until=clock() + longest_s)
+        """Who owned what when the last process died."""
         self.draining = 0
         """Devices whose old path has not been settled."""
         self.begun = 0
@@ -182,6 +186,8 @@ class Mover:
                 self._release(device, now=now)
             elif effect is MoveEffect.ROUTE:
                 device.arrive()
+                waiting = bool(device.taken or device.held)
+                self.ownership.changed(device, urgent=waiting and device.runtime != self._control)
                 self._release(device, now=now)
             else:
                 self.moving.pop(device.name, None)
@@ -193,7 +199,7 @@ class Mover:
 
     def _try_arrival(self, device: Device, *, now: float) -> None:
         path = device.paths.get(device.target)
-        if path is not None and path.ready:
+        if path is not None and path.ready and not self.ownership.bars(device, now=now):
             self._happen(device, MoveEvent.ARRIVED, now=now)
 
     def _drain_s(self, device: Device) -> float:

@@ -67,6 +67,7 @@ ROUTER: Final[Mapping[str, tuple[str, ...]]] = {
     "report": ("0",),
     "reaction_s": ("0",),
     "jitter_s": ("0",),
+    "legacy_lag_s": ("0",),
     "latency_s": ("0",),
 }
 """The same for router worlds."""

@@ -86,6 +86,8 @@ class Book:
         """From when to when a confirmed kill held."""
         self.ends: dict[str, list[tuple[float, bool]]] = {}
         """When a device's legacy connections ended, and whether a move was under way."""
+        self._left_open: list[Entry] = []
+        """What dead processes had noted as taken, and not as ended."""
         self._newest: dict[str, int] = {}
         self._highest: dict[str, int] = {}
 
@@ -151,9 +153,12 @@ class Book:
 
     def gateway_started(self, number: int, ledger: Ledger) -> None:
         """A process is up, with a ledger of its own."""
-        del number
         self.ledger = ledger
         self.note_names()
+        named = {(one.device, one.number) for one in ledger.anomalies}
+        for entry in self._left_open:
+            if (entry.device, entry.number) not in named:
+                raise BrokenPromise("what a dead gateway left is named", f"{entry.name}, by gateway {number}")
 
     def gateway_died(self, number: int, journal: bytes, *, excused: bool) -> None:
         """A process is gone: whatever it had not told is in doubt at the sources.
@@ -234,6 +239,8 @@ class Book:
     def _check_journal(self, number: int, journal: bytes) -> None:
         """Hold that what was told is noted, and that what was taken before the last turn is, too."""
         accepted, settled = read_journal(journal)
+        left = (entry for key, entry in self.entries.items() if key in accepted and key not in settled)
+        self._left_open += [entry for entry in left if entry.gateway == number]
         for key, entry in self.entries.items():
             if entry.gateway != number:
                 continue

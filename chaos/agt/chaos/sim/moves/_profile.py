@@ -28,6 +28,8 @@ class RouterProfile(msgspec.Struct, frozen=True, kw_only=True):
     reaction_s: float
     """Longest a device takes to answer."""
     latency_s: float
+    legacy_lag_s: float
+    """By how much legacy sockets are slower."""
     jitter_s: float
     drop: float
     duplicate: float
@@ -79,8 +81,9 @@ def native_weather(profile: RouterProfile) -> Weather:
 
 def legacy_weather(profile: RouterProfile) -> Weather:
     """Return what strikes legacy sockets: what happens to a byte stream, since nobody there keeps order but TCP."""
+    weather = native_weather(profile)
     calm = {"duplicate": 0.0, "reorder": 0.0, "damage": 0.0, "half_open": 0.0}
-    return msgspec.structs.replace(native_weather(profile), **calm)
+    return msgspec.structs.replace(weather, latency_s=weather.latency_s + profile.legacy_lag_s, **calm)
 
 
 def _maybe(rng: Random, chance: float, low: float, high: float) -> float:
@@ -102,6 +105,7 @@ def draw_router_profile(rng: Random) -> RouterProfile:
         deadline_s=rng.choice((3.0, 15.0, 30.0)),
         reaction_s=rng.choice((0.0, 0.05, 0.3, 2.0)),
         latency_s=rng.choice((0.0, 0.001, 0.02, 0.2)),
+        legacy_lag_s=rng.choice((0.0, 0.0, 0.5)),
         jitter_s=rng.choice((0.0, 0.005, 0.1)),
         drop=_maybe(rng, 0.4, 0.005, 0.2),
         duplicate=_maybe(rng, 0.3, 0.01, 0.2),

@@ -11,6 +11,8 @@ from agt.chaos.sim.moves._world import RouterWorld
 
 SETTLE_S = 50.0
 """How long a healed world may take: longer than any deadline and any drain."""
+HEAL_S = 3.0
+"""How long news of the last fault may take to arrive."""
 PROBE_S = 8.0
 PROBES = 3
 """Commands that each device must get once the world is well."""
@@ -58,6 +60,7 @@ def finish(world: RouterWorld) -> None:
     """Heal a world, let it settle, see that new commands arrive, and judge its whole life."""
     world.heal()
     until = world.clock.now + SETTLE_S
+    world.clock.run(world.clock.now + HEAL_S)
     while world.clock.now < until and not settled(world):
         world.clock.run(world.clock.now + 1.0)
     world.check_settled()
