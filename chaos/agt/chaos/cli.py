@@ -8,7 +8,7 @@ import anyio
 import msgspec
 import typer
 
-from agt.chaos.scale.cli import kill
+from agt.chaos.scale.cli import kill, move
 from agt.chaos.scenario import (
     SCENARIOS,
     ScenarioInvalid,
@@ -31,6 +31,7 @@ def chaos() -> None:
 
 app.command()(sim)
 app.command()(kill)
+app.command()(move)
 app.command()(trials)
 
 

@@ -46,7 +46,8 @@ class Handover:
         # Within one path, what was written is older than what was not.
         withdrawn = path.withdraw()
         barrier = joint_barrier(path, device.paths.get(device.target))
-        if device.target != device.runtime or device.vetoed:
+        # A device that only dials again takes its unanswered tail along where it drops doubles; else legacy's is gone.
+        if device.target != device.runtime or device.vetoed or barrier is Barrier.SEQUENCE:
             self._take_written(device, (*withdrawn.passed, *withdrawn.written), len(withdrawn.passed), barrier, now)
         for message, delivery in withdrawn.in_doubt:
             if may_resend(message, barrier):

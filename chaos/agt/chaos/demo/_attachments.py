@@ -7,7 +7,7 @@ what comes, for the device's next connection.
 
 from agt.chaos.demo._legacy_policy import legacy_mode
 from agt.chaos.demo._loss import LossHook
-from agt.chaos.demo._names import only_ends
+from agt.chaos.demo._names import only_ends, shares_watermark
 from agt.router import LegacyPath, Path, ReliablePath, Router
 from agt.transport import Barrier, Session
 
@@ -32,7 +32,8 @@ class Attachments:
 
     def native_came(self, session: Session) -> None:
         """Attach a native peer to the candidate; its session outlives its connections."""
-        self._attach(session, {self._candidate: self._reliable(session)})
+        barrier = Barrier.SEQUENCE if shares_watermark(session.peer) else None
+        self._attach(session, {self._candidate: self._reliable(session, barrier)})
 
     def went(self, session: Session) -> None:
         """Take the session's paths away; a newer connection of the same device keeps its own."""
@@ -43,5 +44,5 @@ class Attachments:
         self._paths[session] = paths
         self._router.attach(session.peer, paths)
 
-    def _reliable(self, session: Session) -> ReliablePath:
-        return ReliablePath(session) if self._hook is None else self._hook.path(session)
+    def _reliable(self, session: Session, barrier: Barrier | None = None) -> ReliablePath:
+        return ReliablePath(session, barrier=barrier) if self._hook is None else self._hook.path(session, barrier)

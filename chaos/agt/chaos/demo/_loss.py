@@ -4,7 +4,7 @@ Only with `--allow-loss`. It exists to show that the oracle would notice; nothin
 """
 
 from agt.router import Message, ReliablePath
-from agt.transport import Delivery, Outcome, Session
+from agt.transport import Barrier, Delivery, Outcome, Session
 
 
 class LossHook:
@@ -13,16 +13,16 @@ class LossHook:
     def __init__(self) -> None:
         self.left = 0
 
-    def path(self, session: Session) -> ReliablePath:
+    def path(self, session: Session, barrier: Barrier | None = None) -> ReliablePath:
         """Return a path that loses what this hook says."""
-        return _LosingPath(session, self)
+        return _LosingPath(session, self, barrier)
 
 
 class _LosingPath(ReliablePath):
     """A reliable path that isn't."""
 
-    def __init__(self, session: Session, hook: LossHook) -> None:
-        super().__init__(session)
+    def __init__(self, session: Session, hook: LossHook, barrier: Barrier | None) -> None:
+        super().__init__(session, barrier=barrier)
         self._hook = hook
 
     def send(self, message: Message) -> Delivery:

@@ -56,6 +56,11 @@ def _name(index: int, kinds: tuple[DeviceKind, ...]) -> DeviceName:
     return DeviceName(f"{_ENDPOINT_BASE | (nth * 40503 + _ENDPOINT_START) & 0xFFFF:08x}", "cync")
 
 
+def shares_watermark(device: str) -> bool:
+    """Tell by its name whether a device keeps one watermark over all its attachments: its update's maker says so."""
+    return f"-{_NOUNS['lines']}-" in device
+
+
 def only_ends(device: str) -> bool:
     """Tell by its name whether only the end of its connection shows that a device has fallen silent."""
     return f"-{_NOUNS['half-close']}-" in device

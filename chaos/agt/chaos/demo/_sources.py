@@ -120,8 +120,9 @@ class Sources:
 
     async def _listen(self, lines: Lines) -> None:
         while True:
+            answers = (await lines.read())["told"]
             now = time.time()
-            for device, number, outcome, runtime, resends, reason in (await lines.read())["told"]:
+            for device, number, outcome, runtime, resends, reason in answers:
                 source = self._sources.get(device)
                 if source is None or source.outstanding.pop(number, None) is None:
                     continue

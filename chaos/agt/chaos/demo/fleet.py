@@ -3,7 +3,8 @@
 `python -m agt.chaos.demo.fleet`; started by the supervisor. Devices dial three proxies (one a wire) in this very
 process, the proxies dial the gateway; with `--direct` they dial the gateway itself, which leaves faults without a
 place. Faults come in on `fleet.sock`: `{"op": "add", "kind", "target", "amount"}`, `{"op": "clear"}`,
-`{"op": "quiesce", "within_s"}` (no new commands; answers when all are told), `{"op": "resume"}`, `{"op": "status"}`.
+`{"op": "dial", "count"}` (how many devices may have dialled), `{"op": "quiesce", "within_s"}` (no new commands; answers
+when all are told), `{"op": "resume"}`, `{"op": "status"}`.
 """
 
 import argparse
@@ -35,6 +36,7 @@ from agt.chaos.demo._sources import Sources
 from agt.chaos.demo._talk import serve_questions
 from agt.chaos.demo._twin import serve_control_twin, serve_twin
 from agt.chaos.proxy import FaultProxy, WireName
+from agt.router import keep_collections_short
 from agt.transport import Outcome
 
 WIRES: tuple[WireName, ...] = ("cync", "lines", "native")
@@ -55,11 +57,12 @@ class Fleet:
         seed: int,
         memory: Memory,
         direct: bool = False,
-        dials_per_s: float = math.inf,
+        dialling: float = math.inf,
     ) -> None:
         """Make a fleet that goes on where `memory` left off; everything is drawn from `seed`."""
         self.names = names
-        self._files, self._direct, self._pause_s = files, direct, 1 / dials_per_s
+        self._files, self._direct = files, direct
+        self._dialling, self._dialled, self._more = dialling, 0, anyio.Event()
         self._devices_log, self._sources_log = RecordLog(files.devices_log), RecordLog(files.sources_log)
         self._note_unanswered(memory)
         self._rng = {name.id: Random(f"{seed}/{name.id}") for name in self.names}
@@ -87,6 +90,7 @@ class Fleet:
             for job in (self._follow_gateway, self._faults.follow, self._keep_log, self.sources.keep_log):
                 tasks.start_soon(job)
             tasks.start_soon(serve_questions, self._files.fleet_socket, self._answer)
+            tasks.start_soon(keep_collections_short, lambda: self._dialled)
             tasks.start_soon(serve_twin, self._files.twin_socket)
             tasks.start_soon(serve_control_twin, self._files.control_twin_socket)
             tasks.start_soon(self.sources.run, self._files.sources_socket)
@@ -109,9 +113,11 @@ class Fleet:
             await anyio.sleep(PORTS_LOOK_S)
 
     async def _start_devices(self, tasks: anyio.abc.TaskGroup, ports: Ports) -> None:
-        for device in self._devices:
-            if self._pause_s:
-                await anyio.sleep(self._pause_s)
+        for number, device in enumerate(self._devices):
+            while number >= self._dialling:
+                self._more = anyio.Event()
+                await self._more.wait()
+            self._dialled = number + 1
             rng = self._rng[device.id]
             if device.kind == "cync":
                 tasks.start_soon(CyncDevice(device, rng).run, ports.cync)
@@ -137,12 +143,15 @@ class Fleet:
             self._faults.add(str(question.get("kind")), str(question.get("target")), float(question.get("amount", 0.0)))
         elif operation == "clear":
             self._faults.clear()
+        elif operation == "dial":
+            self._dialling = float(question.get("count", math.inf))
+            self._more.set()
         elif operation == "resume":
             self.sources.paused = False
         elif operation == "quiesce":
             await self._quiesce(float(question.get("within_s", 5.0)))
         elif operation != "status":
-            raise ValueError(f"unknown operation {operation!r}; there are add, clear, quiesce, resume, status")
+            raise ValueError(f"unknown operation {operation!r}; there are add, clear, dial, quiesce, resume, status")
         return {
             "outstanding": self.sources.outstanding,
             "held_back": self.sources.held_back,
@@ -191,7 +200,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=int(os.environ.get("AGT_DEMO_SEED", "1")))
     parser.add_argument("--first", type=int, default=0, help="how many devices other processes have before ours")
     parser.add_argument("--kinds", default=",".join(KINDS), help="what they are, in turn")
-    parser.add_argument("--dials-per-s", type=float, default=math.inf, help="how fast the devices come at first")
+    parser.add_argument("--dialling", type=float, default=math.inf, help="only so many dial before `dial` says more")
     parser.add_argument("--paused", action="store_true", help="no commands before `resume`")
     parser.add_argument("--direct", action="store_true", help="dial the gateway itself, no proxy between")
     options = parser.parse_args(arguments)
@@ -211,7 +220,7 @@ def main(arguments: list[str] | None = None) -> int:
             seed=options.seed,
             memory=memory,
             direct=options.direct,
-            dials_per_s=options.dials_per_s,
+            dialling=options.dialling,
         )
         fleet.sources.paused = options.paused
         try:

@@ -4,6 +4,19 @@ Run by `agt chaos kill` and `agt chaos move`; the gateways, fleets and the oracl
 """
 
 from agt.chaos.scale._kill import KillFigures, KillRound, KillWork, kill_devices
+from agt.chaos.scale._move import Moved, MoveFigures, MoveWork, move_devices
 from agt.chaos.scale._stage import Stage, StageFailed, Troupe
 
-__all__ = ("KillFigures", "KillRound", "KillWork", "Stage", "StageFailed", "Troupe", "kill_devices")
+__all__ = (
+    "KillFigures",
+    "KillRound",
+    "KillWork",
+    "MoveFigures",
+    "MoveWork",
+    "Moved",
+    "Stage",
+    "StageFailed",
+    "Troupe",
+    "kill_devices",
+    "move_devices",
+)

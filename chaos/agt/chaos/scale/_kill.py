@@ -111,7 +111,7 @@ async def kill_devices(work: KillWork, run: Path, progress: Progress) -> KillFig
         await stage.tell_fleets("quiesce", within_s=20.0)
         attached_s = stage.attached_s
     progress("joining the logs of sources and devices")
-    finding = await anyio.to_thread.run_sync(stage.finding)
+    finding = await anyio.to_thread.run_sync(lambda: stage.finding(stage.history()))
     return KillFigures(
         devices=work.devices,
         gateways=work.gateways,
