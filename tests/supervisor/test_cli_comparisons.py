@@ -35,7 +35,7 @@ def test_equal_listings_end_with_0(agt: Callable[..., Said]) -> None:
     """From a file and from a command."""
     status, out, err = agt("parity", "--control", "file:v4.json", "--candidate", "cmd:cat v4.json", *PANES)
     assert (status, err) == (0, "")
-    assert out.startswith("projection: passed: 2 rows equal in every field\n")
+    assert out.startswith("panes: passed: 2 rows equal in every field\n")
 
 
 def test_listings_that_differ_end_with_1_and_a_table(agt: Callable[..., Said]) -> None:

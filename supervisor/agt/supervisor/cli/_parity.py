@@ -69,6 +69,7 @@ def parity(
         jobs, base = _from_file(file, only), file.parent
     else:
         settings: dict[str, Any] = {
+            "name": rows.rpartition(".")[2] or "projection",
             "key": _split(key),
             "fields": _split(fields),
             "rows": rows,
