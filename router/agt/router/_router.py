@@ -52,9 +52,9 @@ class Router:
         environment: Variables that may make the route more careful.
         shadow: Mirrors messages to twins.
         limits: How long moves may take, how much they may hold.
-        router: The instance's name; a fresh one when empty.
         redial_per_s: How many callers the gateway's listener takes in each second (`ConnectBudget.connects_per_s`);
             receipts show it beside the number of devices that have to dial.
+        router: The instance's name; a fresh one when empty.
     """
 
     def __init__(
@@ -68,8 +68,8 @@ class Router:
         environment: Mapping[str, str] | None = None,
         shadow: Shadow | None = None,
         limits: MoveLimits | None = None,
-        router: str = "",
         redial_per_s: float | None = None,
+        router: str = "",
     ) -> None:
         ledger = ledger if ledger is not None else Ledger()
         for name in (runtimes.control, runtimes.candidate):
@@ -86,8 +86,8 @@ class Router:
             shadow=shadow if shadow is not None else Shadow(),
             situation=Situation(None, runtimes=runtimes),
             environment=dict(environment or {}),
-        )
             redial_per_s=redial_per_s,
+        )
         ledger.known = self._state.devices
         self._bell = Bell()
         self._steering = Steering(self._state, source, self._bell)

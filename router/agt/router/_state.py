@@ -58,13 +58,13 @@ class RouterState:
     carried: CarriedClock = field(default_factory=CarriedClock)
     newest: MoveBatch | None = None
     """The newest change of route that moved anything or had a generation of its own."""
+    redial_per_s: float | None = None
+    """How many callers the gateway takes in each second; None when it didn't say."""
     restarted: int = 0
     """Sessions that were restarted on request, since the start."""
 
     @property
     def effective(self) -> Selector | None:
-    redial_per_s: float | None = None
-    """How many callers the gateway takes in each second; None when it didn't say."""
         """The selector as the environment leaves it; None when none is readable or the kill latch holds."""
         return None if self.killed else self.situation.selector
 

@@ -114,13 +114,13 @@ class Steering:
                 state.mover.turn(device, target, batch, now=now)
                 turned.append(device)
         batch.routed(now=state.clock())
+        batch.redial_per_s = state.redial_per_s
+        batch.count(turned)
         state.mover.begin_drains(turned)
         batch.finish_if_empty(now=state.clock())
         if always or turned:
             state.newest = batch
         state.count_carried()
-        batch.redial_per_s = state.redial_per_s
-        batch.count(turned)
         self._bell.ring()
         self._tell()
         return batch
