@@ -28,6 +28,9 @@ DOORS = (
     "agt.transport.wires.lines",
     "agt.transport.wires.native",
     "agt.router",
+    "agt.router.shadow",
+    "agt.router.shadow.cync",
+    "agt.router.shadow.lines",
 )
 NOTE = "<!-- written by scripts/api_reference.py; edit the docstrings instead -->"
 _OURS = re.compile(r"\bagt(?:\.\w+)+\.(?=\w)|\bcollections\.abc\.|\btyping\.|\banyio\.abc\._?\w+\.")

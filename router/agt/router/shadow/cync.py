@@ -13,6 +13,8 @@ from agt.router.shadow._classify import Act
 from agt.transport import UsageError
 from agt.transport.wires.cync import DATA, TYPES, InnerFrame, Packet, inner_frame, one_packet
 
+__all__ = ("ACKNOWLEDGEMENTS", "READ_COMMANDS", "classify", "reply_fields")
+
 ACKNOWLEDGEMENTS: Final = frozenset({0x48, 0x78, 0x88, 0xD8})
 """Packets that only end an exchange: of device info, data, status and heartbeat."""
 READ_COMMANDS: Final = frozenset({0x52})

@@ -11,6 +11,8 @@ from agt.router._path import Message
 from agt.router.shadow._classify import Act, Classifier
 from agt.transport.wires.lines import MAX_LINE_BYTES, number_in
 
+__all__ = ("READS", "classifier", "classify", "reply_fields")
+
 READS: Final = frozenset({b"get", b"ping", b"state"})
 """Verbs that are taken for questions unless others are given."""
 _WORDS_MAX: Final = 32
