@@ -51,7 +51,12 @@ PHASES = [
         "soak": "3d",
         "gate": [{"metric": "samples", "at_least": 1000}],
     },
-    {"name": "default", "route": {"default": "candidate", "pin_live_sessions": True}, "soak": "3d"},
+    {
+        "name": "default",
+        "route": {"default": "candidate", "pin_live_sessions": True},
+        "soak": "3d",
+        "gate": [{"name": "none left", "metric": "sessions_left_on_control", "equals": 0}],
+    },
 ]
 
 
@@ -76,10 +81,12 @@ def test_operator_previews_switches_the_default_and_restarts_what_is_left(
     assert {session.at_restart for session in _listed(agt).sessions} == {"reliable"}
     assert "live session stays on legacy until it restarts" in agt("explain", "b")[1]
 
+    eventually(lambda: "4 of = 0" in supervisor.control.view().gates[0].reason)
     assert agt("sessions", "restart", "--all-on", "legacy", "--dry-run")[1] == "would be: 4 restarted, of 4\n"
     receipt = _json(agt("sessions", "restart", "--all-on", "legacy", "--per-second", "1000", "--json"), SessionReceipt)
     assert (sorted((*receipt.restarted, *receipt.timed_out)), receipt.timed_out) == (["a", "b", "c", "d"], ("a",))
     assert (_listed(agt, "--runtime", "legacy").total, _listed(agt).total) == (0, 4)
+    eventually(lambda: [gate.verdict for gate in supervisor.control.view().gates] == ["passed"])
     alerts = [alert.message for alert in supervisor.control.alerts() if alert.source == "sessions"]
     assert len(alerts) == 1
 

@@ -60,6 +60,24 @@ def test_all_problems_of_meaning_are_reported_at_once(plan_text):
 
 
 @pytest.mark.parametrize(
+    ("route", "says"),
+    [
+        ("percent = 90, devices = 7", "phase[2].route.percent: stands beside a number of devices; drop one of them"),
+        ('devices = 7, cohort = ["a"]', "phase[2].route.cohort: stands beside a number of devices"),
+        ('devices = 7, default = "candidate"', "the candidate as default and a number contradict each other"),
+        ("devices = 0", "phase[2].route.devices: expected `int` >= 1"),
+        ("devices = 10001", "phase[2].route.devices: expected `int` <= 10000"),
+        ("device = 7", "phase[2].route.device: unknown key; did you mean 'devices'?"),
+    ],
+)
+def test_number_of_devices_stands_alone(plan_text, route, says):
+    """A count is one way to say the share, and nothing may contradict it."""
+    with pytest.raises(PlanInvalid) as caught:
+        parse_plan(plan_text.replace("percent = 90", route))
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
     ("gate", "says"),
     [
         ('metric = "samples"', "no bound"),

@@ -422,3 +422,37 @@ def _fill(path):
 
 def _run(*command):
     return subprocess.run(command, capture_output=True, check=False).returncode
+
+
+async def test_phase_by_number_of_devices_takes_exactly_so_many(tmp_path):
+    """Seven of twenty, by their order; a later phase of nine waits for the routers; back is the same seven, unasked."""
+    names = [f"device-{number}" for number in range(20)]
+    ranked = sorted(names, key=order)
+    text = PLAN.replace("route = { percent = 50 }", "route = { devices = 7 }") + (
+        '[[phase.gate]]\nmetric = "samples"\nat_least = 1\n'
+        '[[phase]]\nname = "nine"\nroute = { devices = 9 }\nsoak = "1h"\n'
+        '[[phase.gate]]\nmetric = "samples"\nat_least = 1\n'
+        '[[phase]]\nname = "too-many"\nroute = { devices = 21 }\nsoak = "1h"\n'
+    )
+    async with _rollout(tmp_path, *map(_Device, names), text=text) as (rollout, router, until):
+
+        def taken():
+            return {name for name in names if router.runtime_of(name) == "new"}
+
+        preview = await rollout.preview(Action(action="advance", reason="test", version=9))
+        assert set(preview.devices) == set(ranked[:7])
+        await rollout.act(Action(action="advance", reason="test", version=9))
+        await until(lambda: taken() == set(ranked[:7]))
+        await until(lambda: rollout.state.applied_at is not None)
+        assert rollout.state.candidate_since is not None
+        shown = rollout.sections()["phases"][1]
+        assert (shown.note, shown.percent) == ("exactly 7 devices", moves_at(ranked[6]))
+        await rollout.act(Action(action="advance", reason="test", version=9))
+        await until(lambda: taken() == set(ranked[:9]) and rollout.state.applied_at is not None)
+        with pytest.raises(Refused, match="too-many takes 21 devices: there are only 20 devices"):
+            await rollout.act(Action(action="advance", reason="test", version=9))
+        await rollout.act(Action(action="rollback", to="half"))
+        assert taken() == set(ranked[:7])
+        assert SelectorFile(tmp_path / "selector.toml").read().selector.runtime.up_to == ranked[6]
+        await rollout.act(Action(action="set", percentage=0.0))
+        await until(lambda: taken() == set())

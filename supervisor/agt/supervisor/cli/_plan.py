@@ -65,7 +65,7 @@ def _lines(plan: "Plan") -> list[str]:
     from agt.supervisor.components import start_order  # noqa: PLC0415 - as above.
 
     lines = [f"{plan.name}: {plan.control} to {plan.candidate}, checked every {plan.file.checks_every}", "", "phases"]
-    lines += [f"  {phase.name}: {phase.route.share:g} %, soak {phase.soak}; {_gates(phase)}" for phase in plan.phases]
+    lines += [f"  {phase.name}: {phase.route.words}, soak {phase.soak}; {_gates(phase)}" for phase in plan.phases]
     if plan.rules:
         lines += ["", "rules"]
         lines += [f"  {rule.name}: {rule.then} {_where(rule.phases)}" for rule in plan.rules]

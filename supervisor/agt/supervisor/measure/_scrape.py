@@ -23,7 +23,7 @@ class RouterStatus(msgspec.Struct, frozen=True, kw_only=True):
     percentage: float = 0.0
     killed: bool = False
     runtimes: dict[str, dict[str, Any]] = {}
-    """By runtime: devices, in_flight, queued."""
+    """By runtime: devices, in_flight, queued, sessions, pinned."""
     ledger: dict[str, dict[str, int]] = {}
     moves: dict[str, Any] = {}
     carried_s: dict[str, float] = {}

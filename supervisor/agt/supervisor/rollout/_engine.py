@@ -15,12 +15,13 @@ from agt.supervisor.measure import Readings, RouterSeen
 from agt.supervisor.records import Alert
 from agt.supervisor.rollout._attribution import UNANSWERED, Fault, find_fault, is_clean, unanswered_share
 from agt.supervisor.rollout._checks import Checked, failed_recurring, preflight_missing
+from agt.supervisor.rollout._counting import Counts, NotCounted, remembered, share_again, share_of
 from agt.supervisor.rollout._effects import Effect, Kill, Number, RaiseAlert, ResolveAlerts, SetRoute
 from agt.supervisor.rollout._gates import Look, gate_name, judge_gate, judge_objective
 from agt.supervisor.rollout._plan import Plan
 from agt.supervisor.rollout._plan_file import Phase, Route
 from agt.supervisor.rollout._rules import RuleLook, applies, counted, look_at, speaking
-from agt.supervisor.rollout._state import TRANSITIONS, Event, State, Status, moved
+from agt.supervisor.rollout._state import TRANSITIONS, Event, Share, State, Status, moved
 from agt.supervisor.rollout._verdict import Judgement, Verdict, worst
 
 TO_CONTROL: Final = Route()
@@ -54,6 +55,8 @@ class Observation:
     """The newest results of named checks."""
     selector_percent: float = 0.0
     """What the selector on the disk routes to the candidate."""
+    counts: Counts = field(default_factory=Counts)
+    """What the next phase's number of devices is as a share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,13 +130,18 @@ def next_generation(state: State, seen: Observation) -> int:
 
 
 def enter(plan: Plan, state: State, seen: Observation, event: Event, index: int, *, now: float, says: str) -> Step:
-    """Return the step that begins a phase and routes what it says."""
-    route = plan.phases[index].route
-    since = state.candidate_since if state.candidate_since is not None or route.share == 0 else now
+    """Return the step that begins a phase and routes what it says.
+
+    Raises:
+        NotCounted: when it goes by a number of devices that can't be counted out now.
+    """
+    phase, share = plan.phases[index], share_of(plan.phases[index], seen.counts)
+    since = state.candidate_since if state.candidate_since is not None or not phase.route.sends else now
     after = moved(
         state,
         event,
-        **_routed(state, seen, route, now),
+        **_routed(state, seen, share, now),
+        counted=remembered(phase, state, share),
         phase=index,
         entered_at=now,
         sign_offs={},
@@ -143,18 +151,19 @@ def enter(plan: Plan, state: State, seen: Observation, event: Event, index: int,
         back_from="",
         cause="",
     )
-    effect = SetRoute(after.journal, after.generation, route, forward=True)
+    effect = SetRoute(after.journal, after.generation, phase.route, forward=True, up_to=share.up_to)
     return Step(after, (effect, RaiseAlert("info", "rollout", says)), says, event.value)
 
 
 def go_back(plan: Plan, state: State, seen: Observation, *, to: int | None, says: str, by: str) -> Step:
     """Return the step that goes back: to an earlier phase, or to control when `to` is None."""
     route = TO_CONTROL if to is None else plan.phases[to].route
+    share = Share() if to is None else share_again(plan.phases[to], state)
     event = Event.ROLLED_BACK if to is None else Event.STEPPED_BACK
     after = moved(
         state,
         event,
-        **_routed(state, seen, route, seen.readings.now),
+        **_routed(state, seen, share, seen.readings.now),
         phase=state.phase if to is None else to,
         reason=says,
         back_from=plan.phases[state.phase].name,
@@ -162,7 +171,7 @@ def go_back(plan: Plan, state: State, seen: Observation, *, to: int | None, says
         cause="",
     )
     effects: tuple[Effect, ...] = (
-        SetRoute(after.journal, after.generation, route, forward=False),
+        SetRoute(after.journal, after.generation, route, forward=False, up_to=share.up_to),
         RaiseAlert("escalate", ROLLBACK, says),
     )
     return Step(after, effects, says, event.value, by)
@@ -177,13 +186,13 @@ def kill(state: State, *, says: str, by: str) -> Step:
     return Step(after, effects, says, Event.KILLED.value, by)
 
 
-def _routed(state: State, seen: Observation, route: Route, now: float) -> dict[str, Any]:
+def _routed(state: State, seen: Observation, share: Share, now: float) -> dict[str, Any]:
     """Return the changes that every new route brings: windows and counts start over."""
     return {
         "journal": state.journal + 1,
         "generation": next_generation(state, seen),
-        "percent": route.share,
-        "up_to": "",
+        "percent": share.percent,
+        "up_to": share.up_to,
         "amendment": None,
         "credit_s": 0.0,
         "by_hand": False,
@@ -241,7 +250,8 @@ def current_route(plan: Plan, state: State) -> Route:
     phase = plan.phases[state.phase]
     if state.by_hand:
         # What an operator has switched beside the percentage stays.
-        return msgspec.structs.replace(phase.route, percent=state.percent, default="control", components={})
+        by_hand: dict[str, Any] = {"percent": state.percent, "devices": None, "default": "control", "components": {}}
+        return msgspec.structs.replace(phase.route, **by_hand)
     back = state.status in (Status.ROLLED_BACK, Status.CLEARED, Status.KILLED) and state.back_from == phase.name
     return TO_CONTROL if back else phase.route
 
@@ -275,16 +285,22 @@ def _started(plan: Plan, state: State, seen: Observation, now: float) -> Step | 
         return Step(msgspec.structs.replace(state, reason=missing))
     if missing := preflight_missing(plan, seen.checks, now=now):
         return Step(msgspec.structs.replace(state, reason=missing))
-    route = plan.phases[0].route
-    says = f"started {plan.name} with {plan.phases[0].name}"
+    phase = plan.phases[0]
+    try:
+        share = share_of(phase, seen.counts)
+    except NotCounted as missing_devices:
+        return Step(msgspec.structs.replace(state, reason=str(missing_devices)))
+    says = f"started {plan.name} with {phase.name}"
     after = msgspec.structs.replace(
         state,
-        **_routed(state, seen, route, now),
+        **_routed(state, seen, share, now),
+        counted=remembered(phase, state, share),
         entered_at=now,
-        candidate_since=now if route.share else None,
+        candidate_since=now if phase.route.sends else None,
         reason="waits until every router applies the first route",
     )
-    return Step(after, (SetRoute(after.journal, after.generation, route, forward=True),), says, "started")
+    effect = SetRoute(after.journal, after.generation, phase.route, forward=True, up_to=share.up_to)
+    return Step(after, (effect,), says, "started")
 
 
 def _fault(plan: Plan, state: State, seen: Observation, look: Look) -> Step | None:
@@ -383,7 +399,10 @@ def _forward(plan: Plan, state: State, seen: Observation, look: Look, gates: tup
     ready = state.status is Status.RUNNING and state.applied_at is not None and not state.by_hand
     if not ready or seen.carried_s < plan.soak_s(phase) or not gates_passed(gates):
         return Step(state)
-    return advance(plan, _with_baseline(state, phase, look), seen, now=look.now, by="all gates passed")
+    try:
+        return advance(plan, _with_baseline(state, phase, look), seen, now=look.now, by="all gates passed")
+    except NotCounted as missing:
+        return Step(msgspec.structs.replace(state, reason=str(missing)))
 
 
 def advance(plan: Plan, state: State, seen: Observation, *, now: float, by: str) -> Step:
@@ -400,7 +419,7 @@ def advance(plan: Plan, state: State, seen: Observation, *, now: float, by: str)
 
 def _with_baseline(state: State, phase: Phase, look: Look) -> State:
     """Keep control's measures where the plan says so, or before the candidate carries anything."""
-    if not phase.baseline and phase.route.share:
+    if not phase.baseline and phase.route.sends:
         return state
     start = look.since or look.now
     values: Mapping[str, float | None] = {

@@ -43,10 +43,11 @@ METRICS: Final[dict[str, Metric]] = {
         "ratio", "mirrored messages that ended well only where they were carried", per_runtime=False
     ),
     "legacy_users": Metric("count", "devices that still use the legacy listener", per_runtime=False),
+    "sessions_left_on_control": Metric("count", "live sessions that control still carries", per_runtime=False),
 }
 
 
-INSTANT: Final = frozenset({"in_flight_slow", "incidents", "legacy_users"})
+INSTANT: Final = frozenset({"in_flight_slow", "incidents", "legacy_users", "sessions_left_on_control"})
 """What holds at a moment, and not over a window."""
 
 

@@ -11,6 +11,7 @@ import msgspec
 
 from agt.supervisor.actions import Action, ActionName, Refused
 from agt.supervisor.rollout._amend import set_component, set_override
+from agt.supervisor.rollout._counting import NotCounted
 from agt.supervisor.rollout._effects import Kill, RaiseAlert, ResolveAlerts, SetRoute
 from agt.supervisor.rollout._engine import (
     KILL_SWITCH,
@@ -66,6 +67,8 @@ def operate(plan: Plan, state: State, seen: Observation, action: Action, *, now:
         raise Refused("unknown", f"the rollout knows no action {action.action!r}")
     try:
         return handler(plan, state, seen, action, now)
+    except NotCounted as error:
+        raise Refused("refused", str(error), "attach more of them, or set a percentage") from None
     except NotPossible as error:
         word = error.status.shown
         raise Refused("refused", f"{action.action} is not possible: it is {word}", _WAY_OUT[error.status]) from None
@@ -178,7 +181,7 @@ def _set(plan: Plan, state: State, seen: Observation, action: Action, now: float
     if raises and state.status is Status.ROLLED_BACK:
         raise NotPossible(state.status, Event.SET)
     base = msgspec.structs.replace(
-        current_route(plan, state), percent=percent, default="control", cohort=(), components={}
+        current_route(plan, state), percent=percent, devices=None, default="control", cohort=(), components={}
     )
     route = msgspec.structs.replace(base, shadow="off") if percent == 100 else base
     what = f"exactly {action.devices} device{'s' * (action.devices != 1)}" if action.devices else f"{percent:g} %"

@@ -104,6 +104,11 @@ def _routes(plan: PlanFile) -> Iterator[Problem]:
         route, path = phase.route, f"phase[{index}].route"
         if route.default == "candidate" and route.percent:
             yield Problem(path, "the candidate as default and a percentage contradict each other", "drop one of them")
+        if route.devices is not None:
+            for key in [key for key in ("percent", "cohort") if getattr(route, key)]:
+                yield Problem(f"{path}.{key}", "stands beside a number of devices", "drop one of them")
+            if route.default == "candidate":
+                yield Problem(path, "the candidate as default and a number contradict each other", "drop one of them")
         if route.shadow == "candidate" and route.share == 100:
             yield Problem(f"{path}.shadow", "nothing is left on control to mirror", "shadow = 'control' or 'off'")
         if abs(route.percent * 100 - round(route.percent * 100)) > 1e-6:

@@ -39,6 +39,8 @@ class Route(Strict, frozen=True, kw_only=True):
 
     percent: Percent = 0.0
     """Share of the devices that the candidate carries, in steps of 0.01."""
+    devices: Annotated[int, Meta(ge=1, le=10_000)] | None = None
+    """Instead of a percentage: exactly so many of the devices that the routers know when the phase is entered."""
     cohort: tuple[str, ...] = ()
     """Devices that the candidate carries whatever the percentage."""
     components: dict[str, bool] = {}
@@ -55,8 +57,20 @@ class Route(Strict, frozen=True, kw_only=True):
 
     @property
     def share(self) -> float:
-        """Percentage that the route sends to the candidate."""
+        """Percentage that the route sends to the candidate; a number of devices is none."""
         return 100.0 if self.default == "candidate" else self.percent
+
+    @property
+    def sends(self) -> bool:
+        """Whether the route sends a share of the devices to the candidate, by percentage or by number."""
+        return self.share > 0 or self.devices is not None
+
+    @property
+    def words(self) -> str:
+        """The share as people read it."""
+        if self.devices is not None:
+            return f"{self.devices:,} device{'s' * (self.devices != 1)}"
+        return f"{self.share:g} %"
 
 
 class Bounds(Strict, frozen=True, kw_only=True):

@@ -18,9 +18,10 @@ from anyio.abc import TaskStatus
 
 from agt.router import Selector, SelectorState
 from agt.supervisor.actions import Action, Refused
-from agt.supervisor.measure import Reading, Readings, RequestFailed, RouterSeen, Timeline, scrape_all
+from agt.supervisor.measure import Readings, RequestFailed, RouterSeen, Timeline, scrape_all
 from agt.supervisor.records import Entry, Policy, StoreUnavailable
 from agt.supervisor.rollout._checks import asked_for
+from agt.supervisor.rollout._counting import wanted
 from agt.supervisor.rollout._effects import Kill, RaiseAlert, ResolveAlerts, SetRoute, is_forward
 from agt.supervisor.rollout._engine import Observation, Step, fresh, judge_gates, look_of, step
 from agt.supervisor.rollout._inspector import Inspector
@@ -32,6 +33,7 @@ from agt.supervisor.rollout._performer import Performer
 from agt.supervisor.rollout._plan import Plan
 from agt.supervisor.rollout._recorder import Recorder
 from agt.supervisor.rollout._rollbacks import Rollbacks
+from agt.supervisor.rollout._signals import signals_of
 from agt.supervisor.rollout._soak import Soak
 from agt.supervisor.rollout._state import State, Status
 from agt.supervisor.rollout._verdict import Judgement
@@ -138,7 +140,8 @@ class Rollout:
             else:
                 self._timeline.forget(router.socket)
         await self._remember(routers, now)
-        self._seen = self._observation(routers, now)
+        counts = await self._way.counts(wanted(self.plan, self._state))
+        self._seen = replace(self._observation(routers, now), counts=counts)
         done = step(self.plan, self._state, self._seen, now=now)
         if any(is_forward(effect) for effect in done.effects):
             async with self._forward:
@@ -247,7 +250,10 @@ class Rollout:
         }
 
     async def _counted(self, action: Action) -> Action:
-        """Resolve a number of devices into the last one of them, and its percentage."""
+        """Resolve a number of devices into the last one of them, and its percentage; a phase's own into its share."""
+        if action.action in ("advance", "resume"):
+            counts = await self._way.counts(wanted(self.plan, self._state, operator=True))
+            self._seen = replace(self._seen, counts=counts)
         if action.action != "set" or action.devices is None:
             return action
         try:
@@ -369,10 +375,7 @@ class Rollout:
                 control=self.plan.control,
                 latency_limit_s=self.plan.latency_limit_s,
                 control_observed=self.plan.file.legacy_observed,
-                signals={
-                    "incidents": Reading(float(sum(alert.source == "incident" for alert in alerts)), samples=1),
-                    "legacy_users": Reading(float(sum(len(status.legacy_users) for status in statuses)), samples=1),
-                },
+                signals=signals_of(self.plan, routers, alerts),
             ),
             carried_s=state.credit_s + self._soak.carried_s(state.generation, self._way.sockets),
             selector_generation=self._generation_of(selector) if selector else 0,

@@ -116,6 +116,14 @@ class NotPossible(Exception):
         self.status, self.event = status, event
 
 
+class Share(msgspec.Struct, frozen=True, kw_only=True):
+    """How much of the fleet a route sends to the candidate."""
+
+    percent: float = 0.0
+    up_to: str = ""
+    """The last device that is in, where the share goes by number of devices."""
+
+
 class Amendment(msgspec.Struct, frozen=True, kw_only=True):
     """A change of the selector beside its route: a component's flag, or a device's override."""
 
@@ -142,7 +150,9 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     percent: float = 0.0
     """What is routed to the candidate now."""
     up_to: str = ""
-    """The last device of the share, where an operator set it by count."""
+    """The last device of the share, where it goes by number of devices."""
+    counted: dict[str, Share] = {}
+    """What phases by number of devices were resolved to when they were entered."""
     amendment: Amendment | None = None
     """The newest change beside the route, so that a write of it that was cut off can be made again."""
     credit_s: float = 0.0

@@ -37,7 +37,7 @@ def phase_views(
         PhaseView(
             name=phase.name,
             state=_phase_state(state, phase.name, index),
-            percent=phase.route.share,
+            percent=state.counted[phase.name].percent if phase.name in state.counted else phase.route.share,
             soak_s=plan.soak_s(phase),
             carried_s=carried_s if index == state.phase else carried_before.get(phase.name, 0.0),
             planned=phase.soak,
@@ -176,6 +176,8 @@ def _phase_state(state: State, name: str, index: int) -> PhaseState:
 
 def _note(route: Route) -> str:
     notes = []
+    if route.devices is not None:
+        notes.append(f"exactly {route.words}")
     if route.shadow != "off":
         notes.append("shadow" if route.shadow == "candidate" else "shadows control")
     if route.legacy_listener != "serve":

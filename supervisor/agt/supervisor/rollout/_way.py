@@ -5,7 +5,7 @@ socket, then the file is written; when the disk refuses it, the selector is rena
 sends everything to control. Whatever is asked for twice is done once: a file that has the generation is left alone.
 """
 
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -33,10 +33,12 @@ from agt.supervisor._answers import answer_of, missing, slowest
 from agt.supervisor.actions import Refused
 from agt.supervisor.measure import RequestFailed, RouterStatus, request
 from agt.supervisor.rollout._amend import amended
+from agt.supervisor.rollout._counting import Counts
 from agt.supervisor.rollout._effects import Kill, SetRoute
 from agt.supervisor.rollout._moves import Moves, added
 from agt.supervisor.rollout._plan import Plan
 from agt.supervisor.rollout._plan_file import Route
+from agt.supervisor.rollout._state import Share
 from agt.supervisor.view import RollbackView, RouterAnswer
 
 TELL_TIMEOUT_S: Final = 2.0
@@ -221,6 +223,18 @@ class Way:
         last = names[count - by_name - 1]
         return last, moves_at(last, salt)
 
+    async def counts(self, numbers: Iterable[int]) -> Counts:
+        """Return what numbers of devices are as shares now; those that can't be had say why."""
+        counts = Counts()
+        for number in numbers:
+            try:
+                last, percent = await self.last_of(number)
+            except (Refused, RequestFailed) as error:
+                counts.missing[number] = error.message if isinstance(error, Refused) else str(error)
+            else:
+                counts.shares[number] = Share(percent=percent, up_to=last)
+        return counts
+
     async def _order(self, path: Path, count: int) -> DevicesInOrder:
         answer = await request(path, "GET", f"/order?count={count}", timeout_s=TELL_TIMEOUT_S)
         if not answer.ok:
@@ -320,7 +334,7 @@ def _keys(route: Route, plan: Plan) -> dict[str, object]:
     by_default = route.default == "candidate"
     return {
         "default": plan.candidate if by_default else plan.control,
-        "enabled": bool(route.share or route.cohort),
+        "enabled": route.sends or bool(route.cohort),
         "cohort": route.cohort,
         "percentage": None if by_default else route.percent,
         "shadow": route.shadow,

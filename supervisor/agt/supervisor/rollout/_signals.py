@@ -1,0 +1,39 @@
+"""Numbers that gates can name and that hold at an instant: open incidents, and who is still on control.
+
+What routers count is only known when every router has said it: a gate that asks for no session on control must not pass
+because the router that has the last of them is silent.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from agt.supervisor.measure import Reading, RouterSeen, RouterStatus
+from agt.supervisor.records import Alert
+from agt.supervisor.rollout._plan import Plan
+
+INCIDENT: Final = "incident"
+"""Source of the alerts that are incidents."""
+
+
+def signals_of(plan: Plan, routers: tuple[RouterSeen, ...], alerts: Iterable[Alert]) -> dict[str, Reading]:
+    """Return what every signal is now; `routers` as one check has seen them."""
+    return {
+        "incidents": Reading(float(sum(alert.source == INCIDENT for alert in alerts)), samples=1),
+        "legacy_users": _added(plan, routers, lambda status: len(status.legacy_users)),
+        "sessions_left_on_control": _added(plan, routers, lambda status: _sessions(status, plan.control)),
+    }
+
+
+def _added(plan: Plan, routers: tuple[RouterSeen, ...], count: Callable[[RouterStatus], int | None]) -> Reading:
+    """Add up what all routers say; no number when one of them says nothing."""
+    counts = [count(router.status) if router.status is not None else None for router in routers]
+    known = [one for one in counts if one is not None]
+    silent = len(plan.routers) - len(known)
+    if silent:
+        return Reading(None, why=f"{silent} of {len(plan.routers)} routers say nothing of it")
+    return Reading(float(sum(known)), samples=1)
+
+
+def _sessions(status: RouterStatus, runtime: str) -> int | None:
+    found = status.runtimes.get(runtime, {}).get("sessions")
+    return found if isinstance(found, int) else None
