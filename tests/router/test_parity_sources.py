@@ -60,6 +60,12 @@ async def test_a_command_gets_the_seed_and_the_body_of_a_call() -> None:
     assert answer.decoded() == {"body": {"a": 1}, "seed": "7 more"}
 
 
+async def test_a_body_may_hold_what_only_some_json_can() -> None:
+    """Half a character and `NaN` go on as they came."""
+    answer = await CommandSource(("cat",)).ask(Call(body=["\ud800", float("inf")]))
+    assert answer.data == b'["\\ud800",Infinity]\n'
+
+
 async def test_a_command_that_fails_is_quoted() -> None:
     """Its status, and the last line that it complained with."""
     source = CommandSource(("sh", "-c", "echo '[]'; echo first >&2; echo no socket >&2; exit 3"))
@@ -223,6 +229,8 @@ async def test_tcp_is_the_same_way_in() -> None:
         assert (await tcp_source("127.0.0.1", port).ask()).decoded() == 17
         tasks.cancel_scope.cancel()
     assert (await reason(tcp_source("127.0.0.1", port).ask())).startswith("can't be reached: ")
+    assert (await reason(tcp_source("x" * 70, port).ask())).startswith("can't be reached: ")
+    assert (await reason(unix_source("a\0b").ask())).startswith("can't be reached: ")
 
 
 @settings(max_examples=60)

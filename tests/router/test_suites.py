@@ -345,6 +345,8 @@ def test_a_suite_file_is_read_with_its_requests(tmp_path: Path) -> None:
         ("seed_count = 50", "seed_count = 50\nseeds = [1]", "seed_count: contradicts seeds"),
         ("0 <= output.score <= 1", "open('x')", "invariant[0].check: calls what it may not"),
         ('check = "0', 'command = ["x"]\ncheck = "0', "invariant[0]: needs either check or command"),
+        ('path = "/predict"', 'name = "a\\u0007"', "request.name: must be printable"),
+        ("seed_count = 50", "seeds = [1, 1]", "seeds: names a seed twice"),
         ("[[request]]", "[[requests]]", "requests: unknown key"),
         ('path = "/predict"', "path = 1", "request[0].path: expected `str`"),
         ("http://127", "htp://127", "candidate: htp://127"),

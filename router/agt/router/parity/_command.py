@@ -12,10 +12,9 @@ from subprocess import DEVNULL, PIPE
 from typing import Final
 
 import anyio
-import msgspec
 from anyio.abc import ByteReceiveStream, ByteSendStream, Process
 
-from agt.router.parity._json import DOCUMENT_MAX_BYTES
+from agt.router.parity._json import DOCUMENT_MAX_BYTES, to_json
 from agt.router.parity._source import Answer, Call, Limits, SourceFailed
 from agt.router.parity._values import ABSENT, shown
 
@@ -120,4 +119,4 @@ def _arguments(command: Sequence[str], call: Call | None) -> list[str]:
 def _input(call: Call | None) -> bytes | None:
     if call is None or call.body is ABSENT:
         return None
-    return msgspec.json.encode(call.body) + b"\n"
+    return to_json(call.body) + b"\n"

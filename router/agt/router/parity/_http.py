@@ -6,13 +6,14 @@ need not stand in files.
 """
 
 import os
+import ssl
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import anyio
-import msgspec
 
+from agt.router.parity._json import to_json
 from agt.router.parity._source import Answer, Call, Limits, SourceFailed
 from agt.router.parity._values import ABSENT, shown
 
@@ -35,6 +36,7 @@ class HttpSource:
     ) -> None:
         self._url, self._method, self._headers, self._body, self._unix = url, method, dict(headers or {}), body, unix
         self._limits = limits or Limits()
+        self._tls: ssl.SSLContext | None = None
         parts = urlsplit(url)
         place = f"{shown(unix)} {parts.path or '/'}" if unix else f"{parts.hostname}{_port(url)}{parts.path or '/'}"
         self.name = f"{parts.scheme} {place}"
@@ -48,11 +50,11 @@ class HttpSource:
         """
         import httpx  # noqa: PLC0415 - 180 ms, and only this kind of source needs it.
 
-        started = anyio.current_time()
         try:
             with anyio.fail_after(self._limits.timeout_s):
                 async with self._client() as client:
-                    status, data = await self._exchange(client, self._request(client, call))
+                    request, started = self._request(client, call), anyio.current_time()
+                    status, data = await self._exchange(client, request)
         except (TimeoutError, httpx.TimeoutException):
             raise SourceFailed(self.name, f"doesn't answer within {self._limits.timeout_s:g} s") from None
         except httpx.ConnectError as error:
@@ -64,9 +66,16 @@ class HttpSource:
     def _client(self) -> "httpx.AsyncClient":
         import httpx  # noqa: PLC0415 - as above.
 
-        transport = httpx.AsyncHTTPTransport(uds=self._unix) if self._unix else None
+        if self._tls is None:
+            # Made once: loading the authorities takes longer than most answers. Plain HTTP needs none.
+            https = self._url.startswith("https:")
+            self._tls = ssl.create_default_context() if https else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         return httpx.AsyncClient(
-            transport=transport, trust_env=False, follow_redirects=False, timeout=self._limits.timeout_s
+            transport=httpx.AsyncHTTPTransport(uds=self._unix, verify=self._tls) if self._unix else None,
+            verify=self._tls,
+            trust_env=False,
+            follow_redirects=False,
+            timeout=self._limits.timeout_s,
         )
 
     def _request(self, client: "httpx.AsyncClient", call: Call | None) -> "httpx.Request":
@@ -77,7 +86,7 @@ class HttpSource:
         if call is not None:
             url = url.rstrip("/") + call.path if call.path else url
             if call.body is not ABSENT:
-                content = msgspec.json.encode(call.body)
+                content = to_json(call.body)
             method = call.method or (self._method if self._method != "GET" or content is None else "POST")
         if content is not None:
             headers.setdefault("Content-Type", "application/json")

@@ -63,6 +63,15 @@ def plain(value: object) -> Any:
         raise ValueError(f"holds what is no JSON: {_in_short(str(error))}") from None
 
 
+def to_json(value: object) -> bytes:
+    """Return a value as one line of JSON, in ASCII, so that half a character and `NaN` can be sent on too.
+
+    Raises:
+        ValueError: when it holds what JSON can't, or holds itself.
+    """
+    return json.dumps(plain(value), separators=(",", ":")).encode()
+
+
 def _as_text(data: bytes) -> str:
     try:
         return data.decode("utf-8-sig")

@@ -70,6 +70,8 @@ class Projection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 def check_projection(projection: Projection, prefix: str = "") -> Iterator[Problem]:
     """Yield what is wrong with a projection beyond its shape."""
     yield from check_ignore(projection.ignore, f"{prefix}ignore")
+    if not projection.name.isprintable():
+        yield Problem(f"{prefix}name", "must be printable")
     if len(set(projection.key)) != len(projection.key):
         yield Problem(f"{prefix}key", "names a field twice")
     if projection.max_age_s is not None and not projection.as_of:

@@ -8,10 +8,10 @@ from collections.abc import Awaitable, Callable
 from typing import Literal
 
 import anyio
-import msgspec
 from anyio.abc import ByteStream
 
 from agt.router.parity._document_end import DocumentEnd
+from agt.router.parity._json import to_json
 from agt.router.parity._source import Answer, Call, Limits, SourceFailed
 from agt.router.parity._values import ABSENT, shown
 
@@ -49,6 +49,8 @@ class SocketSource:
             raise SourceFailed(self.name, f"doesn't answer within {self._limits.timeout_s:g} s") from None
         except OSError as error:
             raise SourceFailed(self.name, f"can't be reached: {_why(error)}") from None
+        except ValueError as error:  # A name or path that the system doesn't take.
+            raise SourceFailed(self.name, f"can't be reached: {shown(str(error))}") from None
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
             raise SourceFailed(self.name, "broke the connection off") from None
         return Answer(data=data, took_s=anyio.current_time() - started)
@@ -92,7 +94,7 @@ def tcp_source(
 
 def _line(send: str, call: Call | None) -> bytes:
     if call is not None and call.body is not ABSENT:
-        return msgspec.json.encode(call.body) + b"\n"
+        return to_json(call.body) + b"\n"
     return f"{send}\n".encode() if send else b""
 
 

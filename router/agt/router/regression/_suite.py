@@ -101,12 +101,19 @@ def check_suite(suite: Suite) -> Iterator[Problem]:
         yield Problem("request", f"makes {suite.calls} calls a side with all seeds and repeats; at most {CALLS_MAX}")
     if suite.limits.determinism is not None and suite.repeats < 2:
         yield Problem("limits.determinism", "needs repeats = 2 or more: one answer alone can't differ from itself")
-    for key in ("seeds", "names"):
-        values = suite.seeds if key == "seeds" else tuple(one.name for one in suite.requests)
-        if len(set(values)) != len(values):
-            yield Problem(key if key == "seeds" else "request.name", "has one twice")
+    names = tuple(request.name for request in suite.requests)
+    if len(set(suite.seeds)) != len(suite.seeds):
+        yield Problem("seeds", "names a seed twice; repeats = 2 asks twice with each")
+    if len(set(names)) != len(names):
+        yield Problem("request.name", "names a request twice")
+    if not all(name.isprintable() for name in (suite.name, *names)):
+        yield Problem("request.name", "must be printable, as the suite's own")
     if suite.at_least > len(suite.requests) * len(suite.seeds):
         yield Problem("at_least", f"is more than the {len(suite.requests) * len(suite.seeds)} comparisons of the suite")
+    yield from _check_invariants(suite)
+
+
+def _check_invariants(suite: Suite) -> Iterator[Problem]:
     for index, invariant in enumerate(suite.invariants):
         key = f"invariant[{index}]"
         if bool(invariant.check) == bool(invariant.command):
