@@ -97,7 +97,7 @@ async def kill_devices(work: KillWork, run: Path, progress: Progress) -> KillFig
         StageFailed: when it can't be set up, or a round can't be begun.
     """
     troupe = Troupe(devices=work.devices, gateways=work.gateways, rate=work.rate, seed=work.seed)
-    within_s = 30.0 + work.devices / ATTACH_PER_S
+    within_s = 60.0 + work.devices / ATTACH_PER_S
     rounds: list[KillRound] = []
     async with staged(run, troupe, progress, percentage=100.0, within_s=within_s) as stage:
         progress(f"{work.devices:,} devices are there after {stage.attached_s:.0f} s")

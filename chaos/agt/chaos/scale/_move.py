@@ -36,7 +36,7 @@ CUT_SHARE: Final = 0.4
 """At so many of the steps."""
 SETTLE_WITHIN_S: Final = 30.0
 QUIET_WITHIN_S: Final = 40.0
-ATTACH_PER_S: Final = 25.0
+ATTACH_PER_S: Final = 10.0
 
 
 class MoveWork(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,7 +122,7 @@ async def move_devices(work: MoveWork, run: Path, progress: Progress) -> MoveFig
     rng = Random(f"{work.seed}/move")
     moves: list[Moved] = []
     turns: list[Turn] = []
-    async with staged(run, troupe, progress, percentage=0.0, within_s=30 + work.devices / ATTACH_PER_S) as stage:
+    async with staged(run, troupe, progress, percentage=0.0, within_s=60 + work.devices / ATTACH_PER_S) as stage:
         await stage.tell_fleets("resume")
         for kind, target, amount in FAULTS:
             await stage.tell_fleets("add", kind=kind, target=target, amount=amount)
