@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from agt.router import Meaning, Override, Route, Runtimes, Selector
+from agt.router import ForcedMode, Meaning, Override, Route, Runtimes, Selector
 from agt.router.schemas import docs_under
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "selector.md"
@@ -21,6 +21,7 @@ TABLES: dict[str, type[msgspec.Struct]] = {
     "runtimes": Runtimes,
     "runtime": Route,
     "overrides": Override,
+    "forced_mode": ForcedMode,
 }
 
 

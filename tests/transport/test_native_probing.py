@@ -83,6 +83,25 @@ def test_round_trips_are_told_by_pings_and_hellos_alone() -> None:
     assert pair.accepting.round_trips == (1, pytest.approx(0.02))
 
 
+def test_asking_again_before_the_answer_is_asking_once() -> None:
+    """Who asks more often than a way is long still gets round trips; an answer that was lost is not waited for long."""
+    pair = line(0.3)
+    for _ in range(20):
+        assert pair.accepting.ping(now=pair.now)
+        pair.run(0.1)
+    assert 5 <= pair.accepting.round_trips[0] <= 7
+    rule = Rule(Drop())
+    pair.rules.add(rule)
+    assert pair.accepting.ping(now=pair.now)
+    pair.run(1.0)
+    pair.rules.remove(rule)
+    known = pair.accepting.round_trips[0]
+    for _ in range(60):
+        pair.accepting.ping(now=pair.now)
+        pair.run(0.1)
+    assert pair.accepting.round_trips[0] > known
+
+
 @pytest.mark.parametrize("sender", ["dialling", "accepting"])
 def test_a_probe_gives_way_to_a_message_of_either_side(sender: str) -> None:
     """The message waits behind one train, and not one byte of the probe follows it."""

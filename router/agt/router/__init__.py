@@ -31,7 +31,7 @@ from agt.router._position import POSITION_VERSION, moves_at, order, position
 from agt.router._problem import Problem
 from agt.router._restart import RESTART_MAX, Restart, RestartOrder, RestartReceipt
 from agt.router._router import Router
-from agt.router._selector import Meaning, Override, Route, Runtimes, Selector
+from agt.router._selector import ForcedMode, Meaning, Override, Route, Runtimes, Selector
 from agt.router._selector_file import MemorySelector, SelectorFile, SelectorReading, SelectorState
 from agt.router._selector_text import check_selector, format_selector, parse_selector
 from agt.router._sessions import SESSIONS_PAGE_MAX, SessionPage, SessionStatus
@@ -55,6 +55,7 @@ __all__ = (
     "DeviceStatus",
     "DevicesInOrder",
     "Explanation",
+    "ForcedMode",
     "GenerationConflict",
     "InDoubt",
     "Ledger",

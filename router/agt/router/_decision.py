@@ -13,7 +13,7 @@ import msgspec
 
 from agt.router._environment import Overlaid, overlay
 from agt.router._position import order, percentage_hundredths, position_hundredths
-from agt.router._selector import Route, Runtimes, Selector
+from agt.router._selector import UNKNOWN_MODE, ForcedMode, Route, Runtimes, Selector
 
 NO_ATTACHMENT: Final = "no candidate attachment"
 """Reason of the veto that holds a device on control until its candidate attachment is up."""
@@ -112,6 +112,13 @@ class Situation:
         if selector is not None:
             selector = selector.with_route(percentage=percentage, up_to="", default=self.runtimes.control)
         return Situation(selector, runtimes=self.runtimes, killed=self.killed)
+
+    def forced_mode(self, now: float) -> ForcedMode | None:
+        """Return the mode that is forced at a moment (seconds since the epoch); None when the measured one counts."""
+        forced = self.selector.forced_mode if self.selector else None
+        if forced is None or (forced.expires is not None and forced.expires.timestamp() <= now):
+            return None
+        return forced
 
     def because(self, field: str) -> str:
         """Return which variable set a field of the route, in brackets, or nothing."""
@@ -335,17 +342,28 @@ def _component_says(situation: Situation, subject: Subject) -> str:
 
 
 def _mode(situation: Situation, subject: Subject) -> str | None:
-    if subject.mode is None or situation.selector is None:
+    if situation.selector is None or not situation.selector.modes:
         return None
-    return None if situation.selector.modes.get(subject.mode, True) else situation.runtimes.control
+    policy = situation.selector.modes.get(_mode_of(situation, subject), True)
+    if not isinstance(policy, bool):
+        policy = subject.component is None or policy.get(subject.component, True)
+    return None if policy else situation.runtimes.control
 
 
 def _mode_says(situation: Situation, subject: Subject) -> str:
-    if subject.mode is None:
-        return "no network mode measured"
+    mode = _mode_of(situation, subject)
+    forced = situation.forced_mode(subject.now)
+    by = f", forced by {forced.owner}{': ' + forced.reason if forced.reason else ''}" if forced else ""
     if _mode(situation, subject) is None:
-        return f"network mode {subject.mode} is allowed"
-    return f"network mode {subject.mode} is kept on {situation.runtimes.control}"
+        return f"network mode {mode} is allowed{by}" if mode != UNKNOWN_MODE else "no network mode measured"
+    policies = situation.selector.modes if situation.selector else {}
+    whom = "" if isinstance(policies.get(mode), bool) else f" for component {subject.component}"
+    return f"network mode {mode} is kept on {situation.runtimes.control}{whom}{by}"
+
+
+def _mode_of(situation: Situation, subject: Subject) -> str:
+    forced = situation.forced_mode(subject.now)
+    return forced.mode if forced else subject.mode or UNKNOWN_MODE
 
 
 def _attachment(situation: Situation, subject: Subject) -> str | None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from agt.router._mode_metrics import mode_families
 from agt.router._router import Router
 from agt.router._shadow_metrics import shadow_families
 from agt.router._status import LedgerStatus, RouterStatus
@@ -38,6 +39,7 @@ class RouterCollector(Collector):
         yield from shadow_families(self._router.shadow_report())
         yield GaugeMetricFamily("agt_moves_in_progress", "Devices whose old path is draining.", status.moves.moving)
         yield from _last_move(status.moves.routed_ms, status.moves.settled_ms)
+        yield from mode_families(status.mode)
         yield GaugeMetricFamily("agt_killed", "1 while everything is on control by the kill latch.", status.killed)
 
 

@@ -66,6 +66,8 @@ class Roster:
     def look(self, *, now: float) -> None:
         """Decide anew for devices that time alone may have moved, and forget those long gone."""
         state = self._state
+        if state.mode_forced and state.situation.forced_mode(state.wall()) is None:
+            self._steering.reroute()
         expiring = {name for name, override in state.situation.overrides.items() if override.expires}
         for device in list(state.devices.values()):
             absent_s = 0.0 if device.paths else now - device.absent_since

@@ -10,7 +10,7 @@ This is the door: it sends, and says what there is. `Steering` changes the route
 
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 import msgspec
@@ -21,6 +21,7 @@ from agt.router._decision import DEFAULT_RUNTIMES, Situation, Subject, choose
 from agt.router._device import Device
 from agt.router._explain import Explanation, explain_in
 from agt.router._ledger import Ledger
+from agt.router._mode import ModeReport
 from agt.router._move import MoveState
 from agt.router._mover import MoveLimits, Mover
 from agt.router._path import Message, Path
@@ -35,7 +36,7 @@ from agt.router._steering import SelectorSource, Steering
 from agt.router._survey import device_status, in_order, preview, survey
 from agt.router._timekeeper import Timekeeper
 from agt.router.shadow import Shadow, ShadowReport, report
-from agt.transport import Delivery, Outcome
+from agt.transport import Delivery, Outcome, Way
 
 _CARRYING: Final = MoveState.CARRYING  # An enumeration's members are slow to look up.
 
@@ -309,9 +310,22 @@ class Router:
         """Use these variables from now on; `problem` says why an environment file could not be read."""
         self._steering.set_environment(environment, problem)
 
-    def set_mode(self, mode: str | None) -> None:
-        """Use this network mode from now on; None when it isn't known."""
-        self._steering.set_mode(mode)
+    def set_mode(self, mode: str | None, report: ModeReport | None = None) -> None:
+        """Use this network mode from now on; None when it isn't known. The report goes into the status."""
+        self._steering.set_mode(mode, report)
+
+    def ways(self) -> Iterator[Way]:
+        """Yield the way to each attached device that can be measured: the candidate's session, or control's."""
+        runtimes = self._state.runtimes
+        for device in self._state.devices.values():
+            found = (getattr(device.paths.get(name), "way", None) for name in (runtimes.candidate, runtimes.control))
+            ways = [way for way in found if way is not None]
+            if ways:
+                yield next((way for way in ways if way.connected), ways[0])
+
+    def wall(self) -> float:
+        """Return the time in seconds since the epoch, on this router's clock."""
+        return self._state.wall()
 
     # Time
 

@@ -19,7 +19,10 @@ Name = Annotated[str, Meta(min_length=1, max_length=64)]
 ListenerMode = Literal["serve", "warn", "refuse"]
 ShadowMode = Literal["off", "candidate", "control"]
 MODES = ("datacenter", "hybrid", "internet")
-"""Network modes of docs/reference/facts.md, 4 that a policy can name."""
+"""Network modes of docs/reference/facts.md, 4."""
+UNKNOWN_MODE = "unknown"
+"""What a policy calls the time before enough has been measured."""
+ModeName = Literal["datacenter", "hybrid", "internet"]
 
 
 class Meaning(enum.StrEnum):
@@ -105,6 +108,19 @@ class Override(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """When it stops, with an offset (`2026-01-31T12:00:00Z`); absent means never."""
 
 
+class ForcedMode(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A network mode that counts instead of the measured one, `[forced_mode]`."""
+
+    mode: ModeName
+    """Which: `datacenter`, `hybrid` or `internet`."""
+    owner: Annotated[str, Meta(min_length=1)]
+    """Who answers for it."""
+    reason: str = ""
+    """Why."""
+    expires: datetime.datetime | None = None
+    """When it stops, with an offset (`2026-01-31T12:00:00Z`); absent means never."""
+
+
 class Selector(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole state that decides; compare-and-swap goes by `generation`."""
 
@@ -118,9 +134,12 @@ class Selector(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     components: dict[str, bool] = {}
     """Flags by component, any names. A device that is attached for a component, or asked about for one (`agt explain
     DEVICE --component C`), stays on control while that is false or unknown."""
-    modes: dict[str, bool] = {}
-    """`datacenter`, `hybrid`, `internet`: false keeps devices on control while the network is in that mode; absent
-    means true."""
+    modes: dict[str, bool | dict[str, bool]] = {}
+    """`datacenter`, `hybrid`, `internet`: false keeps all on control while the network is in that mode, a table of
+    components those that are false in it (`internet = { compression = false }`); absent means true. `unknown` is
+    the time before enough has been measured."""
+    forced_mode: ForcedMode | None = None
+    """A mode that counts instead of the measured one; a table, see below."""
     overrides: tuple[Override, ...] = ()
     """Devices forced by name; an array of tables, see below."""
     environment: dict[str, Meaning] = {}

@@ -69,6 +69,8 @@ def _edit(document: MutableMapping[str, Any], text: str, before: Selector, selec
     if new["generation"] != old["generation"] or "generation" in document:
         _first(document, "generation", new["generation"])
     _values(document, old, new, fixed_names(tomllib.loads(text)).written, selector)
+    if old["forced_mode"] != new["forced_mode"]:
+        _forced_mode(document, old["forced_mode"], new["forced_mode"])
     if old["overrides"] != new["overrides"]:
         _overrides(document, old["overrides"], new["overrides"])
 
@@ -83,10 +85,13 @@ def _values(
     """Bring every key of the tables to its new value, under the name that the text has for it."""
     for table in _TABLES:
         for key in {**old[table], **new[table]}:
-            if old[table].get(key) != new[table].get(key):
+            before, after = old[table].get(key), new[table].get(key)
+            if isinstance(before, dict) and isinstance(after, dict):
+                _fields(document[table][key], before, after)
+            elif before != after:
                 shown = key if key in document.get(table, {}) else _shown(key, selector)
                 where = names.get(f"{table}.{key}", f"{table}.{shown}")
-                _put(document, where, new[table].get(key))
+                _put(document, where, after)
     if new["runtime"]["percentage"] is None and "runtime.percentage" in names:
         # Document 002's percentage enabled the candidate by being there; now that has to be said.
         _put(document, f"runtime.{_shown('candidate_enabled', selector)}", selector.runtime.enabled)
@@ -126,6 +131,25 @@ def _put(document: MutableMapping[str, Any], path: str, value: object) -> None:
     if table not in document:
         document[table] = {}
     document[table][key] = list(value) if isinstance(value, tuple) else value
+
+
+def _fields(table: MutableMapping[str, Any], old: dict[str, Any], new: dict[str, Any]) -> None:
+    """Bring the values of one table to what they shall be."""
+    for key in {**old, **new}:
+        if new.get(key) is None:
+            table.pop(key, None)
+        elif old.get(key) != new[key]:
+            table[key] = new[key]
+
+
+def _forced_mode(document: MutableMapping[str, Any], old: dict[str, Any] | None, new: dict[str, Any] | None) -> None:
+    """Set, change or take away the table of the forced mode."""
+    if new is None:
+        del document["forced_mode"]
+    elif old is None:
+        document["forced_mode"] = {key: value for key, value in new.items() if value not in (None, "")}
+    else:
+        _fields(document["forced_mode"], old, new)
 
 
 def _overrides(document: MutableMapping[str, Any], old: list[dict[str, Any]], new: list[dict[str, Any]]) -> None:

@@ -14,7 +14,7 @@ import tomli_w
 
 from agt.router._errors import SelectorInvalid
 from agt.router._problem import Problem, nearest
-from agt.router._selector import MODES, Meaning, Override, Route, Runtimes, Selector
+from agt.router._selector import MODES, UNKNOWN_MODE, ForcedMode, Meaning, Override, Route, Runtimes, Selector
 from agt.router._selector_names import fixed_names, runtime_name
 
 SELECTOR_MAX_BYTES = 1 << 20
@@ -22,8 +22,7 @@ SELECTOR_MAX_BYTES = 1 << 20
 
 _LEFT_AWAY = ("default_daemon", "up_to")
 """Keys of `[runtime]` that aren't written while they say nothing."""
-_FLAGS = ("components", "modes")
-_TABLES: dict[str, type[msgspec.Struct]] = {"runtimes": Runtimes, "runtime": Route}
+_TABLES: dict[str, type[msgspec.Struct]] = {"runtimes": Runtimes, "runtime": Route, "forced_mode": ForcedMode}
 
 
 def parse_selector(text: str | bytes, *, origin: str = "selector", runtimes: Runtimes | None = None) -> Selector:
@@ -69,12 +68,19 @@ def format_selector(selector: Selector) -> str:
         for key, value in data.pop("runtime").items()
         if value is not None and not (key in _LEFT_AWAY and value == "")
     }
-    overrides = [{key: value for key, value in item.items() if value is not None} for item in data.pop("overrides")]
+    overrides = [_said(item) for item in data.pop("overrides")]
+    forced = data.pop("forced_mode")
     ordered: dict[str, Any] = {"generation": data.pop("generation"), "runtimes": data.pop("runtimes"), "runtime": route}
     ordered |= {key: value for key, value in data.items() if value}
+    if forced:
+        ordered["forced_mode"] = _said(forced)
     if overrides:
         ordered["overrides"] = overrides
     return tomli_w.dumps(ordered)
+
+
+def _said(item: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in item.items() if value is not None}
 
 
 def _decode(text: str | bytes, origin: str) -> dict[str, Any]:
@@ -104,9 +110,13 @@ def _shape(data: dict[str, Any]) -> Iterator[Problem]:
             yield from _overrides(value)
         elif field.encode_name == "environment" and isinstance(value, dict):
             yield from _environment(value)
-        elif field.encode_name in _FLAGS and isinstance(value, dict):
-            for key, flag in value.items():
-                yield from _convert(f"{field.encode_name}.{key}", flag, bool)
+        elif field.encode_name == "components" and isinstance(value, dict):
+            yield from _flags("components", value)
+        elif field.encode_name == "modes" and isinstance(value, dict):
+            tables = {mode: policy for mode, policy in value.items() if isinstance(policy, dict)}
+            yield from _flags("modes", {mode: policy for mode, policy in value.items() if mode not in tables})
+            for mode, policy in tables.items():
+                yield from _flags(f"modes.{mode}", policy)
         else:
             yield from _convert(field.encode_name, value, field.type)
 
@@ -133,6 +143,11 @@ def _overrides(value: object) -> Iterator[Problem]:
         return
     for index, item in enumerate(value):
         yield from _table(f"overrides[{index}]", item, Override, "")
+
+
+def _flags(prefix: str, flags: dict[str, Any]) -> Iterator[Problem]:
+    for key, flag in flags.items():
+        yield from _convert(f"{prefix}.{key}", flag, bool)
 
 
 def _environment(value: dict[str, Any]) -> Iterator[Problem]:
@@ -212,9 +227,23 @@ def _overrides_exist(selector: Selector) -> Iterator[Problem]:
 
 
 def _modes_exist(selector: Selector) -> Iterator[Problem]:
-    for mode in sorted(selector.modes):
-        if mode not in MODES:
-            yield Problem(f"modes.{mode}", f"unknown mode; {nearest(mode, MODES)}")
+    for mode, policy in sorted(selector.modes.items()):
+        if mode not in (*MODES, UNKNOWN_MODE):
+            yield Problem(f"modes.{mode}", f"unknown mode; {nearest(mode, (*MODES, UNKNOWN_MODE))}")
+        for component in () if isinstance(policy, bool) else sorted(policy):
+            if component not in selector.components:
+                says = f"[components] has no such component; {nearest(component, selector.components)}"
+                yield Problem(f"modes.{mode}.{component}", says)
+
+
+def _forced_mode_is_clear(selector: Selector) -> Iterator[Problem]:
+    forced = selector.forced_mode
+    if forced is None:
+        return
+    if forced.mode not in MODES:  # A struct made in code was never checked.
+        yield Problem("forced_mode.mode", f"unknown mode {forced.mode!r}; {nearest(forced.mode, MODES)}")
+    if forced.expires is not None and forced.expires.tzinfo is None:
+        yield Problem("forced_mode.expires", "needs an offset: write it with Z or +02:00 at the end")
 
 
 _MEANINGS: tuple[Callable[[Selector], Iterator[Problem]], ...] = (
@@ -224,4 +253,5 @@ _MEANINGS: tuple[Callable[[Selector], Iterator[Problem]], ...] = (
     _numbers_are_exact,
     _overrides_exist,
     _modes_exist,
+    _forced_mode_is_clear,
 )

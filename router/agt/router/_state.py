@@ -14,6 +14,7 @@ from agt.router._decision import Situation, Subject, choose
 from agt.router._device import Device
 from agt.router._ledger import Ledger
 from agt.router._mirroring import Mirroring
+from agt.router._mode import ModeReport
 from agt.router._move import MoveState
 from agt.router._mover import Mover
 from agt.router._problem import Problem
@@ -54,6 +55,10 @@ class RouterState:
     """Why everything is on control; empty when the latch doesn't hold."""
     mode: str | None = None
     """The network mode, when one has been measured."""
+    mode_report: ModeReport | None = None
+    """What it was measured by."""
+    mode_forced: bool = False
+    """Whether the selector forced another at the last change of route; such a thing may expire."""
     devices: dict[str, Device] = field(default_factory=dict)
     carried: CarriedClock = field(default_factory=CarriedClock)
     newest: MoveBatch | None = None

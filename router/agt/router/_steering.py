@@ -14,6 +14,7 @@ from agt.router._device import Device
 from agt.router._errors import SelectorInvalid, SelectorKilled
 from agt.router._intake import Intake
 from agt.router._mirroring import mirroring
+from agt.router._mode import ModeReport
 from agt.router._move import MoveState
 from agt.router._problem import Problem
 from agt.router._selector import Selector
@@ -91,10 +92,13 @@ class Steering:
             self.reroute()
         self._tell()
 
-    def set_mode(self, mode: str | None) -> None:
-        """Use this network mode from now on; None when it isn't known."""
-        self._state.mode = mode
-        self.reroute()
+    def set_mode(self, mode: str | None, report: ModeReport | None) -> None:
+        """Use this network mode from now on; None when it isn't known. Only another mode than before moves anything."""
+        state = self._state
+        state.mode_report = report
+        if mode != state.mode:
+            state.mode = mode
+            self.reroute()
 
     # What is done about it
 
@@ -105,6 +109,7 @@ class Steering:
             state.selector, environment=state.environment, runtimes=state.runtimes, killed=state.killed
         )
         state.mirroring = mirroring(state.situation)
+        state.mode_forced = state.situation.forced_mode(wall) is not None
         batch = MoveBatch(state.generation, now=now)
         turned: list[Device] = []
         for device in state.devices.values():

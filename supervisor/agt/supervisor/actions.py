@@ -1,6 +1,6 @@
 """What an operator can ask of a running supervisor, and how it refuses.
 
-Going forward (`advance`, `resume`, `set` upwards, `component` on, `override` to the candidate or ended,
+Going forward (`advance`, `resume`, `set` upwards, `component` on, `override` to the candidate or ended, `mode`,
 `kill-switch off`) names the view's version that it was based on and is refused when that is stale. Going back
 (`rollback`, `hold`, `set` downwards, `component` off, `override` to control, `kill-switch on`) needs neither
 version nor key: it always works.
@@ -20,6 +20,7 @@ ActionName = Literal[
     "set",
     "component",
     "override",
+    "mode",
     "sign-off",
     "record-cause",
     "drill",
@@ -45,7 +46,8 @@ class Action(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     to: str = ""
     """For `rollback`: a phase's name, or empty for control."""
     name: str = ""
-    """For `sign-off` the gate, for `drill` the drill, for `component` the component."""
+    """For `sign-off` the gate, for `drill` the drill, for `component` the component, for `mode` the network mode that
+    is to count (`datacenter`, `hybrid`, `internet`), or `auto` for the measured one."""
     on: bool | None = None
     """For `component`: whether the candidate may carry it."""
     device: str = ""
@@ -53,7 +55,7 @@ class Action(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     side: Literal["", "control", "candidate"] = ""
     """For `override`: where to; empty ends it."""
     expires_at: float | None = None
-    """For `override`: when it ends by itself, seconds since the epoch; None for never."""
+    """For `override` and `mode`: when it ends by itself, seconds since the epoch; None for never."""
 
 
 RefusalCode = Literal["stale", "refused", "unknown", "invalid", "unavailable"]

@@ -142,6 +142,21 @@ class DrillView(msgspec.Struct, frozen=True, kw_only=True):
     """What it will do, in words."""
 
 
+class RouterView(msgspec.Struct, frozen=True, kw_only=True):
+    """One router, as it answered at the last look."""
+
+    router: str
+    """The router's socket."""
+    generation: int | None = None
+    """Of the selector that it applies; None when it doesn't answer."""
+    settled: bool = False
+    """Whether all moves to that generation have settled."""
+    killed: bool = False
+    devices: int = 0
+    error: str = ""
+    """Why there is nothing else; empty when it answers."""
+
+
 class SwitchView(msgspec.Struct, frozen=True, kw_only=True):
     """One environment variable that is set where a router runs, and what it does to the selector."""
 
@@ -163,6 +178,28 @@ class OverrideView(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     expires_at: float | None = None
     """Seconds since the epoch; None for never."""
+
+
+class ModeView(msgspec.Struct, frozen=True, kw_only=True):
+    """The network mode of one router."""
+
+    router: str
+    says: str
+    """One line: `hybrid: latency 23 ms of 10, bandwidth 1.4 Gbit/s of 10, since ...`."""
+    mode: str
+    """What counts: `datacenter`, `hybrid`, `internet`, or `unknown`."""
+    measured: str
+    """What was measured, which differs while another is forced."""
+    forced_by: str = ""
+    latency_s: float | None = None
+    """Average of the last round trips."""
+    latencies: tuple[float, ...] = ()
+    """These, oldest first, in seconds."""
+    bandwidth: float | None = None
+    """Average of the last bandwidths, in bits a second."""
+    bandwidths: tuple[float, ...] = ()
+    since: float | None = None
+    """Since when the measured mode is what it is, seconds since the epoch."""
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True):
@@ -192,12 +229,16 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     rollbacks: tuple[RollbackView, ...] = ()
     ledger: tuple[LedgerView, ...] = ()
     drills: tuple[DrillView, ...] = ()
+    routers: tuple[RouterView, ...] = ()
+    """Each router of the plan, those that don't answer included."""
     switches: tuple[SwitchView, ...] = ()
     """Environment variables that are set, by router, and what each overrides."""
     components: dict[str, bool] = {}
     """Flags by component; where a component is asked about, false or unknown means control."""
     overrides: tuple[OverrideView, ...] = ()
     """Devices that are forced by name."""
+    modes: tuple[ModeView, ...] = ()
+    """The network mode of each router."""
     selector_problems: tuple[str, ...] = ()
     """What is wrong with selector or environment as the routers see them; the last good ones are in force."""
 

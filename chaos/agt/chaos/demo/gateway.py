@@ -34,6 +34,7 @@ from agt.router import (
     SelectorFile,
     keep_collections_short,
 )
+from agt.router.modes import watch_mode
 from agt.router.serving import create_app, serve
 from agt.router.watching import EnvironmentFile, watch
 from agt.transport import (
@@ -96,6 +97,7 @@ class Gateway:
             tasks.start_soon(self._router.run)
             tasks.start_soon(keep_collections_short, lambda: sum(len(one.sessions) for one in (cync, lines, native)))
             tasks.start_soon(watch, self._router, self._selector, self._environment)
+            tasks.start_soon(watch_mode, self._router)
             tasks.start_soon(self._keep_policy, LegacyPolicy(self._router, lines.sessions))
             tasks.start_soon(Desk(self._router, self._files.sources_socket).run)
             if self._hook is not None:

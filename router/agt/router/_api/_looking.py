@@ -17,6 +17,7 @@ def routes(router: Router) -> tuple[BaseRoute, ...]:
     return (
         Route("/ready", looking.ready),
         Route("/status", looking.status),
+        Route("/mode", looking.mode),
         Route("/devices", looking.devices),
         Route("/explain", looking.explain),
         Route("/order", looking.order),
@@ -38,6 +39,10 @@ class _Looking:
     async def status(self, _: Request) -> Response:
         """Everything at one instant."""
         return answer(self._router.status())
+
+    async def mode(self, _: Request) -> Response:
+        """The network mode, with its samples."""
+        return answer(self._router.status().mode)
 
     async def devices(self, _: Request) -> Response:
         """A line for each device."""

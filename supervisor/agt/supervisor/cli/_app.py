@@ -16,6 +16,7 @@ from agt.supervisor.cli import (
     _explain,
     _http,
     _kill,
+    _mode,
     _operate,
     _parity,
     _plan,
@@ -100,7 +101,7 @@ def root(
     """Move live device connections from a legacy path to a reliable one, in steps, with a way back."""
 
 
-for part in (_up, _operate, _kill, _show, _explain, _parity, _sessions, _shadow, _http):
+for part in (_up, _operate, _kill, _show, _mode, _explain, _parity, _sessions, _shadow, _http):
     part.register(app)
 app.add_typer(_plan.app, name="plan")
 app.add_typer(_snapshot.app, name="snapshot")

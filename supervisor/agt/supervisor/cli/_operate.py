@@ -22,6 +22,8 @@ ACT_TIMEOUT_S = 30.0
 """A move may have to drain before it is confirmed."""
 
 _ON_OFF: Final = {"on": True, "true": True, "off": False, "false": False}
+MODES: Final = ("auto", "datacenter", "hybrid", "internet")
+"""What `agt set mode` takes; `auto` is the measured one."""
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what it would do.")]
 
 
@@ -69,16 +71,28 @@ def rollback(
 
 
 def set_value(
-    what: Annotated[str, typer.Argument(metavar="percentage|devices|components.NAME", help="What to set.")],
-    value: Annotated[str, typer.Argument(help="0 to 100 in steps of 0.01; a number of devices; on or off.")],
+    what: Annotated[str, typer.Argument(metavar="percentage|devices|components.NAME|mode", help="What to set.")],
+    value: Annotated[
+        str, typer.Argument(help="0 to 100 in steps of 0.01; a number of devices; on or off; a network mode or auto.")
+    ],
+    lasts: Annotated[
+        str, typer.Option("--for", metavar="DURATION", help="How long a forced mode lasts. [default: for ever]")
+    ] = "",
     dry_run: DryRun = False,
     reason: Reason = "",
     by: By = "",
     run_dir: RunDir = None,
     json: Json = False,
 ) -> None:
-    """Set what the candidate carries: a percentage, exactly so many devices, or a component; holds the rollout."""
+    """Set what the candidate carries: a percentage, exactly so many devices, or a component; holds the rollout.
+
+    `set mode internet` forces the network mode, `set mode auto` lets the measured one count; the rollout goes on.
+    """
     kind, fields = _setting(what, value)
+    if lasts:
+        if kind != "mode" or value == "auto":
+            raise typer.BadParameter("--for is for a forced mode.")
+        fields["expires_at"] = _until(lasts)
     api = control(run_dir)
     if fields.get("on") is False and not dry_run:
         _act(api, action(kind, by=by, reason=reason, **fields), json=json)
@@ -105,7 +119,11 @@ def _setting(what: str, value: str) -> tuple[ActionName, dict[str, Any]]:
         if not (value.isascii() and value.isdigit()):
             raise typer.BadParameter(f"{value!r} is no number of devices.")
         return "set", {"devices": int(value)}
-    raise typer.BadParameter(f"there is no {what!r} to set; there are percentage, devices and components.NAME.")
+    if what == "mode":
+        if value not in MODES:
+            raise typer.BadParameter(f"{value!r} is no network mode; there are {', '.join(MODES)}.")
+        return "mode", {"name": value}
+    raise typer.BadParameter(f"there is no {what!r} to set; there are percentage, devices, components.NAME and mode.")
 
 
 def override(

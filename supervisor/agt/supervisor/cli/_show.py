@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from agt.supervisor.cli._options import Json, RunDir, control, print_json
-from agt.supervisor.view import AlertView, OverrideView, PhaseView, RuntimeView, View
+from agt.supervisor.view import AlertView, OverrideView, PhaseView, RouterView, RuntimeView, View
 
 _MARKS = {"done": "v", "active": ">", "pending": ".", "rolled-back": "<"}
 _VERDICT_MARKS = {"passed": "v", "pending": ".", "inconclusive": "?", "error": "!", "failed": "x"}
@@ -50,11 +50,13 @@ def status_lines(view: View) -> list[str]:
         f"gates of {view.phase}": [
             f"{_VERDICT_MARKS[gate.verdict]} {gate.name}: {gate.verdict}, {gate.reason}" for gate in view.gates
         ],
+        "routers": [_router_line(one) for one in view.routers],
         "environment": [
             f"{'!' if switch.overrides else ' '} {switch.router}: {switch.says}" for switch in view.switches
         ],
         "components": [f"{name}: {'on' if on else 'off'}" for name, on in sorted(view.components.items())],
         "overrides": [_override_line(one) for one in view.overrides],
+        "network": [f"{f'{one.router}: ' if len(view.modes) > 1 else ''}mode {one.says}" for one in view.modes],
         "selector": [f"! {problem}" for problem in view.selector_problems],
         "traffic": [_runtime_line(runtime) for runtime in view.runtimes],
         "processes": [
@@ -80,6 +82,14 @@ def _runtime_line(runtime: RuntimeView) -> str:
     measured = f"success {_percent(runtime.success)}, p99 {_milliseconds(runtime.p99_s)}"
     load = f"{runtime.devices} devices, {runtime.rate:.0f} msg/s"
     return f"{runtime.name}: {load}, {measured}, {runtime.in_flight} in flight"
+
+
+def _router_line(one: RouterView) -> str:
+    if one.error:
+        return f"! {one.router}: MISSING, {one.error}"
+    settled = "settled" if one.settled else "still moving"
+    killed = ", killed" if one.killed else ""
+    return f"  {one.router}: generation {one.generation}, {settled}, {one.devices:,} devices{killed}"
 
 
 def _override_line(one: OverrideView) -> str:

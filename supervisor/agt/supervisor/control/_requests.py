@@ -10,7 +10,7 @@ from agt.supervisor.actions import Action, Refused
 MAX_BODY: Final = 64 * 1024
 """Bytes; an action is a few hundred."""
 
-FORWARD: Final = frozenset({"advance", "resume", "kill-switch-off"})
+FORWARD: Final = frozenset({"advance", "resume", "kill-switch-off", "mode"})
 """Actions that always go forward; `set` does so only upwards, which the backend knows."""
 
 GOING_BACK: Final = frozenset({"rollback", "hold", "kill-switch-on"})
@@ -56,7 +56,7 @@ def check_complete(action: Action) -> None:
         raise Refused("invalid", "override needs a device")
     if action.action == "set":
         _check_share(action)
-    if action.action in {"sign-off", "drill", "component"} and not action.name:
+    if action.action in {"sign-off", "drill", "component", "mode"} and not action.name:
         raise Refused("invalid", f"{action.action} needs a name", "the view lists gates and drills")
     if action.action == "record-cause" and not action.reason.strip():
         raise Refused("invalid", "record-cause needs a reason", "say in a sentence what went wrong")

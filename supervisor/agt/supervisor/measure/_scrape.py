@@ -6,6 +6,7 @@ from typing import Any
 import anyio
 import msgspec
 
+from agt.router.modes import ModeStatus
 from agt.supervisor.measure._exposition import ExpositionError, parse_exposition
 from agt.supervisor.measure._sample import RouterSample, read_sample
 from agt.supervisor.measure._unix_http import RequestFailed, Response, request
@@ -33,6 +34,8 @@ class RouterStatus(msgspec.Struct, frozen=True, kw_only=True):
     """Environment variables that are set there: variable, overrides, says."""
     problems: tuple[str, ...] = ()
     """What is wrong with selector or environment."""
+    mode: ModeStatus = ModeStatus()
+    """The network mode there, with its samples."""
 
     def carried(self, generation: int) -> float:
         """Return the seconds that this instance carried a generation."""

@@ -1,25 +1,35 @@
-"""Changes of the selector beside its route: one component's flag, one device's override. Pure, as the step is.
+"""Changes of the selector beside its route: a component's flag, a device's override, the network mode. Pure.
 
 A component that goes off, or comes on, changes what the phase tries out: the rollout is held, as after `set`. An
-override is one device's own business: the rollout goes on, and what was carried so far still counts.
+override is one device's own business, and a mode says what the network is: the rollout goes on, and what was carried so
+far still counts.
 """
 
 import datetime
+from typing import Final
 
 import msgspec
 
-from agt.router import Override, Selector
+from agt.router import ForcedMode, Override, Selector
+from agt.router.modes import Mode
 from agt.supervisor.actions import Action, Refused
 from agt.supervisor.rollout._effects import RaiseAlert, SetRoute
 from agt.supervisor.rollout._engine import Observation, Step, current_route, next_generation
 from agt.supervisor.rollout._plan import Plan
+from agt.supervisor.rollout._shape import nearest
 from agt.supervisor.rollout._state import TRANSITIONS, Amendment, Event, NotPossible, State, Status, moved
+
+AUTO: Final = "auto"
+"""The word that lets the measured mode count."""
+MODE_NAMES: Final = (AUTO, *(mode.value for mode in Mode if mode is not Mode.UNKNOWN))
 
 
 def amended(selector: Selector, change: Amendment) -> Selector:
     """Return a selector with a change made; making it twice is making it once."""
     if change.component:
         return msgspec.structs.replace(selector, components={**selector.components, change.component: change.on})
+    if change.mode:
+        return msgspec.structs.replace(selector, forced_mode=_forced(change))
     others = tuple(one for one in selector.overrides if one.device != change.device)
     if change.runtime:
         forced = Override(
@@ -68,16 +78,47 @@ def set_override(plan: Plan, state: State, seen: Observation, action: Action, no
     if action.expires_at is not None and action.expires_at <= now:
         raise Refused("invalid", "the override would have expired already", "give a time to come")
     runtime = {"control": plan.control, "candidate": plan.candidate, "": ""}[action.side]
-    expires = None
-    if action.expires_at is not None:
-        expires = datetime.datetime.fromtimestamp(round(action.expires_at), datetime.UTC)
-    until = f" until {expires:%Y-%m-%d %H:%M}Z" if expires else ""
+    expires, until = _expiry(action)
     says = f"{action.device} forced to {runtime}{until} by {_who(action)}"
     if not runtime:
         says = f"override of {action.device} ended by {_who(action)}"
     change = Amendment(device=action.device, runtime=runtime, owner=action.by, reason=action.reason, expires=expires)
     after = msgspec.structs.replace(state, **_next(state, seen, change), credit_s=seen.carried_s)
     return _step(after, change, forward=action.side != "control", says=says, kind="override")
+
+
+def set_mode(_plan: Plan, state: State, seen: Observation, action: Action, now: float) -> Step:
+    """Force a network mode, or let the measured one count again."""
+    if (state.status, Event.SET) not in TRANSITIONS:
+        raise NotPossible(state.status, Event.SET)
+    if action.name not in MODE_NAMES:
+        raise Refused("invalid", f"there is no mode {action.name!r}", nearest(action.name, MODE_NAMES))
+    if not action.by:
+        raise Refused("invalid", "a forced mode needs an owner", "say --by NAME")
+    if action.expires_at is not None and action.expires_at <= now:
+        raise Refused("invalid", "the forced mode would have expired already", "give a time to come")
+    expires, until = _expiry(action)
+    says = f"network mode forced to {action.name}{until} by {_who(action)}"
+    if action.name == AUTO:
+        says = f"network mode as measured again, by {_who(action)}"
+    change = Amendment(mode=action.name, owner=action.by, reason=action.reason, expires=expires)
+    after = msgspec.structs.replace(state, **_next(state, seen, change), credit_s=seen.carried_s)
+    return _step(after, change, forward=True, says=says, kind="mode")
+
+
+def _forced(change: Amendment) -> ForcedMode | None:
+    if change.mode == AUTO:
+        return None
+    given = {"mode": change.mode, "owner": change.owner, "reason": change.reason, "expires": change.expires}
+    return msgspec.convert(given, ForcedMode)
+
+
+def _expiry(action: Action) -> tuple[datetime.datetime | None, str]:
+    """Return when an action's effect ends, and how that is said."""
+    if action.expires_at is None:
+        return None, ""
+    expires = datetime.datetime.fromtimestamp(round(action.expires_at), datetime.UTC)
+    return expires, f" until {expires:%Y-%m-%d %H:%M}Z"
 
 
 def _next(state: State, seen: Observation, change: Amendment) -> dict[str, object]:

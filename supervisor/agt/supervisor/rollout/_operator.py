@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from agt.supervisor.actions import Action, ActionName, Refused
-from agt.supervisor.rollout._amend import set_component, set_override
+from agt.supervisor.rollout._amend import set_component, set_mode, set_override
 from agt.supervisor.rollout._counting import NotCounted
 from agt.supervisor.rollout._effects import Kill, RaiseAlert, ResolveAlerts, SetRoute
 from agt.supervisor.rollout._engine import (
@@ -243,6 +243,7 @@ _HANDLERS: Final[dict[ActionName, Handler]] = {
     "set": _set,
     "component": set_component,
     "override": set_override,
+    "mode": set_mode,
     "sign-off": _sign_off,
     "record-cause": _record_cause,
 }

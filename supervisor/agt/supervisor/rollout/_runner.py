@@ -42,8 +42,10 @@ from agt.supervisor.rollout._views import (
     drill_views,
     gate_views,
     ledger_views,
+    mode_views,
     override_views,
     phase_views,
+    router_views,
     selector_problems,
     switch_views,
 )
@@ -175,7 +177,7 @@ class Rollout:
         stands = state.reason or f"{self.plan.phases[state.phase].name} at {state.percent:g} %"
         return Receipt(
             action=action.action,
-            says=done.says if action.action == "override" else stands,
+            says=done.says if action.action in ("override", "mode") else stands,
             version=self._view_version(),
             routed_ms=told.routed_ms if told else None,
             missing=told.missing if told else (),
@@ -243,9 +245,11 @@ class Rollout:
             "rollbacks": self._rollbacks.views,
             "ledger": ledger_views(plan, seen.routers),
             "drills": drill_views(plan),
+            "routers": router_views(seen.routers),
             "switches": switch_views(seen.routers),
             "components": dict(self._selector.components) if self._selector else {},
             "overrides": override_views(self._selector, now=now),
+            "modes": mode_views(seen.routers),
             "selector_problems": selector_problems(seen.routers),
         }
 

@@ -125,13 +125,15 @@ class Share(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Amendment(msgspec.Struct, frozen=True, kw_only=True):
-    """A change of the selector beside its route: a component's flag, or a device's override."""
+    """A change of the selector beside its route: a component's flag, a device's override, or the network mode."""
 
     component: str = ""
     on: bool = False
     device: str = ""
     runtime: str = ""
     """Where the device is forced to; empty ends its override."""
+    mode: str = ""
+    """The network mode that is forced; `auto` ends that."""
     owner: str = ""
     reason: str = ""
     expires: datetime.datetime | None = None
@@ -181,6 +183,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     """Who signed off which gate of this phase."""
     routers: dict[str, str] = {}
     """Router instance last seen on each socket."""
+    visits: dict[str, int] = {}
+    """How often each phase was entered."""
     baseline: dict[str, float] = {}
     """Control's measures from before the candidate carried anything."""
     back_from: str = ""

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from agt.router import Selector
-from agt.supervisor.measure import Readings, RouterSeen
+from agt.router.modes import ModeStatus, mode_line
+from agt.supervisor.measure import Readings, RouterSeen, RouterStatus
 from agt.supervisor.rollout._charts import Charts
 from agt.supervisor.rollout._durations import format_duration
 from agt.supervisor.rollout._engine import Observation, look_of
@@ -19,9 +20,11 @@ from agt.supervisor.view import (
     DrillView,
     GateView,
     LedgerView,
+    ModeView,
     OverrideView,
     PhaseState,
     PhaseView,
+    RouterView,
     RuntimeView,
     SwitchView,
 )
@@ -94,6 +97,11 @@ def ledger_views(plan: Plan, routers: Iterable[RouterSeen]) -> tuple[LedgerView,
     return tuple(views)
 
 
+def router_views(routers: Iterable[RouterSeen]) -> tuple[RouterView, ...]:
+    """Return each router with the generation that it confirms, or why it is missing."""
+    return tuple(_router_view(router.socket, router.status, router.error) for router in routers)
+
+
 def switch_views(routers: Iterable[RouterSeen]) -> tuple[SwitchView, ...]:
     """Return what the environment of each router overrides."""
     return tuple(
@@ -106,6 +114,27 @@ def switch_views(routers: Iterable[RouterSeen]) -> tuple[SwitchView, ...]:
         for router in routers
         if router.status is not None
         for one in router.status.switches
+    )
+
+
+def mode_views(routers: Iterable[RouterSeen]) -> tuple[ModeView, ...]:
+    """Return the network mode of each router."""
+    return tuple(_mode_view(router.socket, router.status.mode) for router in routers if router.status is not None)
+
+
+def _mode_view(router: str, status: ModeStatus) -> ModeView:
+    measured = status.measured
+    return ModeView(
+        router=router,
+        says=mode_line(status),
+        mode=status.mode,
+        measured=measured.mode,
+        forced_by=status.forced_by,
+        latency_s=measured.latency_s,
+        latencies=tuple(sample.value for sample in measured.latencies),
+        bandwidth=measured.bandwidth,
+        bandwidths=tuple(sample.value for sample in measured.bandwidths),
+        since=measured.since,
     )
 
 
@@ -164,6 +193,18 @@ def _runtime_view(plan: Plan, readings: Readings, name: str, devices: int, total
 
 def _devices(routers: Iterable[RouterSeen], runtime: str) -> int:
     return sum(int(one.status.runtimes.get(runtime, {}).get("devices", 0)) for one in routers if one.status)
+
+
+def _router_view(socket: str, status: RouterStatus | None, error: str) -> RouterView:
+    if status is None:
+        return RouterView(router=socket, error=error)
+    return RouterView(
+        router=socket,
+        generation=status.generation,
+        settled=status.settled_generation >= status.generation,
+        killed=status.killed,
+        devices=sum(int(runtime.get("devices", 0)) for runtime in status.runtimes.values()),
+    )
 
 
 def _phase_state(state: State, name: str, index: int) -> PhaseState:

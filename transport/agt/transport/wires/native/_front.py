@@ -180,8 +180,12 @@ class LinkFront:
         return self._keepalive.round_trips, self._keepalive.round_trip_s
 
     def ping(self, *, now: float) -> bool:
-        """Ask the peer for a sign of life now; its answer is a round trip. False where no messages flow."""
-        if self._flowing:
+        """Ask the peer for a sign of life now, unless it has been asked already; its answer is a round trip.
+
+        Returns:
+            False where no messages flow.
+        """
+        if self._flowing and not self._keepalive.asking(now):
             self.counters.heartbeats += 1
             self._control.append(encode_frame(FrameType.PING, self._keepalive.ask(now)))
         return self._flowing

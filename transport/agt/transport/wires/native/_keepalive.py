@@ -46,6 +46,10 @@ class Keepalive:
         """When one of the two is due."""
         return min(self.ask_at, self.give_up_at)
 
+    def asking(self, now: float) -> bool:
+        """Tell whether a ping is on its way whose answer may still come."""
+        return self._open != NOBODY and now - self._asked_at < self._config.ping_interval_s
+
     def ask(self, now: float) -> int:
         """Return the number for a ping that goes out now."""
         self._numbered += 1
