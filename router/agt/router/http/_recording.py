@@ -61,7 +61,8 @@ class Recording:
         self._memory, self._body_max, self._answer_max = memory, body_max, answer_max
         self._finished, self._shed = finished, shed
         self._body, self._answer = bytearray(), bytearray()
-        self._status, self._headers = 0, ()  # type: int, RawHeaders
+        self._status = 0
+        self._headers: RawHeaders = ()
         self._dropped = False
 
     @property
