@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from agt.router import Message, Shadow
-from agt.router.shadow import Answered, json_fields, report
+from agt.router.shadow import Answered, json_fields, lines, report
 from agt.router.testing import ManualClock, ScriptedPath
 from agt.transport import Delivery, Outcome, QueueFull
 
@@ -146,6 +146,61 @@ def test_what_moved_to_the_tried_runtime_is_not_compared_with_itself() -> None:
     delivery.settle(Outcome.DELIVERED)
     pump(shadow)
     assert (shadow.counts.void, shadow.tallies) == (1, {})
+
+
+def test_reads_may_go_to_the_real_thing_and_are_repeated_on_control() -> None:
+    """What only asks goes to the readers of both, whatever may act to the stand-ins."""
+    names = ("twin", "reader", "floor twin", "floor reader")
+    at = {name: Instant() for name in names}
+    shadow = Shadow(
+        {"reliable": at["twin"]},
+        readers={"reliable": at["reader"]},
+        floor_twins={"legacy": at["floor twin"]},
+        floor_readers={"legacy": at["floor reader"]},
+        classifier=lines.classify,
+    )
+    for number, payload in enumerate((b"get 0", b"set 1 1", b"who knows", b"get 3")):
+        shadow.offer("reliable", Message("d", number, payload), carried(Outcome.WRITTEN))
+    pump(shadow)
+    assert {name: at[name].took for name in names} == {
+        "twin": [1, 2],
+        "reader": [0, 3],
+        "floor twin": [1, 2],
+        "floor reader": [0, 3],
+    }
+    assert (shadow.counts.reads, shadow.counts.writes, of(shadow).paired) == (2, 2, 4)
+
+
+def test_without_a_stand_in_a_write_is_only_decided() -> None:
+    """A reader alone never gets one."""
+    reader = Instant()
+    shadow = Shadow(readers={"reliable": reader}, classifier=lines.classify)
+    for number, payload in enumerate((b"get 0", b"set 1 1")):
+        shadow.offer("reliable", Message("d", number, payload), carried(Outcome.WRITTEN))
+    pump(shadow)
+    assert (reader.took, shadow.counts.decided, of(shadow).compared) == ([0], 1, 1)
+
+
+def test_the_floor_is_asked_for_a_share_of_the_devices() -> None:
+    """The rest is compared and counted, but says nothing about noise; a floor that fails leaves a message unpaired."""
+    floor = Instant()
+    shadow = Shadow({"reliable": Instant()}, floor_twins={"legacy": floor}, floor_percent=30.0)
+    for number in range(200):
+        shadow.offer("reliable", Message(f"lamp-{number}", number, b""), carried(Outcome.WRITTEN))
+    pump(shadow)
+    assert of(shadow).compared == 200
+    assert of(shadow).paired == len(floor.took)
+    assert 40 < len(floor.took) < 80
+
+    class Broken:
+        def send(self, _: Message) -> Delivery:
+            raise RuntimeError("gone")
+
+    shadow = Shadow({"reliable": Instant(Outcome.NOT_DELIVERED)}, floor_twins={"legacy": Broken()})
+    shadow.offer("reliable", message(), carried(Outcome.WRITTEN))
+    pump(shadow)
+    assert (of(shadow).compared, of(shadow).paired, shadow.counts.shed) == (1, 0, {})
+    assert of(shadow).verdict == "undecided", "nobody knows yet how much of it is noise"
 
 
 def test_replies_are_compared_by_field() -> None:

@@ -1,10 +1,13 @@
 """Whose messages the shadow is offered: what a selector says about it, worked out once for all of them."""
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from agt.router._decision import Situation
 from agt.router._device import Device
 from agt.router._position import percentage_hundredths, position_hundredths
+
+_ALL: Final = 10_000
+"""Hundredths of a percent in the whole, for which no position need be worked out."""
 
 
 class Mirroring(NamedTuple):
@@ -22,7 +25,9 @@ class Mirroring(NamedTuple):
 
     def covers_name(self, name: str, runtime: str) -> bool:
         """Tell the same of a name that a runtime answers for, attached or not."""
-        return runtime != self.tried and position_hundredths(name, self.salt) < self.share
+        if runtime == self.tried:
+            return False
+        return self.share >= _ALL or position_hundredths(name, self.salt) < self.share
 
 
 def mirroring(situation: Situation) -> Mirroring | None:

@@ -36,6 +36,7 @@ def merge_reports(reports: Iterable[ShadowReport]) -> ShadowReport:
 def _absorb(tally: Tally, tried: TriedReport) -> None:
     for name in ("compared", "differences", "ignored", "errors", "paired", "floor_differences"):
         setattr(tally, name, getattr(tally, name) + getattr(tried, name))
+    tally.has_floor = tally.has_floor or tried.has_floor
     tally.only_tried += tried.only_tried
     tally.only_floor += tried.only_floor
     for row in sorted(tried.fields, key=lambda row: (row.place, row.field)):

@@ -19,6 +19,7 @@ three values the capital depends on three counts, so nothing is kept of the past
 import enum
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 ALPHA: Final = 0.05
@@ -33,7 +34,7 @@ _STAKES: Final = tuple(0.999 * 2.0 ** (-step / 2) for step in range(24))
 _LOG_STAKES: Final = math.log(len(_STAKES))
 _UNBOUNDED_STAKE: Final = 1000.0
 """Stands for the largest stake where none is too large."""
-_BOUND_STEPS: Final = 30
+_BOUND_STEPS: Final = 16
 
 
 class ShadowVerdict(enum.StrEnum):
@@ -122,20 +123,27 @@ def _against_at_least(counts: PairCounts, mean: float) -> float:
 
 
 def _capital(ups: int, downs: int, total: int, mean: float, lowest: float) -> float:
-    room = mean - lowest
-    most = min(1.0 / room, _UNBOUNDED_STAKE) if room > 0 else _UNBOUNDED_STAKE
     rest = total - ups - downs
-    logs = [
-        _grown(ups, stake * (1.0 - mean)) + _grown(downs, -stake * (1.0 + mean)) + _grown(rest, -stake * mean)
-        for stake in (share * most for share in _STAKES)
-    ]
+    logs = [ups * up + downs * down + rest * level for up, down, level in _growths(mean, lowest)]
     best = max(logs)
     return best + math.log(math.fsum(math.exp(value - best) for value in logs)) - _LOG_STAKES
 
 
-def _grown(times: int, gain: float) -> float:
-    """Return the logarithm of `(1 + gain)` to a power; what never happened costs nothing."""
-    return times * math.log1p(gain) if times else 0.0
+@lru_cache(maxsize=256)
+def _growths(mean: float, lowest: float) -> tuple[tuple[float, float, float], ...]:
+    """Return what each stake's capital grows by, as logarithms, with +1, -1 and 0."""
+    room = mean - lowest
+    most = min(1.0 / room, _UNBOUNDED_STAKE) if room > 0 else _UNBOUNDED_STAKE
+    stakes = [share * most for share in _STAKES]
+    # What can't come (-1 without a floor) is never multiplied by anything but 0.
+    return tuple(
+        (math.log1p(stake * (1.0 - mean)), _log_or_zero(-stake * (1.0 + mean)), _log_or_zero(-stake * mean))
+        for stake in stakes
+    )
+
+
+def _log_or_zero(gain: float) -> float:
+    return math.log1p(gain) if gain > -1.0 else 0.0
 
 
 def _bounds(counts: PairCounts, needed: float, assumed: float) -> tuple[float, float]:

@@ -61,6 +61,8 @@ class TriedReport(msgspec.Struct, frozen=True, kw_only=True):
     error_rate: float | None = None
     """Errors of compared; None before the first comparison."""
     difference_rate: float | None = None
+    has_floor: bool = False
+    """Whether there is a second control, though it may not have answered yet."""
     paired: int = 0
     """Messages that the second control answered too."""
     floor_differences: int = 0
@@ -150,6 +152,7 @@ def report_tally(name: str, tally: Tally, declared: float, *, fields: bool = Tru
         errors=tally.errors,
         error_rate=tally.errors / tally.compared if tally.compared else None,
         difference_rate=tally.differences / tally.compared if tally.compared else None,
+        has_floor=tally.has_floor,
         paired=tally.paired,
         floor_differences=tally.floor_differences,
         floor_rate=floor_rate,

@@ -255,6 +255,7 @@ class Shadow:
             return
         floor = self._comparison(pair, pair.floor) if pair.floor is not None else None
         tally = self.tallies.setdefault(pair.tried, Tally())
+        tally.has_floor = tally.has_floor or pair.carrying in self.floor_twins or pair.carrying in self.floor_readers
         message = pair.message
         tally.add(message.device, message.number, self._comparison(pair, mirrored), floor, error=pair.error)
 

@@ -80,6 +80,8 @@ class Tally:
         """Of these, how many differ only where a rule ignores it."""
         self.errors = 0
         """Of these, how many ended well where they were carried and not where they were mirrored."""
+        self.has_floor = False
+        """Whether there is a second control, though it may not have answered yet."""
         self.paired = 0
         """Of these, how many the second control answered too."""
         self.floor_differences = 0
@@ -93,14 +95,14 @@ class Tally:
     @property
     def counts(self) -> PairCounts:
         """What the test of whole messages goes by."""
-        if not self.paired:
+        if not self.has_floor:
             return PairCounts(self.differences, 0, self.compared, paired=False)
         return PairCounts(self.only_tried, self.only_floor, self.paired)
 
     def field_counts(self, name: str) -> PairCounts:
         """What the test of one field goes by."""
         field = self.fields[name]
-        if not self.paired:
+        if not self.has_floor:
             return PairCounts(field.differences, 0, self.compared, paired=False)
         return PairCounts(field.only_tried, field.only_floor, self.paired)
 
@@ -144,6 +146,7 @@ class Tally:
         self.differences += bool(differs)
         self.ignored += bool(tried.ignored) and not differs
         if floor is not None:
+            self.has_floor = True
             self.paired += 1
             self.floor_differences += bool(noise)
             self.only_tried += bool(differs) and not noise
