@@ -110,9 +110,11 @@ class Device:
 
         What is queued counts too: a fenced path goes on writing it, and may lose it then.
         """
-        path = self.path
-        if path is None or joint_barrier(path, self.paths.get(target)) is Barrier.SEQUENCE:
+        path, new = self.path, self.paths.get(target)
+        if path is None:
             return 0
+        if new is not None and new.ready and joint_barrier(path, new) is Barrier.SEQUENCE:
+            return 0  # Without an attachment to go to, a deadline may pass before there is one.
         return path.in_flight + path.queued
 
     def arrive(self) -> None:

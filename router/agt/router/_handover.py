@@ -41,8 +41,12 @@ class Handover:
         self._ledger, self._clock = ledger, clock
         self._repetitions: set[Delivery] = set()
 
-    def take_back(self, device: Device, path: Path, *, now: float) -> None:
-        """Take everything back from the path that is left, and decide what is in doubt."""
+    def take_back(self, device: Device, path: Path, *, now: float) -> bool:
+        """Take everything back from the path that is left, and decide what is in doubt.
+
+        Returns:
+            Whether something may still arrive by that path, at a device that could not tell that it is late.
+        """
         # Within one path, what was written is older than what was not.
         withdrawn = path.withdraw()
         barrier = joint_barrier(path, device.paths.get(device.target))
@@ -56,6 +60,7 @@ class Handover:
             else:
                 self._doubted(device, delivery, f"in doubt when the device left {device.runtime}")
         device.taken.extend(Parcel(m, self._handle(one), now + m.deadline_s) for m, one in withdrawn.unsent)
+        return withdrawn.cut_off and barrier is not Barrier.SEQUENCE
 
     def send_on(self, device: Device, path: Path, *, now: float) -> None:
         """Send what was taken back, then what was held, over the owner's path, in order."""

@@ -211,7 +211,9 @@ class Mover:
     def _settle(self, device: Device, path: Path | None, *, now: float) -> None:
         """Take everything back from the old path and decide what is in doubt."""
         if path is not None:
-            self.handover.take_back(device, path, now=now)
+            late = self.handover.take_back(device, path, now=now)
+            if late:
+                self.ownership.bar(device, path, until=now + self._limits.back_drain_s)
         self._leave_batch(device, now=now, moved=True)
 
     def _release(self, device: Device, *, now: float) -> None:

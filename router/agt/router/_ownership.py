@@ -1,15 +1,17 @@
-"""Who owned each device when the last process of this gateway died, so that the next one doesn't overtake it.
+"""Who may still be writing to a device by a path that nobody listens to any more, and how long that is waited for.
 
-What a killed gateway wrote may still be on its way: the kernel delivers it, and the device hears of the end of that
-connection behind it. If the next process sent over the *other* path at once, two gateways would write to one device
-at the same time. So the journal keeps who owns a device, and a device that now belongs elsewhere is barred from its
-new path until it has come back on the old one (then everything written there has arrived, or never will), or until
-the longest drain since the start has passed. Its messages wait meanwhile, as in any move. A device that stays where
-it was is not held up.
+What was written before a connection ended may still be on its way: the kernel delivers it, and the device hears of the
+end behind it. That is so when a gateway is killed, and when a legacy connection is cut with messages unanswered. If
+messages went over the *other* path at once, two parties would write to one device at the same time, and an older
+state could come last. So such a device is barred from its new path until it has come back on the old one (then
+everything written there has arrived, or never will), or until the longest drain has passed. Its messages wait
+meanwhile, as in any move. A device that stays where it was is not held up. For the sake of the next process the
+journal keeps who owns a device.
 """
 
 from agt.router._device import Device
 from agt.router._journal import LedgerJournal
+from agt.router._path import Path
 
 
 class Ownership:
@@ -24,12 +26,19 @@ class Ownership:
             until: when the longest drain has passed, on the router's clock.
         """
         self._journal, self._control, self._until = journal, control, until
-        has_past = journal is not None and (journal.former.last_id > 0 or bool(journal.former.owners))
+        self._has_past = journal is not None and (journal.former.last_id > 0 or bool(journal.former.owners))
         self._former = dict(journal.former.owners) if journal is not None else {}
-        self._has_past = has_past
+        self._bars: dict[str, tuple[str, Path, float]] = {}
+
+    def bar(self, device: Device, path: Path, *, until: float) -> None:
+        """Keep a device from other paths than its owner's, by which something may still arrive, until then."""
+        self._bars[device.name] = (device.runtime, path, until)
 
     def former(self, device: str, *, now: float) -> str:
-        """Return the runtime by which a dead process may still be writing to a device; empty when none may."""
+        """Return the runtime by which something may still arrive at a device; empty when nothing can."""
+        bar = self._bars.get(device)
+        if bar is not None and now < bar[2]:
+            return bar[0]
         if not self._has_past or now >= self._until:
             self._former.clear()
             return ""
@@ -40,13 +49,17 @@ class Ownership:
         former = self.former(device.name, now=now)
         if not former or former == device.target:
             return False
-        if former in device.paths:  # It has seen the end of the old connection, and dialled again.
+        bar, present = self._bars.get(device.name), device.paths.get(former)
+        if present is not None and (bar is None or present is not bar[1]):
+            # It has seen the end of the old connection, and dialled again.
+            self._bars.pop(device.name, None)
             self._former[device.name] = device.target
             return False
         return True
 
     def changed(self, device: Device, *, urgent: bool) -> None:
         """Note a device's owner; `urgent` hands the line to the kernel before anything is written to the new path."""
+        self._bars.pop(device.name, None)
         if self._journal is None:
             return
         self._journal.owned(device.name, "" if device.runtime == self._control else device.runtime)
@@ -55,5 +68,6 @@ class Ownership:
 
     def forget(self, device: Device) -> None:
         """Forget a device that is gone."""
+        self._bars.pop(device.name, None)
         if self._journal is not None:
             self._journal.owned(device.name, "")

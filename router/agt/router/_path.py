@@ -54,6 +54,8 @@ class Withdrawn:
     first. Sending such a tail again can't put an older state over a newer one; sending anything else could."""
     passed: tuple[Message, ...] = ()
     """Legacy paths: written, no reply seen, and something written later was answered; never to be sent again."""
+    cut_off: bool = False
+    """Whether a connection ended before everything written on it was answered: some of it may still arrive."""
 
 
 class Path(Protocol):

@@ -150,7 +150,8 @@ class LegacyPath(_SessionPath):
     def withdraw(self) -> Withdrawn:
         """Give back what is unanswered, the tail apart: the rest has ended, as far as a legacy path can say."""
         now = self._clock()
-        unanswered = {*self._session.unanswered_writes(), *self._session.cut_off_writes()}
+        cut_off = self._session.cut_off_writes()
+        unanswered = {*self._session.unanswered_writes(), *cut_off}
         passed: list[Message] = []
         tail: list[Message] = []
         for delivery in self._newest or ():
@@ -161,4 +162,4 @@ class LegacyPath(_SessionPath):
                 passed += tail
                 tail.clear()
         self._newest = None
-        return Withdrawn(unsent=(), in_doubt=(), written=tuple(tail), passed=tuple(passed))
+        return Withdrawn(unsent=(), in_doubt=(), written=tuple(tail), passed=tuple(passed), cut_off=bool(cut_off))
