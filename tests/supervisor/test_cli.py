@@ -91,6 +91,7 @@ def test_each_command_explains_itself(agt: Agt, command: str) -> None:
     [
         ("nosuch",),
         ("rollback",),
+        ("rollback", "--reason", "x", "--to", "half", "--component", "codec"),
         ("set", "percentage", "101"),
         ("set", "salt", "1"),
         ("set", "percentage", "many"),

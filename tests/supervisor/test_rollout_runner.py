@@ -456,3 +456,40 @@ async def test_phase_by_number_of_devices_takes_exactly_so_many(tmp_path):
         assert SelectorFile(tmp_path / "selector.toml").read().selector.runtime.up_to == ranked[6]
         await rollout.act(Action(action="set", percentage=0.0))
         await until(lambda: taken() == set())
+
+
+async def test_rollback_in_part_takes_one_component_or_one_member_and_leaves_the_rest(tmp_path):
+    """One command each, without version or reason; the rollout is held, and the phase's other words still hold."""
+    route = 'route = { cohort = ["a", "b"], components = { transport = true, codec = true } }'
+    async with _rollout(tmp_path, _Device("a"), _Device("b"), text=PLAN.replace("route = { percent = 50 }", route)) as (
+        rollout,
+        router,
+        until,
+    ):
+        for component in ("transport", "codec"):
+            router.attach(component, _Device(component).paths, component=component)
+        await rollout.act(Action(action="advance", reason="test", version=9))
+        await until(lambda: all(router.runtime_of(name) == "new" for name in "ab"))
+        await until(lambda: rollout.sections()["components"] == {"transport": True, "codec": True})
+        file = SelectorFile(tmp_path / "selector.toml")
+        preview = await rollout.preview(Action(action="rollback", cohort=("a",)))
+        assert (preview.devices, preview.to_control) == (("a",), 1)
+        receipt = await rollout.act(Action(action="rollback", cohort=("a",), by="mia"))
+        assert (receipt.says, receipt.routed_ms is not None) == ("cohort without a by mia", True)
+        assert (router.runtime_of("a"), router.runtime_of("b")) == ("old", "new")
+        await until(lambda: rollout.state.applied_at is not None)
+        await rollout.act(Action(action="rollback", component="codec", by="mia"))
+        selector = file.read().selector
+        assert (selector.runtime.cohort, selector.components) == (("b",), {"transport": True, "codec": False})
+        assert rollout.state.status is Status.HELD
+        for wrong, says in (
+            ({"cohort": ("a",)}, "'a' is not in the cohort"),
+            ({"cohort": ("b",), "component": "codec"}, "a rollback goes to a phase, or"),
+            ({"to": "all-old", "component": "codec"}, "a rollback goes to a phase, or"),
+        ):
+            with pytest.raises(Refused, match=says):
+                await rollout.act(Action(action="rollback", **wrong))
+        await until(lambda: rollout.state.applied_at is not None)
+        await rollout.act(Action(action="rollback", cohort=("all",), by="mia"))
+        assert router.runtime_of("b") == "old"
+        assert file.read().selector.components == {"transport": True, "codec": False}

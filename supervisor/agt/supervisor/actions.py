@@ -45,6 +45,10 @@ class Action(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """For `set`, instead of a percentage: exactly so many of the devices that the routers know now."""
     to: str = ""
     """For `rollback`: a phase's name, or empty for control."""
+    component: str = ""
+    """For `rollback`: take this component back, and nothing else."""
+    cohort: tuple[str, ...] = ()
+    """For `rollback`: take these members of the cohort back, and nothing else; `all` is the whole cohort."""
     name: str = ""
     """For `sign-off` the gate, for `drill` the drill, for `component` the component, for `mode` the network mode that
     is to count (`datacenter`, `hybrid`, `internet`), or `auto` for the measured one."""

@@ -56,13 +56,20 @@ def resume(reason: Reason = "", by: By = "", run_dir: RunDir = None, json: Json 
 def rollback(
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; recorded.")],
     to: Annotated[str, typer.Option("--to", metavar="PHASE", help="An earlier phase. [default: all on control]")] = "",
+    component: Annotated[str, typer.Option("--component", metavar="NAME", help="Only this component.")] = "",
+    cohort: Annotated[
+        list[str] | None,
+        typer.Option("--cohort", metavar="MEMBER", help="Only this member of the cohort; again for more; all for all."),
+    ] = None,
     dry_run: DryRun = False,
     by: By = "",
     run_dir: RunDir = None,
     json: Json = False,
 ) -> None:
-    """Go back to control, or to an earlier phase. Needs no version, no disk and no queue."""
-    asked = action("rollback", by=by, reason=reason, to=to)
+    """Go back to control, or to an earlier phase, or only in part. Needs no version, no disk and no queue."""
+    if sum(map(bool, (to, component, cohort))) > 1:
+        raise typer.BadParameter("give one of --to, --component and --cohort.")
+    asked = action("rollback", by=by, reason=reason, to=to, component=component, cohort=tuple(cohort or ()))
     api = control(run_dir)
     if dry_run:
         _show(api.preview(asked), json=json)

@@ -30,6 +30,9 @@ def amended(selector: Selector, change: Amendment) -> Selector:
         return msgspec.structs.replace(selector, components={**selector.components, change.component: change.on})
     if change.mode:
         return msgspec.structs.replace(selector, forced_mode=_forced(change))
+    if change.cohort:
+        left = tuple(name for name in selector.runtime.cohort if name not in change.cohort)
+        return selector.with_route(cohort=left)
     others = tuple(one for one in selector.overrides if one.device != change.device)
     if change.runtime:
         forced = Override(

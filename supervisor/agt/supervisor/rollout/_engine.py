@@ -55,6 +55,8 @@ class Observation:
     """The newest results of named checks."""
     selector_percent: float = 0.0
     """What the selector on the disk routes to the candidate."""
+    selector_cohort: tuple[str, ...] = ()
+    """Whom the selector on the disk has in its cohort."""
     counts: Counts = field(default_factory=Counts)
     """What the next phase's number of devices is as a share."""
 
@@ -228,7 +230,9 @@ def _outside(plan: Plan, state: State, seen: Observation, now: float) -> Step | 
         return _started(plan, state, seen, now)
     if seen.selector_generation < state.generation:
         forward = state.status not in (Status.ROLLED_BACK, Status.CLEARED)
-        route = current_route(plan, state)
+        # A change beside the route is made to the selector there is: the phase's own words would undo earlier ones.
+        beside = state.amendment is not None and seen.selector_generation > 0
+        route = None if beside else current_route(plan, state)
         return Step(
             state,
             (

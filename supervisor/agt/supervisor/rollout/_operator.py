@@ -30,6 +30,7 @@ from agt.supervisor.rollout._engine import (
     next_generation,
 )
 from agt.supervisor.rollout._gates import gate_name
+from agt.supervisor.rollout._partial import back_in_part
 from agt.supervisor.rollout._plan import Plan
 from agt.supervisor.rollout._plan_file import Gate
 from agt.supervisor.rollout._shape import nearest
@@ -136,7 +137,9 @@ def _resume(plan: Plan, state: State, seen: Observation, action: Action, now: fl
     return Step(after, (RaiseAlert("info", "rollout", says),), says, "resumed")
 
 
-def _rollback(plan: Plan, state: State, seen: Observation, action: Action, _now: float) -> Step:
+def _rollback(plan: Plan, state: State, seen: Observation, action: Action, now: float) -> Step:
+    if action.component or action.cohort:
+        return back_in_part(plan, state, seen, action, now)
     says = f"rolled back by {_who(action)}"
     if not action.to or action.to == "control":
         return go_back(plan, state, seen, to=None, says=says, by="operator")

@@ -384,6 +384,7 @@ class Rollout:
             carried_s=state.credit_s + self._soak.carried_s(state.generation, self._way.sockets),
             selector_generation=self._generation_of(selector) if selector else 0,
             selector_percent=selector.percentage if selector else 0.0,
+            selector_cohort=selector.runtime.cohort if selector else (),
             killed=reading.state is SelectorState.KILLED
             or any(status.killed and status.generation >= state.generation for status in statuses),
             alerts=alerts,

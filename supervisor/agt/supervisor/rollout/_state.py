@@ -132,6 +132,8 @@ class Amendment(msgspec.Struct, frozen=True, kw_only=True):
     device: str = ""
     runtime: str = ""
     """Where the device is forced to; empty ends its override."""
+    cohort: tuple[str, ...] = ()
+    """Members that the cohort loses."""
     mode: str = ""
     """The network mode that is forced; `auto` ends that."""
     owner: str = ""

@@ -245,8 +245,6 @@ class Way:
             raise RequestFailed(path, f"answers a count that can't be read: {error}") from error
 
     def _selector(self, effect: SetRoute, base: Selector) -> Selector:
-        if effect.amendment is not None:
-            base = amended(base, effect.amendment)
         if effect.route is not None:
             keys = _keys(effect.route, self._plan) | {"up_to": effect.up_to}
             if effect.up_to:
@@ -255,6 +253,8 @@ class Way:
             if effect.route.pin_live_sessions is not None:
                 keys["pin_live_sessions"] = effect.route.pin_live_sessions
             base = msgspec.structs.replace(base.with_route(**keys), components=components)
+        if effect.amendment is not None:
+            base = amended(base, effect.amendment)
         return base.at_generation(effect.generation)
 
     def _killed_or_fresh(self, effect: SetRoute) -> Selector:
