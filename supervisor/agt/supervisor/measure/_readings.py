@@ -6,6 +6,7 @@ latency limit counts as failed and as slow now, so that a stalled runtime can't 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import fsum
 from typing import Final
 
 from agt.supervisor.measure._quantiles import quantile, slower_than, with_in_flight
@@ -72,6 +73,14 @@ class Readings:
         total = max(histogram.values(), default=0.0) + failed
         return (slower_than(histogram, self.latency_limit_s) + failed) / total if total + stuck > 0 else None
 
+    def groups(self, runtime: str, *, start: float) -> tuple[tuple[float, float], ...]:
+        """Return (ended, bad) of each group of devices since `start`; nothing where no router keeps groups."""
+        window = self.timeline.window(start=start, end=self.now)
+        if window is None:
+            return ()
+        counters = window.of(runtime)
+        return tuple(zip(counters.group_ended, counters.group_bad, strict=True))
+
     def at(self, now: float) -> "Readings":
         """Return what could be said at an earlier moment."""
         return replace(self, now=now, past=True)
@@ -94,6 +103,9 @@ class Readings:
             return Reading(float(max(ended, written)), samples=max(ended, written), stuck=stuck)
         if metric == "success_ratio":
             return _ratio(good, good + bad + stuck, samples, stuck)
+        if metric == "failure_ratio":
+            part, whole = fsum(counters.group_bad), fsum(counters.group_ended)
+            return _ratio(part, whole, round(whole), stuck)
         if metric in QUANTILES:
             histogram = with_in_flight(counters.latency, self._older(runtime, window))
             value = quantile(histogram, QUANTILES[metric])

@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from agt.supervisor.measure._exposition import ExpositionError, Sample
+from agt.supervisor.measure._groups import GROUP_METRICS, SLOW_DEFAULT_S, GroupCounts
 
 _COUNTERS: Final = {
     "tcp_comm_packet_sent_total": "sent",
@@ -48,6 +49,10 @@ class RuntimeCounters(msgspec.Struct, frozen=True, kw_only=True):
     observed_missing: float = 0.0
     latency: dict[float, float] = {}
     """Histogram: cumulative count by upper bound in seconds, `inf` included."""
+    group_ended: tuple[float, ...] = ()
+    """By group of devices: messages whose end is known; empty when the router keeps no groups."""
+    group_bad: tuple[float, ...] = ()
+    """By group of devices: of these, those that failed or were slower than the latency limit."""
 
 
 class RuntimeGauges(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,12 +94,19 @@ class RouterSample(msgspec.Struct, frozen=True, kw_only=True):
     """How late the router's own event loop was, at worst, in the last seconds."""
 
 
-def read_sample(samples: Iterable[Sample], *, router: str, at: float) -> RouterSample:
+def read_sample(samples: Iterable[Sample], *, router: str, at: float, slow_s: float = SLOW_DEFAULT_S) -> RouterSample:
     """Pick what the engine knows from a page; counters of unknown runtimes are kept, unknown metrics are not.
+
+    Args:
+        samples: The page.
+        router: The instance's id.
+        at: Seconds since the epoch.
+        slow_s: Slower than this, in seconds, is bad in the counts by group; routers count for a few such limits.
 
     Raises:
         ExpositionError: when a sample lacks the bound that it is about.
     """
+    groups: dict[str, GroupCounts] = {}
     counts: dict[str, dict[str, float]] = {}
     latency: dict[str, dict[float, float]] = {}
     gauges: dict[str, dict[str, float]] = {}
@@ -116,6 +128,8 @@ def read_sample(samples: Iterable[Sample], *, router: str, at: float) -> RouterS
             limits = older.setdefault(runtime, {})
             limit = _bound(sample, "seconds")
             limits[limit] = limits.get(limit, 0.0) + sample.value
+        elif sample.name in GROUP_METRICS:
+            groups.setdefault(runtime, GroupCounts(slow_s)).add(sample)
         elif sample.name in ("agt_in_flight", "agt_devices"):
             gauges.setdefault(runtime, {})[sample.name] = sample.value
         elif sample.name in single:
@@ -124,8 +138,13 @@ def read_sample(samples: Iterable[Sample], *, router: str, at: float) -> RouterS
         router=router,
         at=at,
         counters={
-            runtime: RuntimeCounters(**counts.get(runtime, {}), latency=latency.get(runtime, {}))
-            for runtime in sorted({*counts, *latency})
+            runtime: RuntimeCounters(
+                **counts.get(runtime, {}),
+                latency=latency.get(runtime, {}),
+                group_ended=groups[runtime].ended if runtime in groups else (),
+                group_bad=groups[runtime].bad if runtime in groups else (),
+            )
+            for runtime in sorted({*counts, *latency, *groups})
         },
         gauges={
             runtime: RuntimeGauges(

@@ -8,6 +8,7 @@ import msgspec
 
 from agt.router.modes import ModeStatus
 from agt.supervisor.measure._exposition import ExpositionError, parse_exposition
+from agt.supervisor.measure._groups import SLOW_DEFAULT_S
 from agt.supervisor.measure._sample import RouterSample, read_sample
 from agt.supervisor.measure._unix_http import RequestFailed, Response, request
 
@@ -53,7 +54,7 @@ class RouterSeen(msgspec.Struct, frozen=True, kw_only=True):
     """Why there is nothing; empty when it answered."""
 
 
-async def scrape(socket: Path, *, name: str, at: float, timeout_s: float) -> RouterSeen:
+async def scrape(socket: Path, *, name: str, at: float, timeout_s: float, slow_s: float = SLOW_DEFAULT_S) -> RouterSeen:
     """Ask one router for status and metrics, at the same time; never raises, `error` says what went wrong."""
     answers: dict[str, Response] = {}
     errors: list[str] = []
@@ -75,7 +76,7 @@ async def scrape(socket: Path, *, name: str, at: float, timeout_s: float) -> Rou
     try:
         status = msgspec.json.decode(answers["/status"].body, type=RouterStatus)
         page = parse_exposition(answers["/metrics"].body.decode())
-        sample = _routed_only(read_sample(page, router=status.router, at=at), status)
+        sample = _routed_only(read_sample(page, router=status.router, at=at, slow_s=slow_s), status)
     except (msgspec.DecodeError, ExpositionError, UnicodeDecodeError, RecursionError) as error:
         return RouterSeen(socket=name, error=f"{name} answers what can't be read: {error}")
     return RouterSeen(socket=name, status=status, sample=sample)
@@ -93,12 +94,14 @@ def _routed_only(sample: RouterSample, status: RouterStatus) -> RouterSample:
     return msgspec.structs.replace(sample, gauges=gauges)
 
 
-async def scrape_all(sockets: dict[str, Path], *, at: float, timeout_s: float) -> tuple[RouterSeen, ...]:
+async def scrape_all(
+    sockets: dict[str, Path], *, at: float, timeout_s: float, slow_s: float = SLOW_DEFAULT_S
+) -> tuple[RouterSeen, ...]:
     """Ask every router at the same time; in the order of `sockets`."""
     seen: dict[str, RouterSeen] = {}
 
     async def one(name: str, path: Path) -> None:
-        seen[name] = await scrape(path, name=name, at=at, timeout_s=timeout_s)
+        seen[name] = await scrape(path, name=name, at=at, timeout_s=timeout_s, slow_s=slow_s)
 
     async with anyio.create_task_group() as group:
         for name, path in sockets.items():

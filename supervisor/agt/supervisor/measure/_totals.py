@@ -1,12 +1,13 @@
 """Adding and subtracting counters: what all routers together have counted since we started to look."""
 
+from itertools import zip_longest
 from typing import Final
 
 import msgspec
 
 from agt.supervisor.measure._sample import RouterSample, RuntimeCounters, ShadowCounters
 
-_NUMBERS: Final = tuple(field.name for field in msgspec.structs.fields(RuntimeCounters) if field.name != "latency")
+_NUMBERS: Final = tuple(field.name for field in msgspec.structs.fields(RuntimeCounters) if field.type is float)
 _SHADOW: Final = tuple(field.name for field in msgspec.structs.fields(ShadowCounters))
 
 
@@ -46,6 +47,8 @@ def increase(old: RuntimeCounters, new: RuntimeCounters) -> RuntimeCounters:
     return RuntimeCounters(
         **{name: _step(getattr(old, name), getattr(new, name)) for name in _NUMBERS},
         latency={bound: _step(old.latency.get(bound, 0.0), count) for bound, count in new.latency.items()},
+        group_ended=_steps(old.group_ended, new.group_ended),
+        group_bad=_steps(old.group_bad, new.group_bad),
     )
 
 
@@ -64,7 +67,18 @@ def plus(one: RuntimeCounters, other: RuntimeCounters) -> RuntimeCounters:
     return RuntimeCounters(
         **{name: getattr(one, name) + getattr(other, name) for name in _NUMBERS},
         latency={bound: one.latency.get(bound, 0.0) + other.latency.get(bound, 0.0) for bound in bounds},
+        group_ended=_sums(one.group_ended, other.group_ended),
+        group_bad=_sums(one.group_bad, other.group_bad),
     )
+
+
+def _steps(old: tuple[float, ...], new: tuple[float, ...]) -> tuple[float, ...]:
+    pairs = zip_longest(old[: len(new)], new, fillvalue=0.0)
+    return tuple(_step(before, now) for before, now in pairs)
+
+
+def _sums(one: tuple[float, ...], other: tuple[float, ...]) -> tuple[float, ...]:
+    return tuple(left + right for left, right in zip_longest(one, other, fillvalue=0.0))
 
 
 def _step(old: float, new: float) -> float:

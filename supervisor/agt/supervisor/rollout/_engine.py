@@ -97,6 +97,8 @@ def look_of(plan: Plan, state: State, seen: Observation, *, now: float) -> Look:
         candidate_since=state.candidate_since,
         alerts=seen.alerts,
         checks=seen.checks,
+        phase=state.phase,
+        visit=state.visits.get(plan.phases[state.phase].name, 1),
         sign_offs=state.sign_offs,
         baseline=state.baseline,
     )
@@ -145,6 +147,7 @@ def enter(plan: Plan, state: State, seen: Observation, event: Event, index: int,
         **_routed(state, seen, share, now),
         counted=remembered(phase, state, share),
         phase=index,
+        visits=_visited(state, plan.phases[index].name),
         entered_at=now,
         sign_offs={},
         reason="",
@@ -155,6 +158,11 @@ def enter(plan: Plan, state: State, seen: Observation, event: Event, index: int,
     )
     effect = SetRoute(after.journal, after.generation, phase.route, forward=True, up_to=share.up_to)
     return Step(after, (effect, RaiseAlert("info", "rollout", says)), says, event.value)
+
+
+def _visited(state: State, phase: str) -> dict[str, int]:
+    """Count one more visit: each has less to spend on tests than the one before."""
+    return {**state.visits, phase: state.visits.get(phase, 0) + 1}
 
 
 def go_back(plan: Plan, state: State, seen: Observation, *, to: int | None, says: str, by: str) -> Step:

@@ -16,8 +16,9 @@ from agt.supervisor.records import Alert, at_or_above
 from agt.supervisor.rollout._checks import Checked, judge_check
 from agt.supervisor.rollout._metrics import METRICS, format_value
 from agt.supervisor.rollout._plan import Plan
-from agt.supervisor.rollout._plan_check import bounds_given
+from agt.supervisor.rollout._plan_check import bounds_given, is_statistical
 from agt.supervisor.rollout._plan_file import Bounds, Gate, Objective
+from agt.supervisor.rollout._statistics import judge_statistics
 from agt.supervisor.rollout._verdict import Judgement, Verdict, worst
 from agt.supervisor.view import Severity
 
@@ -56,6 +57,10 @@ class Look:
     baseline: Mapping[str, float] = field(default_factory=dict)
     checks: Mapping[str, Checked] = field(default_factory=dict)
     """The newest results of named checks."""
+    phase: int = 0
+    """Place of the phase in the ladder."""
+    visit: int = 1
+    """How often the phase has been entered."""
     violation_samples: int = 0
     """An objective is not called violated on fewer samples, whatever it asks for itself."""
 
@@ -69,6 +74,8 @@ def gate_name(gate: Gate) -> str:
     if gate.objective or gate.alerts:
         days = f" for {gate.consecutive} x {gate.window}" if gate.consecutive > 1 else ""
         return f"objective {gate.objective}{days}" if gate.objective else f"no {gate.alerts} alert"
+    if gate.not_worse_by is not None:
+        return f"shown not worse by {format_value(gate.metric, gate.not_worse_by)}"
     if gate.against:
         return f"{gate.metric} against {gate.against}"
     (key,) = bounds_given(gate)
@@ -99,6 +106,8 @@ def judge(bounds: Bounds, look: Look) -> Judgement:
 
 
 def _judge_metric(bounds: Bounds, look: Look) -> Judgement:
+    if is_statistical(bounds):
+        return _judge_statistics(bounds, look)
     if bounds.metric == "error_budget_left":
         return _judge_budget(bounds, look)
     start = _start(look, bounds.window)
@@ -172,6 +181,13 @@ def _judge_alerts(least: Severity, look: Look) -> Judgement:
     if found:
         return Judgement(Verdict.FAILED, f"{len(found)} open, the newest: {found[0].message}")
     return Judgement(Verdict.PASSED, "none open")
+
+
+def _judge_statistics(bounds: Bounds, look: Look) -> Judgement:
+    start = _start(look, bounds.window)
+    if start is None:
+        return Judgement(Verdict.PENDING, "routers have not applied the route yet")
+    return judge_statistics(bounds, look.plan, look.readings, phase=look.phase, visit=look.visit, start=start)
 
 
 def _judge_check(name: str, look: Look) -> Judgement:

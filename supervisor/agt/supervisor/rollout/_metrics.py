@@ -25,6 +25,7 @@ METRICS: Final[dict[str, Metric]] = {
     "p50_seconds": Metric("seconds", "median latency"),
     "p95_seconds": Metric("seconds", "latency that 95 % stay below"),
     "p99_seconds": Metric("seconds", "latency that 99 % stay below"),
+    "failure_ratio": Metric("ratio", "failed or slower than the latency limit, of all that ended"),
     "packet_loss": Metric("ratio", "retransmits of all packets sent"),
     "decode_error_ratio": Metric("ratio", "undecodable packets of all packets sent"),
     "queue_full_ratio": Metric("ratio", "refused by a full queue of all messages"),

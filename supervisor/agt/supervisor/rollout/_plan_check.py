@@ -142,7 +142,9 @@ def _metric_problems(path: str, bounds: Bounds, *, observed: bool) -> Iterator[P
         yield Problem(f"{path}.metric", f"no metric {bounds.metric!r}", nearest(bounds.metric, METRICS))
         return
     numbers = bounds_given(bounds)
-    if bounds.against:
+    if is_statistical(bounds) or bounds.metric == "failure_ratio":
+        yield from _statistical_problems(path, bounds)
+    elif bounds.against:
         if numbers or (bounds.ratio is None) == (bounds.plus_percent is None):
             yield Problem(path, "a comparison needs exactly one of ratio and plus_percent, and no number")
         if not metric.per_runtime:
@@ -154,11 +156,28 @@ def _metric_problems(path: str, bounds: Bounds, *, observed: bool) -> Iterator[P
         yield Problem(path, "control is not observed, so there is nothing to compare with", "set legacy_observed")
 
 
+def is_statistical(bounds: Bounds) -> bool:
+    """Tell whether a condition asks what the traffic shows."""
+    return bounds.worse_by is not None or bounds.not_worse_by is not None
+
+
+def _statistical_problems(path: str, bounds: Bounds) -> Iterator[Problem]:
+    wanted = "not_worse_by" if isinstance(bounds, Gate) else "worse_by"
+    given = [key for key in ("worse_by", "not_worse_by", "ratio", "plus_percent") if getattr(bounds, key) is not None]
+    if bounds.metric != "failure_ratio" or bounds.against != "control" or bounds.runtime != "candidate":
+        yield Problem(path, f"only failure_ratio against control can be {wanted}", 'against = "control"')
+    elif given != [wanted] or bounds_given(bounds):
+        kind = "gate" if isinstance(bounds, Gate) else "rule"
+        yield Problem(path, f"a {kind} on failure_ratio needs {wanted} and nothing else", f"{wanted} = 0.01")
+
+
 def _objectives(plan: PlanFile) -> Iterator[Problem]:
     for index, objective in enumerate(plan.objective):
         path = f"objective[{index}]"
         if objective.metric not in METRICS:
             yield Problem(f"{path}.metric", f"no metric {objective.metric!r}", nearest(objective.metric, METRICS))
+        elif objective.metric == "failure_ratio":
+            yield Problem(f"{path}.metric", "is compared with control and no service level", "use success_ratio")
         elif objective.metric == "error_budget_left":
             yield Problem(f"{path}.metric", "an error budget is what an objective has, not what it is")
         if len(bounds_given(objective)) != 1:

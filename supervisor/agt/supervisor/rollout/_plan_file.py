@@ -89,6 +89,12 @@ class Bounds(Strict, frozen=True, kw_only=True):
     """At most so many times the other value."""
     plus_percent: Annotated[float, Meta(ge=0)] | None = None
     """At most so many percent above the other value."""
+    not_worse_by: Annotated[float, Meta(gt=0, le=1)] | None = None
+    """For gates on `failure_ratio` against control: passed when the traffic shows that the candidate's is not higher
+    by this much."""
+    worse_by: Annotated[float, Meta(ge=0, le=1)] | None = None
+    """For rules on `failure_ratio` against control: violated when the traffic shows that the candidate's is higher by
+    more than this."""
     runtime: Side = "candidate"
     """Whose metric it is."""
     window: str = ""
@@ -214,6 +220,17 @@ class Drill(Strict, frozen=True, kw_only=True):
     """Program and arguments; `{python}` and `{run}` are filled in."""
 
 
+class Statistics(Strict, frozen=True, kw_only=True):
+    """What statistical conditions may cost and have to find; fixed before the first message."""
+
+    alpha: Annotated[float, Meta(gt=0, lt=0.5)] = 0.05
+    """The probability that such rules ever send back a candidate that is no worse, over the whole plan."""
+    effect: Annotated[float, Meta(gt=0, lt=1)] = 0.01
+    """The difference of failure ratios that has to be found."""
+    power: Annotated[float, Meta(ge=0.5, lt=1)] = 0.8
+    """How surely it has to be found once there is the traffic that it takes."""
+
+
 class PlanFile(Strict, frozen=True, kw_only=True):
     """A whole plan, as its file writes it."""
 
@@ -226,6 +243,7 @@ class PlanFile(Strict, frozen=True, kw_only=True):
     """How often routers are asked and rules are judged."""
     legacy_observed: bool = True
     """Whether control's replies are observed; without it nothing can be compared with control."""
+    statistics: Statistics = Statistics()
     preflight: tuple[str, ...] = ()
     """Checks that have to pass before the first phase is routed."""
     component: tuple[ComponentSpec, ...] = ()

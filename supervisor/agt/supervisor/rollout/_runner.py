@@ -134,7 +134,9 @@ class Rollout:
     async def check(self) -> None:
         """Ask every router once, decide, and do it."""
         timeout_s = min(5.0, max(SCRAPE_TIMEOUT_S, self.plan.check_interval_s))
-        routers = await scrape_all(self._way.sockets, at=self._clock(), timeout_s=timeout_s)
+        routers = await scrape_all(
+            self._way.sockets, at=self._clock(), timeout_s=timeout_s, slow_s=self.plan.latency_limit_s
+        )
         now = self._clock()
         for router in routers:
             if router.sample is not None:
