@@ -143,6 +143,8 @@ def test_keys_keep_their_kind() -> None:
     """The text "1", the number 1 and true are three rows; 1 and 1.0 are one."""
     projection = Projection(key=("id",), fields=("x",))
     assert told([{"id": 1}, {"id": "1"}], [{"id": 1.0}, {"id": True}], projection) == ['missing "1"', "extra true"]
+    one, other = (list(decode_listing(b'[{"id": NaN}]', projection.layout).rows) for _ in range(2))
+    assert told(one, other, projection) == []
 
 
 def test_a_key_on_two_rows_is_a_difference_only_where_the_sides_disagree() -> None:

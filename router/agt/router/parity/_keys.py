@@ -21,13 +21,15 @@ class Indexed:
     def __init__(self, listing: Listing, key: tuple[str, ...]) -> None:
         self.listing = listing
         self.rows: dict[Key, list[Row]] = {}
-        self.labels: dict[Key, str] = {}
+        self._key = key
         for number, row in enumerate(listing.rows, 1):
-            values = [_key_value(row, name, number) for name in key]
-            found = tuple(map(_comparable, values))
+            found = tuple([_comparable(_key_value(row, name, number)) for name in key])
             self.rows.setdefault(found, []).append(row)
-            if found not in self.labels:
-                self.labels[found] = _label(values)
+
+    def label(self, key: Key) -> str:
+        """Return what people call a key of this listing."""
+        row = self.rows[key][0]
+        return _label([at_path(row, name) for name in self._key])
 
     @property
     def doubled(self) -> int:
@@ -45,9 +47,11 @@ def _key_value(row: Row, name: str, number: int) -> object:
 
 def _comparable(value: object) -> Hashable:
     """What is equal exactly when two key values are: 1 is 1.0, true is not 1, `nan` is `nan`."""
+    if isinstance(value, str):
+        return value
     if is_number(value):
         return ("number", "nan" if is_nan(value) else value)
-    if isinstance(value, str | bool) or value is None:
+    if isinstance(value, bool) or value is None:
         return (type(value).__name__, value)
     return ("json", json.dumps(value, sort_keys=True))
 
