@@ -40,6 +40,7 @@ from agt.router.watching import EnvironmentFile, watch
 from agt.transport import (
     ConnectionUnavailable,
     Link,
+    MetricGroups,
     ReliableListener,
     TransportMetrics,
     WireListener,
@@ -66,8 +67,8 @@ class Gateway:
         self._files = files
         self._selector = SelectorFile(files.selector)
         self._runtimes = _runtimes(self._selector)
-        self._legacy = TransportMetrics(self._runtimes.control)
-        self._reliable = TransportMetrics(self._runtimes.candidate)
+        self._legacy = MetricGroups(self._runtimes.control)
+        self._reliable = MetricGroups(self._runtimes.candidate)
         # A mirrored message is none of the candidate's: it is seen under a name of its own and no gate judges it.
         self._mirror = TransportMetrics(f"{self._runtimes.candidate}{SHADOW_SUFFIX}")
         self._shadow = make_shadow(files)
