@@ -223,7 +223,8 @@ def test_redial_is_refused_where_nobody_can_close(make_world: World) -> None:
     """A path of one's own without `close`: one clear sentence, and nothing is touched."""
     world = make_world(0.0)
     world.add()
-    world.router._state.devices["d"].paths = {"legacy": object()}  # Somebody's own path, which has no `close`.
+    device = world.router._state.devices["d"]
+    device.path, device.other = object(), None  # Somebody's own path, which has no `close`.
     assert "can close" in restart(world, "d", redial=True, dry_run=True).refused["d"]
 
 

@@ -87,7 +87,7 @@ class MoveBatch:
         for device in turned:
             if device.batch is self:
                 self.announced += device.unconfirmed
-                self.redial += device.target not in device.paths
+                self.redial += device.path_of(device.target) is None
 
     def finish_if_empty(self, *, now: float) -> None:
         """Note the end when no device is left to wait for."""

@@ -44,7 +44,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """Every rule in order, then every veto."""
 
 
-class Subject(msgspec.Struct, frozen=True):
+class Subject(msgspec.Struct, frozen=True, gc=False):
     """Who is asked about: one device at one moment."""
 
     device: str
@@ -60,16 +60,27 @@ class Subject(msgspec.Struct, frozen=True):
     """Runtime that carries the device's live session; None when it has just come."""
     candidate_ready: bool = True
     """Whether the device has an attachment that the candidate could use."""
+    hundredths: int | None = None
+    """Its position under the situation's salt, where that is known already."""
+
+    def at(self, hundredths: int) -> "Subject":
+        """Return the same question about a device whose position is known."""
+        return msgspec.structs.replace(self, hundredths=hundredths)
 
 
 class Situation:
     """What holds for all devices: the selector as the environment leaves it, and the kill latch."""
 
     __slots__ = (
+        "by_share",
         "cohort",
         "deciding",
+        "deciding_unnamed",
+        "inside",
         "killed",
         "last",
+        "named",
+        "outside",
         "overlaid",
         "overrides",
         "runtimes",
@@ -104,7 +115,20 @@ class Situation:
         self.salt = route.salt if route else ""
         self.deciding = tuple(rule.decide for rule in RULES if rule.matters(self))
         """The rules that can decide something here, in order."""
-        self.vetoing = tuple(veto.decide for veto in VETOES)
+        self.deciding_unnamed = tuple(rule.decide for rule in RULES if rule.matters(self) and not rule.by_name)
+        """Those that can decide something about devices that are not `named`."""
+        self.vetoing = tuple(veto.decide for veto in VETOES if veto.matters(self))
+        self.named = self.cohort | self.overrides.keys()
+        """Devices and sessions that a rule names."""
+        self.by_share = self.last is None and not (self.selector and (self.selector.modes or self.pins))
+        """Whether, of devices without name or component, nothing but the position decides: `inside` or `outside`."""
+        self.inside = choose(self, Subject("", hundredths=0))
+        self.outside = choose(self, Subject("", hundredths=10_000))
+
+    @property
+    def pins(self) -> bool:
+        """Whether live sessions are pinned to control; a kill breaks every pin."""
+        return self.selector is not None and not self.killed and self.selector.runtime.pin_live_sessions
 
     def at_share(self, percentage: float) -> "Situation":
         """Return the same situation with another percentage, and no last device; the environment stays laid over."""
@@ -135,11 +159,14 @@ class Rule(NamedTuple):
     """Why it decides so, in words."""
     matters: Callable[[Situation], bool] = lambda _: True
     """Whether it can decide anything in a situation."""
+    by_name: bool = False
+    """Whether it asks for nothing but names that the selector lists."""
 
 
 def choose(situation: Situation, subject: Subject) -> str:
     """Return the runtime alone: what `decide` says, without its chain."""
-    for rule in situation.deciding:
+    named = subject.device in situation.named or subject.session in situation.named
+    for rule in situation.deciding if named else situation.deciding_unnamed:
         runtime = rule(situation, subject)
         if runtime is not None:
             break
@@ -309,7 +336,10 @@ def _default_says(situation: Situation, _: Subject) -> str:
 
 
 def _percentage(situation: Situation, subject: Subject) -> str | None:
-    if position_hundredths(subject.device, situation.salt) >= situation.threshold:
+    hundredths = subject.hundredths
+    if hundredths is None:
+        hundredths = position_hundredths(subject.device, situation.salt)
+    if hundredths >= situation.threshold:
         return None
     if situation.last is not None and order(subject.device, situation.salt) > situation.last:
         return None
@@ -377,8 +407,8 @@ def _attachment_says(_: Situation, subject: Subject) -> str:
 RULES: Final[tuple[Rule, ...]] = (
     Rule("kill", _kill, _kill_says, _killing),
     Rule("enabled", _enabled, _enabled_says, lambda situation: not (_killing(situation) or _route(situation).enabled)),
-    Rule("override", _override, _override_says, lambda situation: bool(situation.overrides)),
-    Rule("cohort", _cohort, _cohort_says, lambda situation: bool(situation.cohort)),
+    Rule("override", _override, _override_says, lambda situation: bool(situation.overrides), by_name=True),
+    Rule("cohort", _cohort, _cohort_says, lambda situation: bool(situation.cohort), by_name=True),
     Rule("pin", _pin, _pin_says, lambda situation: not _killing(situation) and _route(situation).pin_live_sessions),
     Rule("default", _default, _default_says, _by_default),
     Rule("percentage", _percentage, _percentage_says, lambda situation: situation.threshold > 0),

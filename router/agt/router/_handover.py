@@ -49,7 +49,7 @@ class Handover:
         """
         # Within one path, what was written is older than what was not.
         withdrawn = path.withdraw()
-        barrier = joint_barrier(path, device.paths.get(device.target))
+        barrier = joint_barrier(path, device.path_of(device.target))
         # A device that only dials again takes its unanswered tail along where it drops doubles; else legacy's is gone.
         if device.target != device.runtime or device.vetoed or barrier is Barrier.SEQUENCE:
             self._take_written(device, (*withdrawn.passed, *withdrawn.written), len(withdrawn.passed), barrier, now)

@@ -7,6 +7,7 @@ import dataclasses
 import math
 from collections.abc import Callable
 from functools import partial
+from itertools import count
 
 from agt.router._batch import MoveBatch
 from agt.router._device import Device, Parcel
@@ -64,6 +65,7 @@ class Mover:
         """The commands that were unanswered then."""
         self._ledger, self._limits, self._control, self._clock = ledger, limits, control, clock
         self._on_settled = on_settled
+        self._numbers = count(1)
         self.poll_at = math.inf
         """When `poll` should be called next; `math.inf` when nothing moves."""
 
@@ -173,7 +175,7 @@ class Mover:
         self.draining += (device.state is MoveState.DRAINING) - (before is MoveState.DRAINING)
         for effect in effects:
             if effect is MoveEffect.FENCE:
-                device.move_id += 1
+                device.move_id = next(self._numbers)
                 device.cut = False
                 device.last_batch = device.batch  # What a lost path leaves in doubt is no older move's doing.
                 device.deadline = now + self._drain_s(device)
@@ -198,7 +200,7 @@ class Mover:
             self._try_arrival(device, now=now)
 
     def _try_arrival(self, device: Device, *, now: float) -> None:
-        path = device.paths.get(device.target)
+        path = device.path_of(device.target)
         if path is not None and path.ready and not self.ownership.bars(device, now=now):
             self._happen(device, MoveEvent.ARRIVED, now=now)
 
@@ -223,7 +225,9 @@ class Mover:
         assert path is not None, "a device is released only to a path that it has"
         if device.began is None:
             self.begin_session(device, now=now)
-        self.handover.send_on(device, path, now=now)
+        if device.aside is not None:
+            self.handover.send_on(device, path, now=now)
+            device.rest()
 
     def _count_cut(self, device: Device) -> None:
         """Count a drain that ran out of time, and what was unanswered then."""

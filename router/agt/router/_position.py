@@ -17,11 +17,14 @@ from agt.router._hash import fmix32, fnv1a_32
 POSITION_VERSION: Final = 1
 """Grows when the rule changes; golden vectors in the tests hold it."""
 POSITION_MEMO: Final = 200_000
-"""How many positions are remembered; hashing an id costs about 20 times the look-up."""
+"""How many positions of names that aren't attached are remembered; hashing one costs about 20 times the look-up.
+Attached devices carry their own."""
 
 
 _REST: Final = (1 << 32) // 10_000 + 1
 """How many values `h // 10_000` can have: the places within one step."""
+_HUNDREDTHS: Final = tuple(range(10_000))
+"""Every position, once: a million devices need no number each."""
 
 
 @lru_cache(maxsize=POSITION_MEMO)
@@ -40,6 +43,11 @@ def place(device: str, salt: str = "") -> int:
 def order(device: str, salt: str = "") -> tuple[int, str]:
     """Return what devices are sorted by: place, then id. The lower goes to the candidate first, and back last."""
     return place(device, salt), device
+
+
+def shared_hundredths(device: str, salt: str = "") -> int:
+    """Return the position in hundredths, remembering nothing: a number that all devices at that place share."""
+    return _HUNDREDTHS[place.__wrapped__(device, salt) // _REST]
 
 
 def position_hundredths(device: str, salt: str = "") -> int:

@@ -27,14 +27,16 @@ class Roster:
         self._refuse_unknown(paths)
         known = state.devices.get(name)
         if known is None:
-            known = Device(name, state.runtimes.control, session=session, component=component)
+            known = Device(name, state.runtimes, session=session, component=component)
         elif self._comes_anew(known, session, now=now):
             known.end()
             known.session = session or known.session
         replaced = known.path
-        known.paths.update(paths)
+        for runtime, path in paths.items():
+            known.put(runtime, path)
+        known.absent_since = 0.0
         if name not in state.devices:
-            known.runtime = known.target = state.choose(known, now=state.wall())
+            known.belong(state.choose(known, now=state.wall()))
             state.devices[name] = known
         elif replaced is not None and known.path is not replaced:
             state.mover.lost(known, replaced, now=now)
@@ -70,7 +72,7 @@ class Roster:
             self._steering.reroute()
         expiring = {name for name, override in state.situation.overrides.items() if override.expires}
         for device in list(state.devices.values()):
-            absent_s = 0.0 if device.paths else now - device.absent_since
+            absent_s = 0.0 if device.attached else now - device.absent_since
             if absent_s > SESSION_GRACE_S and device.began is not None:
                 device.end()
             if absent_s > ABSENT_MAX_S:
@@ -88,7 +90,7 @@ class Roster:
         """Tell whether a device that attaches has begun another session than the one we know."""
         if session is not None and session != (device.session or device.name):
             return True
-        return not device.paths and now - device.absent_since > SESSION_GRACE_S
+        return not device.attached and now - device.absent_since > SESSION_GRACE_S
 
     def _refuse_unknown(self, paths: Mapping[str, Path]) -> None:
         names = (self._state.runtimes.control, self._state.runtimes.candidate)
@@ -105,8 +107,8 @@ class Roster:
     def _take_away(self, device: Device, paths: Mapping[str, Path]) -> None:
         state, now = self._state, self._state.clock()
         for runtime, path in paths.items():
-            if device.paths.get(runtime) is path:
-                del device.paths[runtime]
+            if device.path_of(runtime) is path:
+                device.put(runtime, None)
                 if runtime == device.runtime:
                     state.mover.lost(device, path, now=now)
         device.absent_since = now

@@ -139,7 +139,7 @@ def session_page(
 def _move(device: Device, place: Placement) -> str:
     if place.wanted == device.runtime:
         return ""
-    path = device.paths.get(place.wanted) or device.path
+    path = device.path_of(place.wanted) or device.path
     if place.runtime != place.wanted:
         return MoveKind.REDIAL.value
     return path.move.value if path is not None else ""

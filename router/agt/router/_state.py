@@ -5,22 +5,26 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Final
 
 import msgspec
 
 from agt.router._batch import MoveBatch
 from agt.router._carried import CarriedClock
 from agt.router._decision import Situation, Subject, choose
-from agt.router._device import Device
+from agt.router._device import UNPLACED, Device
 from agt.router._ledger import Ledger
-from agt.router._mirroring import Mirroring
+from agt.router._mirroring import Mirroring, mirroring
 from agt.router._mode import ModeReport
 from agt.router._move import MoveState
 from agt.router._mover import Mover
+from agt.router._position import shared_hundredths
 from agt.router._problem import Problem
 from agt.router._selector import Runtimes, Selector
 from agt.router._selector_file import SelectorState
 from agt.router.shadow import Shadow
+
+_CARRYING: Final = MoveState.CARRYING  # An enumeration's members are slow to look up.
 
 
 @dataclass(slots=True, kw_only=True)
@@ -93,37 +97,63 @@ class RouterState:
         A device on the candidate isn't taken back whenever its connection drops: the session resumes, and moving
         to and fro would cost more than waiting.
         """
-        candidate = self.runtimes.candidate
-        path = device.paths.get(candidate)
-        there = device.runtime == candidate and device.state is MoveState.CARRYING
-        return path is not None and (path.ready or there)
+        if device.runtime == self.runtimes.candidate:
+            path, there = device.path, device.state is _CARRYING
+        else:
+            path, there = device.other, False
+        return path is not None and (there or path.ready)
+
+    def situate(self, situation: Situation) -> None:
+        """Take all decisions in another situation from now on."""
+        if situation.salt != self.situation.salt:
+            for device in self.devices.values():
+                device.hundredths = UNPLACED
+        self.situation = situation
+        self.mirroring = mirroring(situation)
 
     def choose(self, device: Device, *, now: float) -> str:
         """Choose the runtime of a device, and note whether only its attachment, or a pin, keeps it on control."""
-        subject = self.subject(device, now=now)
-        chosen = choose(self.situation, subject)
-        vetoed = pinned = False
-        if chosen == self.runtimes.control:
-            if not subject.candidate_ready:
-                subject = self.subject(device, now=now, candidate_ready=True)
-                vetoed = choose(self.situation, subject) == self.runtimes.candidate
-            if subject.live_on == chosen and not vetoed and self.pins:
-                fresh = msgspec.structs.replace(subject, live_on=None)
-                pinned = choose(self.situation, fresh) == self.runtimes.candidate
-        device.vetoed, device.pinned = vetoed, pinned
-        return chosen
+        situation = self.situation
+        if device.hundredths == UNPLACED:
+            device.hundredths = shared_hundredths(device.name, situation.salt)
+        if (
+            situation.by_share
+            and device.component is None
+            and device.aside is None
+            and device.name not in situation.named
+        ):
+            wanted = situation.inside if device.hundredths < situation.threshold else situation.outside
+        else:
+            wanted = choose(situation, self._placed(device, now=now))
+        if wanted != self.runtimes.control:
+            device.pinned = False
+            device.vetoed = not self.candidate_ready(device)
+            return self.runtimes.control if device.vetoed else wanted
+        device.pinned = self.pins and self._only_pinned(device, now=now)
+        device.vetoed = False
+        return wanted
+
+    def _placed(self, device: Device, *, now: float) -> Subject:
+        """Ask about an attached device whose position is known, as if its candidate attachment were up."""
+        return self.subject(device, now=now, candidate_ready=True).at(device.hundredths)
+
+    def _only_pinned(self, device: Device, *, now: float) -> bool:
+        """Tell whether a device that control carries would be on the candidate if it had no live session."""
+        subject = self._placed(device, now=now)
+        if subject.live_on != self.runtimes.control:
+            return False
+        return choose(self.situation, msgspec.structs.replace(subject, live_on=None)) == self.runtimes.candidate
 
     @property
     def pins(self) -> bool:
         """Whether the selector pins live sessions to control; a kill breaks every pin."""
-        selector = self.effective
-        return selector is not None and selector.runtime.pin_live_sessions
+        return self.situation.pins
 
     def count_carried(self) -> None:
         """Let time count for the generation whose moves are settled."""
         if self.mover.draining:
             self.carried.set(None, now=self.clock())
             return
-        carries = any(device.paths for device in self.devices.values()) and self.effective is not None
+        carries = any(device.attached for device in self.devices.values()) and self.effective is not None
         self.settled_generation = self.generation
         self.carried.set(self.generation if carries else None, now=self.clock())

@@ -13,7 +13,6 @@ from agt.router._decision import Situation
 from agt.router._device import Device
 from agt.router._errors import SelectorInvalid, SelectorKilled
 from agt.router._intake import Intake
-from agt.router._mirroring import mirroring
 from agt.router._mode import ModeReport
 from agt.router._move import MoveState
 from agt.router._problem import Problem
@@ -105,10 +104,9 @@ class Steering:
     def reroute(self, *, always: bool = False) -> MoveBatch:
         """Decide anew for every device, and move those that belong elsewhere; `always` gives a receipt to keep."""
         state, now, wall = self._state, self._state.clock(), self._state.wall()
-        state.situation = Situation(
-            state.selector, environment=state.environment, runtimes=state.runtimes, killed=state.killed
+        state.situate(
+            Situation(state.selector, environment=state.environment, runtimes=state.runtimes, killed=state.killed)
         )
-        state.mirroring = mirroring(state.situation)
         state.mode_forced = state.situation.forced_mode(wall) is not None
         batch = MoveBatch(state.generation, now=now)
         turned: list[Device] = []

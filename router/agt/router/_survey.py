@@ -88,7 +88,7 @@ def preview(state: RouterState, selector: Selector | None, *, wall: float) -> Ro
         if target != device.target:
             targets[target] += 1
             names.append(device.name)
-            path = device.paths.get(target) or device.path
+            path = device.path_of(target) or device.path
             if path is not None:
                 kinds[path.move.value] += 1
         elif device.state is not MoveState.DRAINING:
@@ -137,7 +137,7 @@ def device_status(state: RouterState, device: Device, *, wall: float) -> DeviceS
         reason=decide_in(state.situation, state.subject(device, now=wall)).reason,
         attachments=tuple(sorted(name for name, attached in device.paths.items() if attached.ready)),
         in_flight=path.in_flight if path else 0,
-        held=len(device.held) + len(device.taken),
+        held=device.waiting,
         ledger={name: _ledger(counts) for name, counts in sorted(state.ledger.device(device.name).items())},
     )
 
@@ -149,14 +149,14 @@ def _runtimes(state: RouterState) -> dict[str, RuntimeStatus]:
     sessions: Counter[str] = Counter()
     pinned: Counter[str] = Counter()
     for device in state.devices.values():
-        devices[device.runtime] += bool(device.paths)
+        devices[device.runtime] += device.attached
         sessions[device.runtime] += device.began is not None
         pinned[device.runtime] += device.pinned
         path = device.path
         if path is not None:
             in_flight[device.runtime] += path.in_flight
             queued[device.runtime] += path.queued
-        queued[device.runtime] += len(device.held) + len(device.taken)
+        queued[device.runtime] += device.waiting
     names = (state.runtimes.control, state.runtimes.candidate)
     return {
         name: RuntimeStatus(
