@@ -80,6 +80,7 @@ def test_operator_previews_switches_the_default_and_restarts_what_is_left(
     eventually(lambda: _listed(agt, "--pinned").total == 4)
     assert {session.at_restart for session in _listed(agt).sessions} == {"reliable"}
     assert "live session stays on legacy until it restarts" in agt("explain", "b")[1]
+    eventually(lambda: "legacy: 4 devices, 4 live sessions (4 pinned)" in agt("status")[1])
 
     eventually(lambda: "4 of = 0" in supervisor.control.view().gates[0].reason)
     assert agt("sessions", "restart", "--all-on", "legacy", "--dry-run")[1] == "would be: 4 restarted, of 4\n"

@@ -51,6 +51,10 @@ class RuntimeView(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     role: Literal["control", "candidate"]
     devices: int = 0
+    sessions: int = 0
+    """Live sessions; a device keeps its session for a while without an attachment."""
+    pinned: int = 0
+    """Of these, how many only a pin keeps here."""
     share: float = 0.0
     """Share of devices that it carries now."""
     success: float | None = None

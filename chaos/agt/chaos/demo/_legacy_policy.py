@@ -13,6 +13,8 @@ logger = logging.getLogger("agt.demo.gateway")
 
 LOOK_S = 0.5
 """How often the sessions are looked at; a refused peer has so long to read why."""
+PATIENCE_LOOKS = 10
+"""How many looks a refused session may take to answer what it was asked before: 5 s, as replies are waited for."""
 WARNING = b"warn the legacy listener is going away; use the native one"
 REFUSAL = b"error the legacy listener is retired; use the native one"
 NAMED_MAX = 10
@@ -25,6 +27,7 @@ class LegacyPolicy:
         self._router, self._sessions = router, sessions
         self._named: frozenset[str] = frozenset()
         self._spoken: dict[str, tuple[Session, str]] = {}
+        self._patience: dict[str, int] = {}
 
     def look(self) -> None:
         """Warn the sessions there are, or end them; called every `LOOK_S`."""
@@ -36,10 +39,16 @@ class LegacyPolicy:
         for name, session in tuple(self._sessions.items()):
             if self._spoken.get(name) != (session, mode):
                 self._spoken[name] = (session, mode)
+                self._patience[name] = PATIENCE_LOOKS
                 session.write_nowait(REFUSAL if mode == "refuse" else WARNING)
-            elif mode == "refuse":
+            elif mode == "refuse" and self._between_commands(name, session):
                 session.disconnect("the legacy listener is retired")
-                del self._spoken[name]
+                del self._spoken[name], self._patience[name]
+
+    def _between_commands(self, name: str, session: Session) -> bool:
+        """Tell whether a session can be closed: it has answered everything, or has had its time."""
+        self._patience[name] -= 1
+        return session.unanswered == 0 or self._patience[name] <= 0
 
     def _name_users(self, mode: str) -> None:
         users = frozenset(self._sessions)

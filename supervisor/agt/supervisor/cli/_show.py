@@ -80,7 +80,8 @@ def _phase_line(phase: PhaseView) -> str:
 
 def _runtime_line(runtime: RuntimeView) -> str:
     measured = f"success {_percent(runtime.success)}, p99 {_milliseconds(runtime.p99_s)}"
-    load = f"{runtime.devices} devices, {runtime.rate:.0f} msg/s"
+    sessions = f"{runtime.sessions} live sessions{f' ({runtime.pinned} pinned)' if runtime.pinned else ''}"
+    load = f"{runtime.devices} devices, {sessions}, {runtime.rate:.0f} msg/s"
     return f"{runtime.name}: {load}, {measured}, {runtime.in_flight} in flight"
 
 

@@ -29,6 +29,8 @@ from agt.supervisor.view import (
     SwitchView,
 )
 
+_COUNTS: Final = ("devices", "sessions", "pinned")
+"""What routers count by runtime, and the view adds up."""
 _LEDGER_KEYS: Final = ("accepted", "delivered", "written", "not_delivered", "indeterminate", "resends")
 
 
@@ -72,12 +74,10 @@ def runtime_views(
 ) -> tuple[RuntimeView, ...]:
     """Return both runtimes over what was measured since `start`, in seconds since the epoch."""
     seen = tuple(routers)
-    devices = {name: _devices(seen, name) for name in (plan.control, plan.candidate)}
-    total = sum(devices.values())
-    return tuple(
-        _runtime_view(plan, readings, name, devices[name], total, start=start)
-        for name in (plan.control, plan.candidate)
-    )
+    names = (plan.control, plan.candidate)
+    counts = {name: {key: _counted(seen, name, key) for key in _COUNTS} for name in names}
+    total = sum(counts[name]["devices"] for name in names)
+    return tuple(_runtime_view(plan, readings, name, counts[name], total, start=start) for name in names)
 
 
 def budget_views(plan: Plan, state: State, seen: Observation, *, now: float) -> tuple[BudgetView, ...]:
@@ -171,7 +171,9 @@ def add_points(charts: Charts, runtimes: Iterable[RuntimeView]) -> None:
         charts.add(f"{view.name} rate", view.rate)
 
 
-def _runtime_view(plan: Plan, readings: Readings, name: str, devices: int, total: int, *, start: float) -> RuntimeView:
+def _runtime_view(
+    plan: Plan, readings: Readings, name: str, counts: dict[str, int], total: int, *, start: float
+) -> RuntimeView:
     window = readings.timeline.window(start=start, end=readings.now)
     counters = window.of(name) if window else None
     values: dict[str, Any] = {
@@ -182,8 +184,8 @@ def _runtime_view(plan: Plan, readings: Readings, name: str, devices: int, total
     return RuntimeView(
         name=name,
         role="control" if control else "candidate",
-        devices=devices,
-        share=devices / total if total else 0.0,
+        **counts,
+        share=counts["devices"] / total if total else 0.0,
         observed=control and readings.control_observed,
         rate=counters.accepted / window.seconds if window and counters and window.seconds else 0.0,
         in_flight=round(readings.timeline.gauges(name).in_flight),
@@ -191,8 +193,8 @@ def _runtime_view(plan: Plan, readings: Readings, name: str, devices: int, total
     )
 
 
-def _devices(routers: Iterable[RouterSeen], runtime: str) -> int:
-    return sum(int(one.status.runtimes.get(runtime, {}).get("devices", 0)) for one in routers if one.status)
+def _counted(routers: Iterable[RouterSeen], runtime: str, key: str) -> int:
+    return sum(int(one.status.runtimes.get(runtime, {}).get(key, 0)) for one in routers if one.status)
 
 
 def _router_view(socket: str, status: RouterStatus | None, error: str) -> RouterView:
