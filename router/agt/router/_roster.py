@@ -37,6 +37,8 @@ class Roster:
         known.absent_since = 0.0
         if name not in state.devices:
             known.belong(state.choose(known, now=state.wall()))
+            if state.mover.ownership.bars(known, now=now):
+                known.owned_by(state.mover.ownership.former(name, now=now))
             state.devices[name] = known
         elif replaced is not None and known.path is not replaced:
             state.mover.lost(known, replaced, now=now)
@@ -101,6 +103,7 @@ class Roster:
     def _forget(self, device: Device) -> None:
         state = self._state
         state.mover.left(device, now=state.clock())
+        state.mover.ownership.forget(device)
         del state.devices[device.name]
         state.ledger.forget(device.name)
 
