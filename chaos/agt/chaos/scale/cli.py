@@ -54,9 +54,10 @@ def kill(
 
 def move(
     devices: Annotated[int, typer.Option("--devices", min=len(KINDS), max=DEVICES_MAX, metavar="N")] = 1000,
-    gateways: Annotated[int, typer.Option("--gateways", min=1, max=GATEWAYS_MAX, metavar="N")] = 1,
+    gateways: Annotated[int, typer.Option("--gateways", min=1, max=GATEWAYS_MAX, metavar="N")] = 2,
     rate: Annotated[float, typer.Option("--rate", min=0, metavar="PER_SECOND", help="Commands, all devices.")] = 300.0,
     seed: Seed = 1,
+    storms: Annotated[bool, typer.Option("--storms", help="Cut every connection at once now and then, too.")] = False,
     run_dir: KeepDir = None,
     as_json: AsJson = False,
 ) -> None:
@@ -65,7 +66,7 @@ def move(
     Exit status 1 when anything went wrong with a message that the barrier of its wire doesn't allow, or more than the
     previews said.
     """
-    work = MoveWork(devices=devices, gateways=gateways, rate=rate, seed=seed)
+    work = MoveWork(devices=devices, gateways=gateways, rate=rate, seed=seed, storms=storms)
     try:
         with run_folder(run_dir, fresh=True) as folder:
             folder.keep, asked = True, folder.keep  # Whoever fails wants to read the logs.
