@@ -28,6 +28,8 @@ DOORS = (
     "agt.transport.wires.lines",
     "agt.transport.wires.native",
     "agt.router",
+    "agt.router.parity",
+    "agt.router.regression",
     "agt.router.shadow",
     "agt.router.shadow.cync",
     "agt.router.shadow.lines",
