@@ -95,7 +95,8 @@ class RouterWorld:
         for device in self.devices.values():
             device.start()
 
-    def _command(self, name: str) -> None:
+    def command_for(self, name: str) -> None:
+        """Let a device's source send its next command, if a gateway is there to take it."""
         self.send(name)
 
     def send(self, name: str) -> tuple[str, int] | None:
@@ -161,7 +162,7 @@ class RouterWorld:
         for name in self.devices:
             rng = Random(self.draw())
             for _ in range(profile.messages):
-                self.clock.at(1.0 + rng.random() * profile.span_s, partial(self._command, name))
+                self.clock.at(1.0 + rng.random() * profile.span_s, partial(self.command_for, name))
         for _ in range(profile.changes):
             self.clock.at(1.0 + self._rng.random() * profile.span_s, self._while_faulty(self.operator.act))
         self._now_and_then(profile.stall_per_s, self.stall)
