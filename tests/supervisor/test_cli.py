@@ -12,11 +12,11 @@ import pytest
 from agt.supervisor.cli import run
 from agt.supervisor.cli._operate import preview_lines
 from agt.supervisor.cli._show import status_lines
-from agt.supervisor.view import OverrideView, Preview, SwitchView, View
+from agt.supervisor.view import ModeView, OverrideView, Preview, SwitchView, View
 
 OURS = (
     *("up", "down", "status", "advance", "hold", "resume", "rollback", "kill-switch", "set", "explain", "override"),
-    *("sign-off", "record-cause", "alerts", "drill", "parity", "plan", "snapshot", "suite", "sessions"),
+    *("sign-off", "record-cause", "alerts", "drill", "mode", "parity", "plan", "snapshot", "suite", "sessions"),
 )
 BROUGHT = ("chaos", "demo", "replay")
 
@@ -98,6 +98,9 @@ def test_each_command_explains_itself(agt: Agt, command: str) -> None:
         ("set", "devices", "1.5"),
         ("set", "devices", "-1"),
         ("set", "components.transport", "maybe"),
+        ("set", "mode", "satellite"),
+        ("set", "mode", "auto", "--for", "2h"),
+        ("set", "percentage", "10", "--for", "2h"),
         ("override", "lamp-7", "v5"),
         ("override", "lamp-7", "control", "--for", "a while"),
         ("kill-switch", "maybe"),
@@ -129,6 +132,7 @@ def test_wrong_usage_is_one_line_and_status_2(agt: Agt, arguments: tuple[str, ..
         ("set", "percentage", "10"),
         ("set", "devices", "7"),
         ("set", "components.transport", "off"),
+        ("set", "mode", "internet", "--for", "2h"),
         ("override", "lamp-7", "control", "--reason", "flickers"),
         ("sign-off", "gate", "--by", "me"),
         ("record-cause", "x"),
@@ -253,11 +257,13 @@ def test_status_shows_what_is_forced_and_what_is_overridden() -> None:
         switches=(SwitchView(router="g", variable="X", overrides=True, says="percentage 25 -> 5 (X=5)"),),
         components={"transport": False},
         overrides=(OverrideView(device="lamp-7", runtime="v4", owner="ana", reason="flickers", expires_at=0.0),),
+        modes=(ModeView(router="g", says="hybrid: latency 23 ms of 10", mode="hybrid", measured="hybrid"),),
         selector_problems=("agt.env: line 1 is not NAME=value",),
     )
     lines = status_lines(view)
     assert "  ! g: percentage 25 -> 5 (X=5)" in lines
     assert "  transport: off" in lines
+    assert "  mode hybrid: latency 23 ms of 10" in lines
     assert "  lamp-7 on v4, by ana: flickers, until 1970-01-01 00:00:00Z" in lines
     assert "  ! agt.env: line 1 is not NAME=value" in lines
 

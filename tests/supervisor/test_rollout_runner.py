@@ -295,6 +295,30 @@ async def test_override_forces_one_device_and_the_rollout_goes_on(tmp_path):
         assert rollout.state.status is Status.RUNNING
 
 
+async def test_a_network_mode_is_forced_by_name_and_the_rollout_goes_on(tmp_path):
+    """With an owner, until it is measured again; what the routers take for the mode is in the view."""
+    async with _rollout(tmp_path, _Device("a")) as (rollout, router, until):
+        forced = Action(action="mode", name="internet", by="mia", reason="drill", version=9)
+        for wrong, says in (
+            ({"name": "satellite"}, "there is no mode 'satellite'"),
+            ({"by": ""}, "needs an owner"),
+            ({"expires_at": 1.0}, "expired already"),
+        ):
+            with pytest.raises(Refused, match=says):
+                await rollout.act(msgspec.structs.replace(forced, **wrong))
+        receipt = await rollout.act(forced)
+        assert receipt.says == "network mode forced to internet by mia: drill"
+        await until(lambda: [one.mode for one in rollout.sections()["modes"]] == ["internet"])
+        (shown,) = rollout.sections()["modes"]
+        assert (shown.router, shown.forced_by, shown.measured) == ("gateway.sock", "mia", "unknown")
+        assert shown.says.endswith("forced by mia: drill")
+        assert router.status().mode.mode == "internet"
+        back = await rollout.act(Action(action="mode", name="auto", by="mia", version=9))
+        assert back.says == "network mode as measured again, by mia"
+        await until(lambda: [one.mode for one in rollout.sections()["modes"]] == ["unknown"])
+        assert router.selector.forced_mode is None
+
+
 async def test_variables_are_shown_with_what_they_override(tmp_path):
     """Those that are set where a router runs."""
     async with _rollout(tmp_path, _Device("a")) as (rollout, router, until):

@@ -59,7 +59,7 @@ class ModeSample(msgspec.Struct, frozen=True, kw_only=True):
     peers: int = 1
     """Peers whose median it is."""
     how: str = ""
-    """What measured it: `ping`, `system`, `acknowledgements`, `probe` or `traffic`."""
+    """What measured it: `ping`, `system` or both, `probe` or `traffic`."""
 
 
 class ModeReport(msgspec.Struct, frozen=True, kw_only=True):

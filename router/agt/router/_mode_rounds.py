@@ -153,7 +153,7 @@ class Rounds:
 
     def _collect_latencies(self, ways: Iterable[MeasuredWay], wall: float) -> bool:
         found: list[float] = []
-        how = "ping"
+        how: set[str] = set()
         for way in ways:
             known = self._known.setdefault(way.peer, _Peer())
             measured = way.round_trips
@@ -161,14 +161,15 @@ class Rounds:
                 kernel = way.kernel()
                 if kernel is not None and kernel.round_trip_s > 0:
                     found.append(kernel.round_trip_s)
-                    how = "system"
+                    how.add("system")
             elif measured[0] != known.round_trips:
                 if measured[0]:
                     found.append(measured[1])
+                    how.add("ping")
                 known.round_trips = measured[0]
         if not found:
             return False
-        sample = ModeSample(at=wall, value=median(found), peers=len(found), how=how)
+        sample = ModeSample(at=wall, value=median(found), peers=len(found), how=" and ".join(sorted(how)))
         return self.detector.take_latency(sample)
 
     def _collect_probe(self, now: float, wall: float) -> bool:

@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any
 
 import anyio
@@ -34,13 +35,14 @@ from agt.router import (
     SelectorFile,
     keep_collections_short,
 )
-from agt.router.modes import watch_mode
+from agt.router.modes import RoundLimits, watch_mode
 from agt.router.serving import create_app, serve
 from agt.router.watching import EnvironmentFile, watch
 from agt.transport import (
     ConnectionUnavailable,
     Link,
     MetricGroups,
+    ProbeLimits,
     ReliableListener,
     TransportMetrics,
     WireListener,
@@ -50,6 +52,8 @@ from agt.transport.wires.cync import CyncConfig, CyncLink, time_body
 from agt.transport.wires.lines import LinesLink
 
 HOST = "127.0.0.1"
+MEASURING = RoundLimits(probe=ProbeLimits(bytes_max=1 << 20))
+"""The whole fleet and its proxies are one process: a larger probe would hold up every device, not one."""
 SHADOW_SUFFIX = "-shadow"
 """Behind the candidate's name it labels what is measured of mirrored messages."""
 logger = logging.getLogger("agt.demo.gateway")
@@ -98,7 +102,7 @@ class Gateway:
             tasks.start_soon(self._router.run)
             tasks.start_soon(keep_collections_short, lambda: sum(len(one.sessions) for one in (cync, lines, native)))
             tasks.start_soon(watch, self._router, self._selector, self._environment)
-            tasks.start_soon(watch_mode, self._router)
+            tasks.start_soon(partial(watch_mode, self._router, limits=MEASURING))
             tasks.start_soon(self._keep_policy, LegacyPolicy(self._router, lines.sessions))
             tasks.start_soon(Desk(self._router, self._files.sources_socket).run)
             if self._hook is not None:
