@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import httpx
 import msgspec
 import pytest
@@ -132,6 +133,9 @@ async def test_the_end_waits_for_what_is_under_way(tmp_path: Path) -> None:
             tasks.start_soon(ask)
             await begun.wait()
             serving[0].cancel()
+            for _ in range(300):  # Turns enough for everything that must not end yet.
+                await anyio.lowlevel.checkpoint()
+            assert (tmp_path / "gateway.sock").exists(), "the router is there as long as requests are"
             gate.set()
         assert answers[0].text == "done"
     assert not (tmp_path / "gateway.sock").exists()
