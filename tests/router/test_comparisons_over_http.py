@@ -12,6 +12,12 @@ PANES = Projection(key=("id",), fields=("evidence_mode",), every_s=0.001)
 PREDICT = Request(name="predict", path="/predict", body={"seed": "{seed}"})
 
 
+@pytest.fixture
+def anyio_backend() -> str:
+    """One event loop is enough here: `test_suites` runs on the other."""
+    return "trio"
+
+
 @pytest.fixture(scope="module")
 def server() -> Iterator[Runtime]:
     """One server, reached in two ways."""

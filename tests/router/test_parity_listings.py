@@ -4,7 +4,7 @@ import datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agt.router.parity import (
@@ -21,6 +21,8 @@ from agt.router.parity import (
 )
 from agt.router.parity._compare import DIFFERENCES_MAX
 from agt.router.parity._listing import KEY, ROWS_MAX, VALUE
+
+few = settings(max_examples=40)
 
 NOW = datetime.datetime(2026, 6, 1, tzinfo=datetime.UTC).timestamp()
 PANES = Projection(name="panes", key=("id",), fields=("evidence_mode", "pane_presence"))
@@ -206,6 +208,7 @@ def test_long_keys_are_cut_without_becoming_one() -> None:
     assert all(len(key) < 200 for key in keys)
 
 
+@few
 @given(rows)
 def test_a_listing_equals_itself(found: list[dict[str, Any]]) -> None:
     """Also with keys that stand twice, and in order."""
@@ -213,6 +216,7 @@ def test_a_listing_equals_itself(found: list[dict[str, Any]]) -> None:
         assert told(found, found, projection) == []
 
 
+@few
 @given(rows, rows)
 def test_swapping_the_sides_swaps_missing_and_extra(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> None:
     """All else stays."""
@@ -224,6 +228,7 @@ def test_swapping_the_sides_swaps_missing_and_extra(one: list[dict[str, Any]], o
     assert forth == swapped
 
 
+@few
 @given(rows, st.randoms(use_true_random=False))
 def test_the_order_of_rows_changes_nothing(found: list[dict[str, Any]], rng: Any) -> None:
     """Unless it is asked for."""

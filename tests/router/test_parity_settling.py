@@ -3,11 +3,13 @@
 from collections.abc import Iterable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agt.router.parity import Comparison, Difference, Settling, Verdict
 from agt.router.parity._settling import PATIENCE
+
+few = settings(max_examples=40)
 
 
 def take(*names: str, value: str = "") -> Comparison:
@@ -84,6 +86,7 @@ def test_rows_under_one_key_are_one_difference() -> None:
     assert settling.verdict is Verdict.PENDING
 
 
+@few
 @given(st.lists(st.sets(st.sampled_from("abc"), min_size=1), max_size=30), st.integers(1, 4))
 def test_passed_only_after_a_clean_take_and_failed_only_after_a_lasting_one(takes: list[set[str]], needed: int) -> None:
     """For any history without a clean take, and the takes it needs are bounded."""

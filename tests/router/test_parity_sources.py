@@ -33,6 +33,8 @@ from agt.router.parity._document_end import DocumentEnd
 from agt.router.parity._spec import check_source
 from support.http_runtime import BODY, ROWS, Runtime, http_runtime
 
+few = settings(max_examples=25)
+
 SHORT = Limits(timeout_s=0.05)
 SMALL = Limits(timeout_s=20.0, max_bytes=1000)
 
@@ -233,12 +235,12 @@ async def test_tcp_is_the_same_way_in() -> None:
     assert (await reason(unix_source("a\0b").ask())).startswith("can't be reached: ")
 
 
-@settings(max_examples=60)
-@given(st.recursive(st.text(max_size=6), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)), st.data())
-def test_a_documents_end_is_found_however_it_is_cut(value: Any, data: st.DataObject) -> None:
-    """Not one byte earlier, and at the latest with its last."""
-    document = json.dumps([value]).encode()
-    cuts = sorted(data.draw(st.sets(st.integers(0, len(document)), max_size=4)))
+@few
+@given(st.text(alphabet='ab"\\[]{}\x01é', max_size=12), st.booleans(), st.lists(st.integers(0, 60), max_size=4))
+def test_a_documents_end_is_found_however_it_is_cut(text: str, escaped: bool, places: list[int]) -> None:
+    """Not one byte earlier, and at the latest with its last, whatever its texts hold."""
+    document = json.dumps([{text: [text, 1]}, {}], ensure_ascii=escaped).encode()
+    cuts = sorted({min(place, len(document)) for place in places})
     end = DocumentEnd()
     for start, stop in zip([0, *cuts], [*cuts, len(document)], strict=True):
         assert end.feed(document[start:stop]) == (stop == len(document))

@@ -5,13 +5,15 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agt.router.parity import Tolerance, differences, relative_delta
 from agt.router.parity._json import parse_json, parse_json_lines, plain
 from agt.router.parity._numbers import within
 from agt.router.parity._values import ABSENT, DEPTH_MAX, TooDeep, shown
+
+few = settings(max_examples=40)
 
 HUGE = 10**400
 NAN, INF = math.nan, math.inf
@@ -55,6 +57,7 @@ def test_a_relative_delta_is_defined_for_every_pair(control: float, candidate: f
     assert relative_delta(control, candidate) == delta
 
 
+@few
 @given(numbers, numbers)
 def test_a_delta_is_zero_exactly_for_the_same_number(one: float, other: float) -> None:
     """No difference of two unlike numbers rounds away, unless it is below what a float can say."""
@@ -65,6 +68,7 @@ def test_a_delta_is_zero_exactly_for_the_same_number(one: float, other: float) -
         assert delta == 0
 
 
+@few
 @given(numbers, numbers, st.floats(min_value=0, allow_nan=False), st.floats(min_value=0, max_value=2))
 def test_tolerance_does_not_depend_on_the_side(one: float, other: float, absolute: float, relative: float) -> None:
     """Near is near, whichever of the two is called control."""
@@ -82,18 +86,21 @@ def test_a_tolerance_is_met_at_its_border() -> None:
     assert not within(INF, 1.0, Tolerance(absolute=INF))
 
 
+@few
 @given(values)
 def test_a_value_equals_itself(value: Any) -> None:
     """Whatever it holds, `nan` too."""
     assert places(value, value) == set()
 
 
+@few
 @given(values, values)
 def test_swapping_the_sides_changes_no_place(one: Any, other: Any) -> None:
     """What differs differs from either side."""
     assert places(one, other) == places(other, one)
 
 
+@few
 @given(values)
 def test_what_is_shown_is_one_printable_line(value: Any) -> None:
     """Half characters, line ends and megabytes would break the report that shows them."""

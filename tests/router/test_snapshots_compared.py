@@ -6,11 +6,13 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agt.router.parity import IgnoreRule, Tolerance, Verdict
 from agt.router.regression import SnapshotResult, compare_snapshots, snapshot_lines
+
+few = settings(max_examples=25)
 
 NOW = 1_000_000.0
 RULE = {"owner": "ann", "reason": "clock", "expires": "2099-01-01T00:00:00Z"}
@@ -131,6 +133,7 @@ def test_many_differences_are_counted_and_few_are_kept(trees: Trees) -> None:
     assert snapshot_lines(result)[-1] == "  ... and 970 more"
 
 
+@few
 @given(st.recursive(st.none() | st.booleans() | st.floats() | st.text(), lambda one: st.lists(one, max_size=3)))
 def test_a_snapshot_equals_itself(tmp_path_factory: pytest.TempPathFactory, value: Any) -> None:
     """Strict too, whatever it holds."""

@@ -30,6 +30,12 @@ from agt.router.regression._tally import EXAMPLES_MAX, percentile
 FIFTY = tuple(range(1, 51))
 
 
+@pytest.fixture
+def anyio_backend() -> str:
+    """One event loop is enough here: `test_comparisons_over_http` runs suites on the other."""
+    return "asyncio"
+
+
 def suite(**fields: Any) -> Suite:
     """Document 003's run: 50 predictions."""
     settings: dict[str, Any] = {"requests": (Request(name="predict", body={"seed": "{seed}"}),), "seeds": FIFTY}
