@@ -4,6 +4,7 @@ A million of these may be known, and all are looked through in one turn when a k
 every device has, a shared number for its position, and nothing of its own for what it needs only while it moves.
 """
 
+import enum
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,10 +21,15 @@ if TYPE_CHECKING:
     from agt.router._batch import MoveBatch
 
 _Receipt: TypeAlias = "MoveBatch | None"
-UNPLACED: Final = -1
-"""The position of a device that none has been worked out for."""
 _LASTING: Final = ("session", "absent_since", "cut")
 """What is rare and outlives a move."""
+
+
+class KeptBy(enum.Enum):
+    """What alone keeps a device on control that would be on the candidate."""
+
+    NO_ATTACHMENT = "no attachment"
+    PIN = "pin"
 
 
 @dataclass(slots=True)
@@ -47,17 +53,16 @@ class Device:
         "began",
         "component",
         "hundredths",
+        "kept_by",
         "name",
         "other",
         "page",
         "path",
-        "pinned",
         "runtime",
         "runtimes",
         "sessions",
         "state",
         "target",
-        "vetoed",
     )
 
     session = Rare[str | None](lambda: None)
@@ -82,7 +87,13 @@ class Device:
     """Whether its newest drain ended at the deadline, with commands unanswered."""
 
     def __init__(
-        self, name: str, runtimes: Runtimes, *, session: str | None = None, component: str | None = None
+        self,
+        name: str,
+        runtimes: Runtimes,
+        hundredths: int,
+        *,
+        session: str | None = None,
+        component: str | None = None,
     ) -> None:
         self.name, self.component = name, component
         self.runtimes = runtimes
@@ -98,20 +109,28 @@ class Device:
         """Its page in the ledger, open at the owner's counts; looked for at the first message there."""
         self.state = MoveState.WAITING
         """A new device waits for its first attachment."""
-        self.hundredths = UNPLACED
+        self.hundredths = hundredths
         """Its position under the salt that is in force, in hundredths of a percent."""
         self.began: float | None = None
         """When its live session began, on the router's clock; None while it has none. A pin can hold a live one."""
         self.sessions = 0
         """How many sessions it has had."""
-        self.pinned = False
-        """Whether only a pin keeps its live session on control."""
-        self.vetoed = False
-        """Whether only a missing candidate attachment keeps it on control."""
+        self.kept_by: KeptBy | None = None
+        """What alone keeps it on control."""
         self.aside: dict[str, Any] | None = None
         """What is `Rare` about it now; None when nothing is."""
         if session is not None:
             self.session = session
+
+    @property
+    def vetoed(self) -> bool:
+        """Whether only a missing candidate attachment keeps it on control."""
+        return self.kept_by is KeptBy.NO_ATTACHMENT
+
+    @property
+    def pinned(self) -> bool:
+        """Whether only a pin keeps its live session on control."""
+        return self.kept_by is KeptBy.PIN
 
     # Attachments
 
@@ -197,4 +216,5 @@ class Device:
     def end(self) -> None:
         """End the live session, if any: no pin holds it any more, and whatever comes next is placed anew."""
         self.began = None
-        self.pinned = False
+        if self.pinned:
+            self.kept_by = None

@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable
 from functools import partial
 from itertools import count
+from typing import Final
 
 from agt.router._batch import MoveBatch
 from agt.router._device import Device, Parcel
@@ -17,6 +18,9 @@ from agt.router._move import MoveEffect, MoveEvent, MoveState, step
 from agt.router._ownership import Ownership
 from agt.router._path import Closable, Message, Path
 from agt.transport import Barrier, Delivery, Outcome
+
+MOMENT_S: Final = 0.05
+"""Sessions that begin within this time share one number for when: a million of them need no number each."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +70,7 @@ class Mover:
         self._ledger, self._limits, self._control, self._clock = ledger, limits, control, clock
         self._on_settled = on_settled
         self._numbers = count(1)
+        self._moment = -math.inf
         self.poll_at = math.inf
         """When `poll` should be called next; `math.inf` when nothing moves."""
 
@@ -103,7 +108,9 @@ class Mover:
 
     def begin_session(self, device: Device, *, now: float) -> None:
         """Begin a device's next session where it is carried now."""
-        device.begin(now=now)
+        if not 0.0 <= now - self._moment < MOMENT_S:
+            self._moment = now
+        device.begin(now=self._moment)
         self.begun += 1
 
     def begin_drains(self, devices: list[Device]) -> None:

@@ -6,6 +6,7 @@ from typing import Final
 from agt.router._device import Device
 from agt.router._move import MoveState
 from agt.router._path import Path
+from agt.router._position import shared_hundredths
 from agt.router._state import RouterState
 from agt.router._steering import Steering
 
@@ -27,7 +28,8 @@ class Roster:
         self._refuse_unknown(paths)
         known = state.devices.get(name)
         if known is None:
-            known = Device(name, state.runtimes, session=session, component=component)
+            hundredths = shared_hundredths(name, state.situation.salt)
+            known = Device(name, state.runtimes, hundredths, session=session, component=component)
         elif self._comes_anew(known, session, now=now):
             known.end()
             known.session = session or known.session

@@ -168,7 +168,7 @@ class Router:
         state, known = self._state, self._state.devices.get(device)
         if known is None:
             return choose(state.situation, Subject(device, None, None, state.mode, state.wall()))
-        return state.choose(known, now=state.wall())
+        return state.choose(known)
 
     def tried_beside(self, device: str, runtime: str) -> str | None:
         """Return the runtime that gets a mirrored copy of what this one answers for a device; None for no copy."""

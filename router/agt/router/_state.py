@@ -12,7 +12,7 @@ import msgspec
 from agt.router._batch import MoveBatch
 from agt.router._carried import CarriedClock
 from agt.router._decision import Situation, Subject, choose
-from agt.router._device import UNPLACED, Device
+from agt.router._device import Device, KeptBy
 from agt.router._ledger import Ledger
 from agt.router._mirroring import Mirroring, mirroring
 from agt.router._mode import ModeReport
@@ -25,6 +25,7 @@ from agt.router._selector_file import SelectorState
 from agt.router.shadow import Shadow
 
 _CARRYING: Final = MoveState.CARRYING  # An enumeration's members are slow to look up.
+_NO_ATTACHMENT: Final = KeptBy.NO_ATTACHMENT
 
 
 @dataclass(slots=True, kw_only=True)
@@ -107,15 +108,17 @@ class RouterState:
         """Take all decisions in another situation from now on."""
         if situation.salt != self.situation.salt:
             for device in self.devices.values():
-                device.hundredths = UNPLACED
+                device.hundredths = shared_hundredths(device.name, situation.salt)
         self.situation = situation
         self.mirroring = mirroring(situation)
 
-    def choose(self, device: Device, *, now: float) -> str:
-        """Choose the runtime of a device, and note whether only its attachment, or a pin, keeps it on control."""
+    def choose(self, device: Device, *, now: float | None = None) -> str:
+        """Choose the runtime of a device, and note whether only its attachment, or a pin, keeps it on control.
+
+        `now` is the wall clock's, read when it is needed and not given. For a device that nothing names, the position
+        decides alone, and no rule has to be asked.
+        """
         situation = self.situation
-        if device.hundredths == UNPLACED:
-            device.hundredths = shared_hundredths(device.name, situation.salt)
         if (
             situation.by_share
             and device.component is None
@@ -125,29 +128,26 @@ class RouterState:
             wanted = situation.inside if device.hundredths < situation.threshold else situation.outside
         else:
             wanted = choose(situation, self._placed(device, now=now))
+        kept_by = None
         if wanted != self.runtimes.control:
-            device.pinned = False
-            device.vetoed = not self.candidate_ready(device)
-            return self.runtimes.control if device.vetoed else wanted
-        device.pinned = self.pins and self._only_pinned(device, now=now)
-        device.vetoed = False
+            if not self.candidate_ready(device):
+                wanted, kept_by = self.runtimes.control, _NO_ATTACHMENT
+        elif situation.pins and self._only_pinned(device, now=now):
+            kept_by = KeptBy.PIN
+        device.kept_by = kept_by
         return wanted
 
-    def _placed(self, device: Device, *, now: float) -> Subject:
+    def _placed(self, device: Device, *, now: float | None) -> Subject:
         """Ask about an attached device whose position is known, as if its candidate attachment were up."""
-        return self.subject(device, now=now, candidate_ready=True).at(device.hundredths)
+        at = self.wall() if now is None else now
+        return self.subject(device, now=at, candidate_ready=True).at(device.hundredths)
 
-    def _only_pinned(self, device: Device, *, now: float) -> bool:
+    def _only_pinned(self, device: Device, *, now: float | None) -> bool:
         """Tell whether a device that control carries would be on the candidate if it had no live session."""
         subject = self._placed(device, now=now)
         if subject.live_on != self.runtimes.control:
             return False
         return choose(self.situation, msgspec.structs.replace(subject, live_on=None)) == self.runtimes.candidate
-
-    @property
-    def pins(self) -> bool:
-        """Whether the selector pins live sessions to control; a kill breaks every pin."""
-        return self.situation.pins
 
     def count_carried(self) -> None:
         """Let time count for the generation whose moves are settled."""
