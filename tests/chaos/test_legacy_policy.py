@@ -1,7 +1,12 @@
 """The demo's legacy listener at its end: warned, refused, and never cut in the middle of a command."""
 
+from typing import cast
+
+import msgspec
+
 from agt.chaos.demo._legacy_policy import PATIENCE_LOOKS, REFUSAL, WARNING, LegacyPolicy
 from agt.router import MemorySelector, Route, Router, Runtimes, Selector
+from agt.transport import Session
 
 RUNTIMES = Runtimes(control="v4", candidate="v5")
 
@@ -23,8 +28,9 @@ class Peer:
 
 def policy(mode: str, **peers: Peer) -> LegacyPolicy:
     """A policy over these sessions, with a selector in that mode."""
-    selector = Selector(runtimes=RUNTIMES, runtime=Route(legacy_listener=mode))
-    return LegacyPolicy(Router(MemorySelector(selector), runtimes=RUNTIMES), peers)
+    route = msgspec.convert({"legacy_listener": mode}, Route)
+    selector = Selector(runtimes=RUNTIMES, runtime=route)
+    return LegacyPolicy(Router(MemorySelector(selector), runtimes=RUNTIMES), cast("dict[str, Session]", peers))
 
 
 def test_refused_session_is_closed_between_commands() -> None:

@@ -292,7 +292,7 @@ class Sessions:
             self.check()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(script=SCRIPT, barrier=st.sampled_from([Barrier.ACK, Barrier.SEQUENCE]))
 @example(  # Cut at the deadline, and not before: the command is never answered.
     script=[("send", ("a",)), ("route", (100.0, False)), ("time", (0.9,)), ("time", (3.6,))], barrier=Barrier.ACK

@@ -1,7 +1,7 @@
 """Restarts over real sockets, under load: sessions that move warm, and sessions whose connections are closed."""
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import anyio
 import pytest
@@ -35,6 +35,10 @@ RUNTIMES = Runtimes(control="legacy", candidate="reliable")
 ENDPOINT = bytes.fromhex("45880f3a")
 LOAD = 60
 """Commands that are sent around a restart."""
+COMMANDS = 100
+"""Commands to each device of a crowd."""
+AHEAD = 20
+"""How many of these may be on their way to the slowest."""
 
 pytestmark = pytest.mark.anyio
 
@@ -55,6 +59,13 @@ async def until(condition: Callable[[], object]) -> None:
     with anyio.fail_after(10):
         while not condition():
             await anyio.wait_all_tasks_blocked()
+            await anyio.lowlevel.checkpoint()
+
+
+async def turning(condition: Callable[[], object]) -> None:
+    """Like `until`, for crowds: asking every task whether it is blocked would take longer than what they do."""
+    with anyio.fail_after(60):
+        while not condition():
             await anyio.lowlevel.checkpoint()
 
 
@@ -109,8 +120,30 @@ async def redialling(port: int, make_session: Callable[[], Session]) -> AsyncIte
 
 
 @asynccontextmanager
-async def warm_device(router: Router, applied: list[int]) -> AsyncIterator[None]:
-    """A device with a legacy lines socket and a native one, and one watermark over both."""
+async def listeners(router: Router) -> AsyncIterator[tuple[int, int]]:
+    """A legacy lines listener and a native one whose callers are the router's; yields their ports."""
+    gone: dict[Session, LegacyPath] = {}
+
+    def legacy_came(session: Session) -> None:
+        gone[session] = LegacyPath(session)
+        router.attach(session.peer, {"legacy": gone[session]})
+
+    def native_came(session: Session) -> None:
+        path = ReliablePath(session, barrier=Barrier.SEQUENCE, move=MoveKind.WARM)
+        router.attach(session.peer, {"reliable": path})
+
+    def legacy_went(session: Session) -> None:
+        router.detach(session.peer, {"legacy": gone.pop(session)})
+
+    lines = WireListener(lambda: LinesLink("controller"), on_peer=legacy_came, on_gone=legacy_went)
+    native = ReliableListener(on_peer=native_came)
+    async with lines, native:
+        yield lines.port, native.port
+
+
+@asynccontextmanager
+async def two_sockets(name: str, lines: int, native: int, applied: list[int]) -> AsyncIterator[None]:
+    """A device on both sockets, with one watermark over them."""
 
     def apply(message: ReceivedMessage) -> None:
         number = number_in(message.payload)
@@ -118,30 +151,20 @@ async def warm_device(router: Router, applied: list[int]) -> AsyncIterator[None]
         if number > max(applied, default=0):
             applied.append(number)
 
-    gone: dict[Session, LegacyPath] = {}
+    def legacy() -> Session:
+        return Session(LinesLink("device", LinesConfig(name=name, sequenced=True)), on_message=apply)
 
-    def legacy_came(session: Session) -> None:
-        gone[session] = LegacyPath(session)
-        router.attach("d", {"legacy": gone[session]})
+    reliable = ReliableTransport(TCPConnection("127.0.0.1", native), name=name, on_message=apply)
+    async with redialling(lines, legacy), reliable:
+        yield
 
-    def native_came(session: Session) -> None:
-        router.attach("d", {"reliable": ReliablePath(session, barrier=Barrier.SEQUENCE, move=MoveKind.WARM)})
 
-    lines = WireListener(
-        lambda: LinesLink("controller"),
-        on_peer=legacy_came,
-        on_gone=lambda session: router.detach("d", {"legacy": gone.pop(session)}),
-    )
-    native = ReliableListener(on_peer=native_came)
-    async with lines, native:
-
-        def legacy() -> Session:
-            return Session(LinesLink("device", LinesConfig(name="d", sequenced=True)), on_message=apply)
-
-        reliable = ReliableTransport(TCPConnection("127.0.0.1", native.port), name="d", on_message=apply)
-        async with redialling(lines.port, legacy), reliable:
-            await until(lambda: router.runtime_of("d") and len(router.devices()[0].attachments) == 2)
-            yield
+@asynccontextmanager
+async def warm_device(router: Router, applied: list[int]) -> AsyncIterator[None]:
+    """One device with a legacy lines socket and a native one."""
+    async with listeners(router) as (lines, native), two_sockets("d", lines, native, applied):
+        await until(lambda: router.runtime_of("d") and len(router.devices()[0].attachments) == 2)
+        yield
 
 
 async def test_pinned_session_restarts_under_load_and_loses_nothing() -> None:
@@ -217,3 +240,41 @@ async def test_cync_device_is_closed_between_commands_and_dials_again() -> None:
             assert done.receipt().restarted == ("d",)
             assert len(came) == 2
     assert applied == list(range(1, LOAD + 1))
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_hundred_sessions_restart_in_small_orders_under_load() -> None:
+    """Paced, with every device commanded all the time: nothing lost, doubled or misordered, and nobody left behind."""
+    names = tuple(f"d{number:03}" for number in range(100))
+    applied: dict[str, list[int]] = {name: [] for name in names}
+    handles: list[Delivery] = []
+
+    async def command(router: Router) -> None:
+        for number in range(1, COMMANDS + 1):
+            handles.extend(router.send(Message(name, number, b"set %d 1" % number)) for name in names)
+            await turning(lambda sent=number: min(map(len, applied.values())) >= sent - AHEAD)
+
+    async with routed(at(0.0)) as router, AsyncExitStack() as stack:
+        lines, native = await stack.enter_async_context(listeners(router))
+        for name in names:
+            await stack.enter_async_context(two_sockets(name, lines, native, applied[name]))
+        await turning(
+            lambda: all(len(one.attachments) == 2 for one in router.devices()) and len(router.devices()) == 100
+        )
+        tasks = await stack.enter_async_context(anyio.create_task_group())
+        router.apply(at(100.0, pin=True))
+        assert router.sessions(pinned=True).total == len(names)
+        tasks.start_soon(command, router)
+        for first in range(0, len(names), 10):
+            order = RestartOrder(sessions=names[first : first + 10], generation=router.status().generation)
+            receipt = await router.restart_sessions(order).settled()
+            assert (len(receipt.restarted), receipt.timed_out, receipt.indeterminate) == (10, (), 0)
+        await turning(lambda: len(handles) == COMMANDS * len(names))
+        for handle in handles:
+            await handle
+        await turning(lambda: all(len(one) == COMMANDS for one in applied.values()))
+        status = router.status()
+        assert (status.runtimes["legacy"].sessions, status.runtimes["reliable"].sessions) == (0, len(names))
+        assert status.sessions.cut == 0
+    assert all(one == list(range(1, COMMANDS + 1)) for one in applied.values())
