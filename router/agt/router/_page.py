@@ -20,10 +20,10 @@ _WRITTEN: Final = Outcome.WRITTEN  # An enumeration's members are slow to look u
 class Page:
     """Counts one device's messages, in its own counts and in its runtimes' totals."""
 
-    __slots__ = ("_device", "_elsewhere", "_ledger", "_own", "_runtime", "_total")
+    __slots__ = ("_device", "_elsewhere", "_journal", "_ledger", "_own", "_runtime", "_total")
 
     def __init__(self, ledger: "Ledger", device: str, runtime: str) -> None:
-        self._ledger, self._device, self._runtime = ledger, device, runtime
+        self._ledger, self._journal, self._device, self._runtime = ledger, ledger.journal, device, runtime
         self._own, self._total = Counts(), ledger.runtime(runtime)
         self._elsewhere: tuple[tuple[str, Counts], ...] = ()
 
@@ -45,7 +45,7 @@ class Page:
         own, total = self._own, self._total
         own.accepted += 1
         total.accepted += 1
-        if delivery.item is message and self._ledger.journal is None:
+        if delivery.item is message and self._journal is None:
             if delivery.outcome is None:
                 delivery.tally = self
                 return
@@ -77,7 +77,7 @@ class Page:
 
     def delivered(self, deliveries: Sequence[Delivery]) -> None:
         """Count messages that were delivered together: on one connection, and so by one runtime."""
-        if self._ledger.journal is not None:
+        if self._journal is not None:
             for delivery in deliveries:
                 self.ended(delivery)
             return
@@ -92,7 +92,7 @@ class Page:
     def ended(self, delivery: Delivery) -> None:
         """Count one message, however it ended."""
         assert delivery.outcome is not None, "told at the end"
-        journal = self._ledger.journal
+        journal = self._journal
         if journal is not None:
             entry = self._ledger.entries.pop(delivery)
             number = delivery.item.number
@@ -100,7 +100,7 @@ class Page:
         self._count(delivery, delivery.outcome)
 
     def _follow(self, message: Message, delivery: Delivery) -> None:
-        journal, outcome, device, number = self._ledger.journal, delivery.outcome, self._device, message.number
+        journal, outcome, device, number = self._journal, delivery.outcome, self._device, message.number
         delivery.item = message
         if outcome is None:
             delivery.tally = self

@@ -8,6 +8,8 @@ no million wakers.
 import asyncio
 from collections.abc import Callable, Generator, Sequence
 from functools import partial
+from itertools import groupby
+from operator import attrgetter
 from typing import Any, Final, Protocol
 
 import anyio
@@ -123,30 +125,22 @@ class Delivery(Outgoing, eq=False):
 
 
 def settle_delivered(deliveries: Sequence[Delivery], now: float) -> None:
-    """End messages as delivered at `now`: `settle`, for a run of them in one loop."""
-    tallied = False
+    """End messages, at least one, as delivered at `now`: `settle`, for a run of them in one loop."""
+    tally, mixed = deliveries[0].tally, False
     for delivery in deliveries:
         assert delivery.outcome is None, "a delivery settles once"
         delivery.outcome = _DELIVERED
         delivery.latency_s = now - delivery.accepted_at
-        if delivery.tally is not None:
-            tallied = True
+        if delivery.tally is not tally:
+            mixed = True
         if delivery._then is not None:  # noqa: SLF001 - the class's own loop
             delivery._call_back()  # noqa: SLF001 - as above
-    if tallied:
-        _tell_tallies(deliveries)
-
-
-def _tell_tallies(deliveries: Sequence[Delivery]) -> None:
-    """Tell each tally of its messages, as many at once as stand together."""
-    first, tally = 0, deliveries[0].tally
-    for place, delivery in enumerate(deliveries):
-        if delivery.tally is not tally:
+    if mixed:
+        for tally, run in groupby(deliveries, key=attrgetter("tally")):
             if tally is not None:
-                tally.delivered(deliveries[first:place])
-            first, tally = place, delivery.tally
-    if tally is not None:
-        tally.delivered(deliveries if first == 0 else deliveries[first:])
+                tally.delivered(list(run))
+    elif tally is not None:
+        tally.delivered(deliveries)
 
 
 def _wake(future: "asyncio.Future[None]", _: object) -> None:
