@@ -6,6 +6,7 @@ from support import (
     mutants_flow,
     mutants_legacy,
     mutants_limits,
+    mutants_moves,
     mutants_trust,
 )
 from support.mutants import PROMISES, Check, Mutant
@@ -16,6 +17,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *mutants_flow.MUTANTS,
     *mutants_legacy.MUTANTS,
     *mutants_limits.MUTANTS,
+    *mutants_moves.MUTANTS,
     *mutants_trust.MUTANTS,
 )
 CHECKS: dict[str, Check] = {mutant.check.name: mutant.check for mutant in MUTANTS}

@@ -24,8 +24,10 @@ PROMISES = {
     6: "The timer follows the round trip; a gap or damage drops the connection and resumes",
     7: "A peer that sends nonsense loses its connection and nothing else happens",
     8: "Under a key nobody unproven is believed, and nothing can be changed on the way; a flood shuts out nobody else",
+    9: "A move loses, doubles and misorders nothing but what its barrier leaves in doubt, said before and named after; "
+    "one owner for each device, also over a killed gateway",
 }
-"""The promises of `docs/design.md`, section 3, shortened."""
+"""The promises of `docs/design.md`, sections 3 and 4, shortened."""
 
 WORLDS = 400
 """Seeds that a mutant gets to break its promise in; most need a handful."""

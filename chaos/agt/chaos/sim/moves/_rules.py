@@ -51,9 +51,10 @@ def _check_lasts(entries: list[Entry]) -> None:
     last = 0.0
     older: Entry | None = None
     for entry in sorted(entries, key=lambda entry: entry.number):
-        if not entry.reached:
+        acts = [reach.at for reach in entry.reached if reach.acts]
+        if not acts:
             continue
-        at = entry.reached[-1].at
+        at = acts[-1]
         if older is not None and at < last and not _lost_some(entry):
             raise BrokenPromise("the newest state stays", f"{older.name} came again after {entry.name}")
         if at >= last:
