@@ -74,7 +74,15 @@ def test_what_was_in_flight_at_a_turn_is_counted(turn: float, at_turns: int) -> 
 
 def figures(tally: Tally, **fields: int) -> MoveFigures:
     """Figures of a run with one step."""
-    step = {"previewed": 1, "moved": 1, "previewed_unconfirmed": 0, "announced": 0, "resent": 0, "indeterminate": 0}
+    step = {
+        "previewed": 1,
+        "moved": 1,
+        "previewed_unconfirmed": 0,
+        "announced": 0,
+        "resent": 0,
+        "indeterminate": 0,
+        "unconfirmed": 0,
+    }
     moved = Moved(percentage=25.0, settled_ms=1.0, cut=False, **{**step, **fields})
     return MoveFigures(
         devices=1, gateways=1, rate=1.0, seed=1, moves=(moved,), barriers={"none": tally}, struck={}, disagreements=(),
@@ -88,4 +96,4 @@ def test_more_than_was_announced_is_a_problem() -> None:
     assert figures(clean).problems == ()
     assert figures(lost).problems == ("1 messages went wrong at turns, and 0 were announced",)
     assert figures(lost, announced=1).problems == ()
-    assert figures(clean, indeterminate=1).problems == ("25 %: 1 indeterminate, and 0 were announced",)
+    assert figures(clean, indeterminate=1).problems == ("25 %: 1 in doubt, and 0 were announced",)

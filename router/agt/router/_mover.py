@@ -17,7 +17,7 @@ from agt.router._ledger import Ledger
 from agt.router._move import MoveEffect, MoveEvent, MoveState, step
 from agt.router._ownership import Ownership
 from agt.router._path import Closable, Message, Path
-from agt.transport import Barrier, Delivery, Outcome
+from agt.transport import Barrier, Delivery, MoveKind, Outcome
 
 MOMENT_S: Final = 0.05
 """Sessions that begin within this time share one number for when: a million of them need no number each."""
@@ -94,6 +94,9 @@ class Mover:
             device.deadline = min(device.deadline, now + self._drain_s(device))
             return
         self._happen(device, event, now=now)
+        if event is MoveEvent.TURNED and device.other is None and device.path is not None:
+            # Its one connection is to the wrong side: ended once it has been settled, so that the device dials.
+            device.closing = device.path.move is MoveKind.REDIAL
 
     def restart(self, device: Device, target: str, batch: MoveBatch, *, now: float) -> None:
         """Drain a device whatever its target, and close its attachments then, so that it dials anew.

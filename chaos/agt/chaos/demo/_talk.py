@@ -75,12 +75,13 @@ async def serve_questions(path: Path, answer: Answer) -> None:
             while True:
                 try:
                     question = await lines.read()
-                    reply = await answer(question)
-                except ValueError as problem:
-                    reply = {"error": str(problem)}
+                    try:
+                        reply = await answer(question)
+                    except ValueError as problem:
+                        reply = {"error": str(problem)}
+                    await lines.write(reply)
                 except (anyio.EndOfStream, anyio.BrokenResourceError):
-                    return
-                await lines.write(reply)
+                    return  # Whoever asked is gone, perhaps because it has waited long enough.
 
     await anyio.Path(path).unlink(missing_ok=True)
     async with await anyio.create_unix_listener(path, mode=0o600) as listener:

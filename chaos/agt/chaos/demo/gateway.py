@@ -39,6 +39,7 @@ from agt.router.modes import RoundLimits, watch_mode
 from agt.router.serving import create_app, serve
 from agt.router.watching import EnvironmentFile, watch
 from agt.transport import (
+    ConnectBudget,
     ConnectionUnavailable,
     Link,
     MetricGroups,
@@ -82,6 +83,7 @@ class Gateway:
             runtimes=self._runtimes,
             ledger=Ledger((self._runtimes.control, self._runtimes.candidate), journal=LedgerJournal(files.ledger)),
             shadow=self._shadow,
+            redial_per_s=ConnectBudget().connects_per_s,
         )
         self._hook = LossHook() if allow_loss else None
         self._attachments = Attachments(self._router, self._hook)

@@ -68,6 +68,8 @@ class Moved(msgspec.Struct, frozen=True, kw_only=True):
     """The same at the very turn: more messages were on their way then, or fewer."""
     resent: int
     indeterminate: int
+    unconfirmed: int
+    """Messages that legacy had written and nobody answered, and that could not be sent again; ledgers name them."""
     settled_ms: float
     cut: bool
     """Whether every connection was cut while this step moved."""
@@ -100,9 +102,9 @@ class MoveFigures(msgspec.Struct, frozen=True, kw_only=True):
         announced = sum(one.announced for one in self.moves)
         over = [f"{at_turns} messages went wrong at turns, and {announced} were announced"] * (at_turns > announced)
         doubted = [
-            f"{one.percentage:g} %: {one.indeterminate} indeterminate, and {one.announced} were announced"
+            f"{one.percentage:g} %: {one.indeterminate + one.unconfirmed} in doubt, and {one.announced} were announced"
             for one in self.moves
-            if one.indeterminate > one.announced
+            if one.indeterminate + one.unconfirmed > one.announced
         ]
         return (*self.forbidden, *over, *doubted, *self.disagreements)
 
@@ -173,6 +175,7 @@ async def _step(stage: Stage, percentage: float, *, cut: bool) -> tuple[Moved, T
         announced=sum(one.announced for one in receipts),
         resent=sum(one.resent for one in receipts),
         indeterminate=sum(one.indeterminate for one in receipts),
+        unconfirmed=sum(one.unconfirmed for one in receipts),
         settled_ms=max(one.settled_ms or 0.0 for one in receipts),
         cut=cut,
     )

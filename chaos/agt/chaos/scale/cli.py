@@ -94,6 +94,7 @@ def _show_move(figures: MoveFigures, *, as_json: bool) -> None:
             typer.echo(
                 f"  {one.percentage:5.1f} %  moved {one.moved:,} of {one.previewed:,} previewed, "
                 f"{one.announced} announced, {one.resent} sent again, {one.indeterminate} indeterminate, "
+                f"{one.unconfirmed} unconfirmed, "
                 f"settled in {one.settled_ms:,.0f} ms"
             )
         for barrier, tally in figures.barriers.items():
