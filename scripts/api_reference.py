@@ -28,6 +28,7 @@ DOORS = (
     "agt.transport.wires.lines",
     "agt.transport.wires.native",
     "agt.router",
+    "agt.router.http",
     "agt.router.modes",
     "agt.router.parity",
     "agt.router.regression",

@@ -1,4 +1,4 @@
-"""A rollout in front of two HTTP services: everything is started, gates pass on requests alone, a kill takes it back."""
+"""A rollout in front of two HTTP services: all is started, gates pass on requests alone, a kill takes it back."""
 
 import json
 import sys
