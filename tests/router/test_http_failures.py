@@ -154,6 +154,35 @@ async def test_a_stream_that_stops_flowing_is_cut() -> None:
         assert "did not go on" in found.router.ledger.anomalies[0].says
 
 
+async def test_a_stream_without_a_length_is_not_ended_properly_when_it_is_cut() -> None:
+    """Its end is the end of the connection: one that we end ourselves must not look like the service's own."""
+
+    async def stall(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhalf")
+        await reader.read(1)
+
+    async with front(100.0, "[limits]\nidle_s = 0.05\n") as found, rude(stall) as (address, _):
+        pointed(found, address)
+        received = await found.raw(b"GET / HTTP/1.1\r\nHost: h\r\nX-Device: d\r\n\r\n")
+        assert b"transfer-encoding: chunked" in received.lower()
+        assert not received.endswith(b"0\r\n\r\n")
+        assert found.router.ledger.totals["v2"].indeterminate == 1
+
+
+async def test_a_stream_without_a_length_ends_with_its_connection() -> None:
+    """The service closing it is its proper end."""
+
+    async def whole(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nwhole")
+        writer.close()
+
+    async with front(100.0) as found, rude(whole) as (address, _):
+        pointed(found, address)
+        answer = await found.client.get("/", headers={"x-device": "d"})
+        assert (answer.status_code, answer.text) == (200, "whole")
+        assert found.router.ledger.totals["v2"].delivered == 1
+
+
 @pytest.mark.parametrize("fallback", ["off", "reads", "unsent"])
 async def test_only_what_cannot_double_is_asked_of_control(fallback: str) -> None:
     """Reads where the file says so, writes only when provably nothing was sent; the body goes up once."""
@@ -232,6 +261,19 @@ async def test_requests_whose_end_or_aim_is_unclear_reach_nobody() -> None:
             answer = await found.raw(request)
             assert answer.startswith(b"HTTP/1.1 " + status), (name, answer[:200])
             assert found.control.asked == [], name
+
+
+async def test_an_upload_that_is_refused_is_read_on_only_for_a_while() -> None:
+    """So that its caller sees the answer; but nobody pours gigabytes into the void."""
+    async with (
+        front(0.0, "[limits]\nbody_max_bytes = 10\n") as found,
+        await anyio.connect_tcp(found.address.host, found.address.port) as stream,
+    ):
+        await stream.send(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9999999999\r\n\r\n")
+        assert (await stream.receive()).startswith(b"HTTP/1.1 413")
+        with anyio.fail_after(10), pytest.raises(anyio.BrokenResourceError):
+            while True:
+                await stream.send(bytes(65_536))
 
 
 async def test_websockets_are_refused_in_words() -> None:

@@ -115,6 +115,9 @@ class Exchange:
         try:
             event = await self._connection.next_event()
             while True:
+                if self._failure is not None:
+                    # Where the end of the connection is the end of the answer, our cutting it looks like that.
+                    raise self._failure
                 data = b""
                 if isinstance(event, h11.Data):
                     data = bytes(event.data)
