@@ -1,6 +1,7 @@
 """A scripted supervisor behind the real control API, on a real Unix socket."""
 
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -8,9 +9,22 @@ import msgspec
 import pytest
 
 from agt.supervisor.actions import Action, Refused
+from agt.supervisor.books import (
+    AuditCheck,
+    AuditPage,
+    Incident,
+    IncidentEnd,
+    IncidentOrder,
+    IncidentPage,
+    RestoreCheck,
+    SnapshotMeta,
+    SnapshotOrder,
+    SnapshotPage,
+)
 from agt.supervisor.client import Client
 from agt.supervisor.control import serve_control
 from agt.supervisor.sessions import SessionList, SessionOrder, SessionReceipt, SessionView
+from agt.supervisor.snapshots import RestoreVerdict
 from agt.supervisor.view import AlertView, GateView, PhaseView, Preview, Receipt, View
 
 
@@ -89,6 +103,36 @@ class ScriptedBackend:
             raise Refused("refused", "nothing is held")
 
 
+class ScriptedBooks:
+    """Books with one incident in them and nothing else."""
+
+    incident = Incident(id=1, opened=1.0, severity="minor", title="dim", opened_by="ann")
+
+    async def audit(self, *, limit: int) -> AuditPage:
+        return AuditPage(rows=(), head=f"0:{limit}")
+
+    async def verify_audit(self, *, head: str) -> AuditCheck:
+        return AuditCheck(whole=not head, rows=0, head=head)
+
+    async def incidents(self, *, only_open: bool) -> IncidentPage:
+        return IncidentPage(incidents=() if only_open else (self.incident,))
+
+    async def open_incident(self, order: IncidentOrder) -> Incident:
+        return msgspec.structs.replace(self.incident, title=order.title)
+
+    async def close_incident(self, number: int, end: IncidentEnd) -> Incident:
+        return msgspec.structs.replace(self.incident, id=number, cause=end.cause)
+
+    async def snapshots(self) -> SnapshotPage:
+        return SnapshotPage(snapshots=())
+
+    async def take_snapshot(self, order: SnapshotOrder) -> SnapshotMeta:
+        return SnapshotMeta(id="snap-20260101-000000", at=1.0, projection_version=1, trigger="manual", says=order.says)
+
+    async def check_snapshot(self, name: str) -> RestoreCheck:
+        return RestoreCheck(id=name, at=1.0, verdict=RestoreVerdict.OK, age_ms=0, says="fine")
+
+
 @pytest.fixture
 def anyio_backend() -> str:
     """Uvicorn runs on asyncio."""
@@ -106,7 +150,7 @@ async def control_path(tmp_path: Path, backend: ScriptedBackend) -> AsyncIterato
     """The socket of a served backend."""
     path = tmp_path / "control.sock"
     async with anyio.create_task_group() as tasks:
-        await tasks.start(serve_control, backend, path)
+        await tasks.start(partial(serve_control, backend, path, books=ScriptedBooks()))
         yield path
         tasks.cancel_scope.cancel()
 

@@ -3,7 +3,6 @@
 import pytest
 
 from agt.supervisor.measure import RouterSeen, RouterStatus
-from agt.supervisor.records import Alert
 from agt.supervisor.rollout import Plan, parse_plan
 from agt.supervisor.rollout._gates import compare
 from agt.supervisor.rollout._signals import signals_of
@@ -41,9 +40,9 @@ def seen(name: str, sessions: int | None, *, users: int = 0) -> RouterSeen:
 
 def test_sessions_on_control_are_added_over_routers(plan: Plan) -> None:
     """Zero only when all of them say zero."""
-    some = signals_of(plan, (seen("gateway-a.sock", 2, users=3), seen("gateway-b.sock", 0)), ())
+    some = signals_of(plan, (seen("gateway-a.sock", 2, users=3), seen("gateway-b.sock", 0)), incidents=0)
     assert (some["sessions_left_on_control"].value, some["legacy_users"].value) == (2.0, 3.0)
-    none = signals_of(plan, (seen("gateway-a.sock", 0), seen("gateway-b.sock", 0)), ())
+    none = signals_of(plan, (seen("gateway-a.sock", 0), seen("gateway-b.sock", 0)), incidents=0)
     judged = compare("sessions_left_on_control", "equals", 0, none["sessions_left_on_control"], samples=0)
     assert (judged.verdict, judged.reason) == (Verdict.PASSED, "0 of = 0")
 
@@ -55,7 +54,7 @@ def test_sessions_on_control_are_added_over_routers(plan: Plan) -> None:
 )
 def test_router_that_says_nothing_lets_no_gate_pass(plan: Plan, other: RouterSeen) -> None:
     """It may have the last session there is."""
-    found = signals_of(plan, (seen("gateway-a.sock", 0), other), ())["sessions_left_on_control"]
+    found = signals_of(plan, (seen("gateway-a.sock", 0), other), incidents=0)["sessions_left_on_control"]
     judged = compare("sessions_left_on_control", "equals", 0, found, samples=0)
     assert judged.verdict is Verdict.PENDING
     assert "1 of 2 routers say nothing of it" in judged.reason
@@ -63,5 +62,4 @@ def test_router_that_says_nothing_lets_no_gate_pass(plan: Plan, other: RouterSee
 
 def test_incidents_need_no_router(plan: Plan) -> None:
     """They are the supervisor's own."""
-    alerts = (Alert(id=1, created=1.0, severity="warn", source="incident", message="bulbs flicker"),)
-    assert signals_of(plan, (), alerts)["incidents"].value == 1.0
+    assert signals_of(plan, (), incidents=1)["incidents"].value == 1.0

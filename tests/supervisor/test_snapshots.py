@@ -13,9 +13,9 @@ from agt.supervisor.snapshots import (
     SnapshotFolder,
     SnapshotMeta,
     SnapshotRefused,
-    back_up_database,
     judge_restore,
 )
+from agt.supervisor.snapshots.databases import back_up_database
 
 AT = 1_800_000_000.0
 

@@ -8,17 +8,31 @@ import http.client
 import socket
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import msgspec
 
 from agt.supervisor.actions import Action, RefusalCode, Refused
+from agt.supervisor.books import (
+    AuditCheck,
+    AuditPage,
+    Incident,
+    IncidentEnd,
+    IncidentOrder,
+    IncidentPage,
+    RestoreCheck,
+    SnapshotMeta,
+    SnapshotOrder,
+    SnapshotPage,
+)
 from agt.supervisor.sessions import SessionList, SessionOrder, SessionReceipt
 from agt.supervisor.view import AlertView, Preview, Receipt, View
 
 TIMEOUT_S = 10.0
 RESTART_TIMEOUT_S = 20.0
 """Sessions drain before a restart is answered."""
+SNAPSHOT_TIMEOUT_S = 30.0
+"""A projection is asked, and everything is written to the disk."""
 ANSWER_MAX_BYTES = 16 << 20
 
 _Body = TypeVar("_Body")
@@ -117,6 +131,41 @@ class Control:
         """Restart sessions and return what became of each."""
         body = msgspec.json.encode(order)
         return self._ask("POST", "/v1/sessions/restarts", SessionReceipt, body, timeout_s=RESTART_TIMEOUT_S)
+
+    def audit(self, *, limit: int) -> AuditPage:
+        """Return the newest operator actions."""
+        return self._ask("GET", f"/v1/audit?{urlencode({'limit': limit})}", AuditPage)
+
+    def verify_audit(self, *, head: str) -> AuditCheck:
+        """Walk the audit's chain."""
+        return self._ask("GET", f"/v1/audit/verification?{urlencode({'head': head})}", AuditCheck)
+
+    def incidents(self, *, only_open: bool) -> IncidentPage:
+        """Return the newest incidents."""
+        return self._ask("GET", f"/v1/incidents?open={int(only_open)}", IncidentPage)
+
+    def open_incident(self, order: IncidentOrder) -> Incident:
+        """Open an incident."""
+        return self._ask("POST", "/v1/incidents", Incident, msgspec.json.encode(order))
+
+    def close_incident(self, number: int, end: IncidentEnd) -> Incident:
+        """Close an incident with its cause."""
+        return self._ask("POST", f"/v1/incidents/{number}/close", Incident, msgspec.json.encode(end))
+
+    def snapshots(self) -> SnapshotPage:
+        """Return the snapshots that are there."""
+        return self._ask("GET", "/v1/snapshots", SnapshotPage)
+
+    def take_snapshot(self, order: SnapshotOrder) -> SnapshotMeta:
+        """Take a snapshot now."""
+        return self._ask(
+            "POST", "/v1/snapshots", SnapshotMeta, msgspec.json.encode(order), timeout_s=SNAPSHOT_TIMEOUT_S
+        )
+
+    def check_snapshot(self, name: str) -> RestoreCheck:
+        """Dry-run a restore."""
+        route = f"/v1/snapshots/{quote(name, safe='')}/check"
+        return self._ask("GET", route, RestoreCheck, timeout_s=SNAPSHOT_TIMEOUT_S)
 
     def _ask(
         self, method: str, route: str, kind: type[_Body], body: bytes = b"", *, timeout_s: float = TIMEOUT_S

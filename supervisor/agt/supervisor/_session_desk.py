@@ -140,9 +140,7 @@ def _added(order: SessionOrder, receipts: list[SessionReceipt], missing: dict[st
     taken = {name for names in lists.values() for name in names}
     refused: dict[str, str] = {}
     for one in receipts:
-        for name, why in one.refused.items():
-            if name not in taken and why != _UNKNOWN:
-                refused[name] = why
+        refused |= {name: why for name, why in one.refused.items() if name not in taken and why != _UNKNOWN}
     for name in order.sessions:  # What nobody knows may belong to a router that didn't answer.
         if name not in taken and name not in refused:
             refused[name] = "; ".join(f"{router} {why}" for router, why in sorted(missing.items())) or _UNKNOWN

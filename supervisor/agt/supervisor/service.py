@@ -18,6 +18,7 @@ from random import Random
 import anyio
 from anyio.abc import TaskStatus
 
+from agt.supervisor._bookkeeper import Bookkeeper
 from agt.supervisor._drills import run_drill
 from agt.supervisor._errors import SupervisorError
 from agt.supervisor._routers import list_routers
@@ -60,6 +61,7 @@ class Supervisor:
         self._down_by = ""
         self.rollout = Rollout(plan, run.path, on_change=self._on_change, view_version=lambda: self._version)
         self._desk = SessionDesk({name: run.path / name for name in plan.routers})
+        self._books = Bookkeeper(self.rollout)
         self.keeper = Keeper(
             plan.components,
             run=run.path,
@@ -124,6 +126,15 @@ class Supervisor:
         Raises:
             Refused: when it can't be done; nothing was changed.
         """
+        try:
+            receipt = await self._act(action)
+        except Refused as error:
+            self._books.note(action.action, action, by=action.by, outcome="refused", says=str(error))
+            raise
+        self._books.note(action.action, action, by=action.by, outcome="done", says=receipt.says)
+        return receipt
+
+    async def _act(self, action: Action) -> Receipt:
         if action.action == "down":
             names = [view.name for view in self.keeper.views if view.pid]
             self.down()
@@ -203,7 +214,7 @@ class Supervisor:
 
     async def _serve(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         try:
-            await serve_control(self, self.run_directory.control, task_status=task_status)
+            await serve_control(self, self.run_directory.control, books=self._books, task_status=task_status)
         except SocketUnusable as error:
             raise SupervisorError(f"{error.path}: {error.reason}", error.hint) from error
 

@@ -13,6 +13,7 @@ from typer.main import get_command
 
 from agt.supervisor._errors import SupervisorError
 from agt.supervisor.cli import (
+    _books,
     _explain,
     _http,
     _kill,
@@ -101,7 +102,7 @@ def root(
     """Move live device connections from a legacy path to a reliable one, in steps, with a way back."""
 
 
-for part in (_up, _operate, _kill, _show, _mode, _explain, _parity, _sessions, _shadow, _http):
+for part in (_books, _up, _operate, _kill, _show, _mode, _explain, _parity, _sessions, _shadow, _http):
     part.register(app)
 app.add_typer(_plan.app, name="plan")
 app.add_typer(_snapshot.app, name="snapshot")

@@ -1,12 +1,15 @@
-"""`agt snapshot compare`: two trees of JSON snapshots, control's and the candidate's."""
+"""`agt snapshot`: the supervisor's own snapshots, and two trees of JSON snapshots compared."""
 
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from agt.supervisor.cli._options import Json, print_json
+from agt.supervisor._errors import SupervisorError
+from agt.supervisor.books import SnapshotMeta, SnapshotOrder
+from agt.supervisor.cli._options import By, Json, RunDir, control, login, print_json
 from agt.supervisor.cli._parity import rule_for_this_run
 
 app = typer.Typer(help="Snapshots.", no_args_is_help=True, rich_markup_mode=None)
@@ -14,7 +17,65 @@ app = typer.Typer(help="Snapshots.", no_args_is_help=True, rich_markup_mode=None
 
 @app.callback()
 def snapshot() -> None:
-    """Look at snapshots."""
+    """Take, list, check and compare snapshots."""
+
+
+@app.command()
+def take(
+    says: Annotated[str, typer.Option("--reason", metavar="TEXT", help="For what; recorded.")] = "",
+    keep: Annotated[bool, typer.Option("--keep", help="Leave it when older ones go.")] = False,
+    by: By = "",
+    run_dir: RunDir = None,
+    json: Json = False,
+) -> None:
+    """Take a snapshot of records, selector and projection now."""
+    meta = control(run_dir).take_snapshot(SnapshotOrder(says=says, keep=keep, by=by or login()))
+    if json:
+        print_json(meta)
+    else:
+        typer.echo(f"took {_line(meta)}")
+
+
+@app.command("list")
+def list_snapshots(run_dir: RunDir = None, json: Json = False) -> None:
+    """List the snapshots that are there, newest first."""
+    page = control(run_dir).snapshots()
+    if json:
+        print_json(page)
+        return
+    for meta in page.snapshots:
+        typer.echo(_line(meta))
+    if not page.snapshots:
+        typer.echo("no snapshots; take one: agt snapshot take")
+
+
+@app.command()
+def check(
+    name: Annotated[str, typer.Argument(metavar="SNAPSHOT", help="Its id. [default: the newest]")] = "",
+    run_dir: RunDir = None,
+    json: Json = False,
+) -> None:
+    """Dry-run a restore: Ok, VersionAhead, TooOld or Corrupt; exit status 1 when it isn't Ok."""
+    api = control(run_dir)
+    if not name:
+        newest = next(iter(api.snapshots().snapshots), None)
+        if newest is None:
+            raise SupervisorError("there is no snapshot", "take one: agt snapshot take")
+        name = newest.id
+    found = api.check_snapshot(name)
+    if json:
+        print_json(found)
+    else:
+        typer.echo(f"{found.id}: {found.verdict.value}, {found.says}")
+    if not found.ok:
+        raise typer.Exit(1)
+
+
+def _line(meta: SnapshotMeta) -> str:
+    at = datetime.fromtimestamp(meta.at, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    counts = ", ".join(f"{count:,} {name}" for name, count in meta.counts.items())
+    says = f": {meta.says}" if meta.says else ""
+    return f"{meta.id}  {at}  {meta.trigger}, version {meta.projection_version}, {counts}, {meta.size:,} bytes{says}"
 
 
 @app.command()

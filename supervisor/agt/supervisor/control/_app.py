@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from agt.supervisor.actions import Refused
 from agt.supervisor.control._backend import Backend
+from agt.supervisor.control._books import Books, book_routes
 from agt.supervisor.control._errors import error_response, refusal_response
 from agt.supervisor.control._hub import Hub, TooManySubscribers
 from agt.supervisor.control._idempotency import KeyConflict, Receipts
@@ -105,8 +106,13 @@ async def _on_bug(_request: Request, error: Exception) -> Response:
     return error_response("internal", f"the supervisor failed at this request: {type(error).__name__}", "see its log")
 
 
-def create_app(backend: Backend, hub: Hub, *, receipts: Receipts | None = None) -> Starlette:
-    """Return the control API over a backend; `hub` feeds its streams and ends them when closed."""
+def create_app(
+    backend: Backend, hub: Hub, *, receipts: Receipts | None = None, books: Books | None = None
+) -> Starlette:
+    """Return the control API over a backend; `hub` feeds its streams and ends them when closed.
+
+    Without `books` there are no routes for audit, incidents and snapshots.
+    """
     routes = _Routes(backend, hub, receipts or Receipts())
     return Starlette(
         routes=[
@@ -116,6 +122,7 @@ def create_app(backend: Backend, hub: Hub, *, receipts: Receipts | None = None) 
             Route("/v1/previews", routes.previews, methods=["POST"]),
             Route("/v1/alerts", routes.alerts),
             *session_routes(backend),
+            *(book_routes(books) if books is not None else ()),
             Route("/v1/openapi.json", routes.openapi),
             Route("/healthz", routes.health),
             Route("/metrics", routes.metrics),

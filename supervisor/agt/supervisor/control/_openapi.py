@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from agt.supervisor.actions import Action
+from agt.supervisor.control._books import BOOK_TYPES, describe_books
 from agt.supervisor.control._errors import ErrorBody
 from agt.supervisor.sessions import SessionList, SessionOrder, SessionReceipt
 from agt.supervisor.view import AlertView, Preview, Receipt, View
@@ -25,7 +26,19 @@ class Health(msgspec.Struct, frozen=True):
     rollout: str
 
 
-_TYPES = (View, Action, Receipt, Preview, AlertList, Health, ErrorBody, SessionList, SessionOrder, SessionReceipt)
+_TYPES = (
+    View,
+    Action,
+    Receipt,
+    Preview,
+    AlertList,
+    Health,
+    ErrorBody,
+    SessionList,
+    SessionOrder,
+    SessionReceipt,
+    *BOOK_TYPES,
+)
 
 
 def _content(kind: str, schema: dict[str, Any]) -> dict[str, Any]:
@@ -86,6 +99,7 @@ def openapi_document() -> dict[str, Any]:
             "/v1/sessions/restarts": _post(
                 "Restart sessions between commands; waits for their drains.", "SessionReceipt", takes="SessionOrder"
             ),
+            **describe_books(_get, _post),
             "/v1/openapi.json": _get_text("This document.", "application/json"),
             "/healthz": _get("Whether the supervisor serves.", "Health"),
             "/metrics": _get_text("Prometheus metrics.", "text/plain"),

@@ -19,19 +19,29 @@ GOING_BACK: Final = frozenset({"rollback", "hold", "kill-switch-on"})
 _ACTIONS: Final = msgspec.json.Decoder(Action)
 
 
+async def read_body(request: Request) -> bytes:
+    """Return the body, if it is not too large.
+
+    Raises:
+        Refused: `invalid` as soon as it is.
+    """
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY:
+            raise Refused("invalid", f"the body is larger than {MAX_BODY} bytes", "send one order as JSON")
+    return bytes(body)
+
+
 async def read_action(request: Request) -> Action:
     """Return the action in the body.
 
     Raises:
         Refused: `invalid`, naming the field and what it should be.
     """
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY:
-            raise Refused("invalid", f"the body is larger than {MAX_BODY} bytes", "send one action as JSON")
+    body = await read_body(request)
     try:
-        return _ACTIONS.decode(bytes(body))
+        return _ACTIONS.decode(body)
     except msgspec.ValidationError as error:
         raise Refused("invalid", str(error), "GET /v1/openapi.json shows what an action looks like") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -21,6 +21,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from agt.supervisor.control._app import create_app
 from agt.supervisor.control._backend import Backend
+from agt.supervisor.control._books import Books
 from agt.supervisor.control._hub import Hub
 from agt.supervisor.control._socket import open_socket, peer_uid
 
@@ -90,9 +91,9 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _make_server(backend: Backend, hub: Hub) -> _Server:
+def _make_server(backend: Backend, hub: Hub, books: Books | None) -> _Server:
     config = uvicorn.Config(
-        create_app(backend, hub),
+        create_app(backend, hub, books=books),
         http=_SameUserProtocol,
         ws="none",
         lifespan="off",
@@ -106,7 +107,11 @@ def _make_server(backend: Backend, hub: Hub) -> _Server:
 
 
 async def serve_control(
-    backend: Backend, path: Path, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED
+    backend: Backend,
+    path: Path,
+    *,
+    books: Books | None = None,
+    task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve the control API at `path` until cancelled; `task_status.started()` when it answers.
 
@@ -118,7 +123,7 @@ async def serve_control(
     """
     listening = open_socket(path)
     hub = Hub(backend.view())
-    server = _make_server(backend, hub)
+    server = _make_server(backend, hub, books)
     try:
         async with anyio.create_task_group() as tasks:
             served = anyio.Event()

@@ -6,12 +6,13 @@ In SQLite, with a thread of its own.
 from agt.supervisor.records._alerts import SCHEMA as ALERTS_SCHEMA
 from agt.supervisor.records._alerts import SEVERITIES, Alert, AlertBook, AlertLedger, Policy, at_or_above
 from agt.supervisor.records._audit import SCHEMA as AUDIT_SCHEMA
-from agt.supervisor.records._audit import Audit, AuditHead, AuditRow, AuditVerdict, verify_chain, verify_file
+from agt.supervisor.records._audit import Audit, AuditHead, AuditVerdict, verify_at, verify_chain, verify_file
 from agt.supervisor.records._incidents import SCHEMA as INCIDENTS_SCHEMA
-from agt.supervisor.records._incidents import Incident, Incidents, IncidentSeverity
+from agt.supervisor.records._incidents import Incidents
 from agt.supervisor.records._journal import SCHEMA as JOURNAL_SCHEMA
 from agt.supervisor.records._journal import Carried, Entry, Journal
 from agt.supervisor.records._store import Store, StoreUnavailable
+from agt.supervisor.rows import AuditRow, Incident, IncidentSeverity
 
 SCHEMA = JOURNAL_SCHEMA + ALERTS_SCHEMA + AUDIT_SCHEMA + INCIDENTS_SCHEMA
 """Everything that `records.sqlite` holds."""
@@ -36,6 +37,7 @@ __all__ = (
     "Store",
     "StoreUnavailable",
     "at_or_above",
+    "verify_at",
     "verify_chain",
     "verify_file",
 )

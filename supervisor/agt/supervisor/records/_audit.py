@@ -12,12 +12,15 @@ Source: the linked hashes of S. Haber, W. Stornetta, "How to time-stamp a digita
 import hashlib
 import sqlite3
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from agt.supervisor.records._store import Store
+from agt.supervisor.records._store import Store, StoreUnavailable
+from agt.supervisor.rows import AuditRow
 
 SHOWN_MAX: Final = 1000
 """Rows that one question returns."""
@@ -32,25 +35,6 @@ CREATE TABLE IF NOT EXISTS audit (
     number INTEGER PRIMARY KEY, at REAL NOT NULL, by_whom TEXT NOT NULL, action TEXT NOT NULL,
     detail TEXT NOT NULL, outcome TEXT NOT NULL, says TEXT NOT NULL, hash TEXT NOT NULL) STRICT;
 """
-
-
-class AuditRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One action of an operator."""
-
-    number: int = 0
-    at: float
-    """Seconds since the epoch."""
-    by: str
-    """The name of a token, or what was claimed (`claimed:NAME`)."""
-    action: str
-    detail: str = ""
-    """What it was given, as JSON; never a secret."""
-    outcome: str
-    """`done` or `refused`."""
-    says: str = ""
-    """What was answered."""
-    hash: str = ""
-    """SHA-256 of this row and the one before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +148,19 @@ class Audit:
 def verify_file(connection: sqlite3.Connection, head: AuditHead | None = None) -> AuditVerdict:
     """Walk the chain of a database that somebody else has open or left behind."""
     return verify_chain(_all(connection), head=head)
+
+
+def verify_at(path: Path, head: AuditHead | None = None) -> AuditVerdict:
+    """Walk the chain of a database file; it is only read.
+
+    Raises:
+        StoreUnavailable: when it can't be read.
+    """
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+            return verify_file(connection, head)
+    except sqlite3.Error as error:
+        raise StoreUnavailable(f"{path} can't be read: {error}", "give the run directory with --run-dir") from error
 
 
 def _all(connection: sqlite3.Connection) -> Iterator[AuditRow]:

@@ -5,15 +5,13 @@ took.
 """
 
 import sqlite3
-from typing import Final, Literal, get_args
-
-import msgspec
+from typing import Final, get_args
 
 from agt.supervisor.records._store import Store
+from agt.supervisor.rows import Incident, IncidentSeverity
 
 INCIDENTS_SHOWN_MAX: Final = 500
 TITLE_MAX: Final = 500
-IncidentSeverity = Literal["minor", "major", "critical"]
 SEVERITIES: Final[tuple[IncidentSeverity, ...]] = get_args(IncidentSeverity)
 
 SCHEMA: Final = """
@@ -21,28 +19,6 @@ CREATE TABLE IF NOT EXISTS incidents (
     id INTEGER PRIMARY KEY, opened REAL NOT NULL, severity TEXT NOT NULL, title TEXT NOT NULL, opened_by TEXT NOT NULL,
     phase TEXT NOT NULL, closed REAL, closed_by TEXT NOT NULL DEFAULT '', cause TEXT NOT NULL DEFAULT '') STRICT;
 """
-
-
-class Incident(msgspec.Struct, frozen=True, kw_only=True):
-    """One incident."""
-
-    id: int
-    opened: float
-    """Seconds since the epoch."""
-    severity: IncidentSeverity
-    title: str
-    opened_by: str
-    """A person, or `rule NAME`."""
-    phase: str = ""
-    """The rollout's phase at that time."""
-    closed: float | None = None
-    closed_by: str = ""
-    cause: str = ""
-
-    @property
-    def open(self) -> bool:
-        """Whether it still stands."""
-        return self.closed is None
 
 
 class Incidents:

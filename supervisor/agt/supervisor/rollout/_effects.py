@@ -6,7 +6,7 @@ recorded after, because going back must need neither disk nor store.
 
 from dataclasses import dataclass
 
-from agt.supervisor.records import Policy
+from agt.supervisor.records import IncidentSeverity, Policy
 from agt.supervisor.rollout._plan_file import Route
 from agt.supervisor.rollout._state import Amendment
 from agt.supervisor.view import Severity
@@ -63,7 +63,16 @@ class ResolveAlerts:
     source: str
 
 
-Effect = SetRoute | Kill | Number | RaiseAlert | ResolveAlerts
+@dataclass(frozen=True, slots=True)
+class OpenIncident:
+    """Open an incident for what a rule has seen."""
+
+    severity: IncidentSeverity
+    title: str
+    rule: str
+
+
+Effect = SetRoute | Kill | Number | RaiseAlert | ResolveAlerts | OpenIncident
 
 
 def is_forward(effect: Effect) -> bool:

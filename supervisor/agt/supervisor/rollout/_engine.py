@@ -16,7 +16,7 @@ from agt.supervisor.records import Alert
 from agt.supervisor.rollout._attribution import UNANSWERED, Fault, find_fault, is_clean, unanswered_share
 from agt.supervisor.rollout._checks import Checked, failed_recurring, preflight_missing
 from agt.supervisor.rollout._counting import Counts, NotCounted, remembered, share_again, share_of
-from agt.supervisor.rollout._effects import Effect, Kill, Number, RaiseAlert, ResolveAlerts, SetRoute
+from agt.supervisor.rollout._effects import Effect, Kill, Number, OpenIncident, RaiseAlert, ResolveAlerts, SetRoute
 from agt.supervisor.rollout._gates import Look, gate_name, judge_gate, judge_objective
 from agt.supervisor.rollout._plan import Plan
 from agt.supervisor.rollout._plan_file import Phase, Route
@@ -393,6 +393,14 @@ def _counting(plan: Plan, state: State) -> bool:
 
 
 def _react(plan: Plan, state: State, seen: Observation, look: RuleLook) -> Step:
+    done = _answer(plan, state, seen, look)
+    if not look.rule.incident:
+        return done
+    title = f"{look.rule.name} in {plan.phases[state.phase].name}"
+    return replace(done, effects=(*done.effects, OpenIncident(look.rule.incident, title, look.rule.name)))
+
+
+def _answer(plan: Plan, state: State, seen: Observation, look: RuleLook) -> Step:
     rule = look.rule
     says = f"{rule.name}: {look.reason} ({state.breaches[rule.name]} checks in a row)"
     if rule.then == "rollback":

@@ -1,5 +1,6 @@
 """Performing what a step asks for, and keeping account of every way back with its times."""
 
+import contextlib
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -8,7 +9,9 @@ import anyio
 from anyio.abc import TaskGroup
 
 from agt.supervisor._answers import missing
-from agt.supervisor.rollout._effects import Kill, Number, RaiseAlert, ResolveAlerts, SetRoute
+from agt.supervisor.records import StoreUnavailable
+from agt.supervisor.rollout._books import Books
+from agt.supervisor.rollout._effects import Kill, Number, OpenIncident, RaiseAlert, ResolveAlerts, SetRoute
 from agt.supervisor.rollout._engine import Step
 from agt.supervisor.rollout._plan import Plan
 from agt.supervisor.rollout._recorder import Recorder
@@ -25,9 +28,11 @@ _BACK: Final = (Event.ROLLED_BACK.value, Event.STEPPED_BACK.value, Event.KILLED.
 class Performer:
     """The effects' hands. Nothing here decides."""
 
-    def __init__(self, plan: Plan, way: Way, recorder: Recorder, rollbacks: Rollbacks, group: TaskGroup) -> None:
+    def __init__(
+        self, plan: Plan, way: Way, recorder: Recorder, books: Books, rollbacks: Rollbacks, group: TaskGroup
+    ) -> None:
         self._plan, self._way, self._recorder, self._group = plan, way, recorder, group
-        self._rollbacks = rollbacks
+        self._books, self._rollbacks = books, rollbacks
 
     async def perform(self, done: Step, *, before: State, at: float) -> Told | None:
         """Do what a step asks, in its order; return what came of going back, None when it didn't.
@@ -47,6 +52,8 @@ class Performer:
                 told = self._account(done, told, before=before, at=at, began=began, generation=done.state.generation)
             elif isinstance(effect, Number):
                 await self._number(effect, at=at)
+            elif isinstance(effect, OpenIncident):
+                await self._open_incident(effect, phase=self._plan.phases[before.phase].name)
             else:
                 self.alert(effect, at=at)
         return told
@@ -67,6 +74,13 @@ class Performer:
             self.alert(RaiseAlert("degraded", SELECTOR, str(error)), at=at)
         else:
             self.alert(ResolveAlerts(SELECTOR), at=at)
+
+    async def _open_incident(self, effect: OpenIncident, *, phase: str) -> None:
+        """Open it if the disk takes it; what the rule said is an alert in any case."""
+        with contextlib.suppress(StoreUnavailable):
+            await self._books.open_incident(
+                severity=effect.severity, title=effect.title, by=f"rule {effect.rule}", phase=phase
+            )
 
     async def _number(self, effect: Number, *, at: float) -> None:
         try:
@@ -94,6 +108,7 @@ class Performer:
             to_phase=self._plan.phases[done.state.phase].name if stepped else "control",
             routed_ms=None if told.missing else told.routed_ms,
         )
+        self._books.after_back(done.says)
         self._rollbacks.begin(view)
         follow = partial(self._rollbacks.follow, view, generation=generation, began=began)
         self._group.start_soon(follow)

@@ -45,8 +45,10 @@ def _durations(plan: PlanFile) -> Iterator[Problem]:
     texts += [
         (f"check[{index}].{key}", getattr(check, key))
         for index, check in enumerate(plan.check)
-        for key in ("every", "timeout")
+        for key in ("every", "timeout", "snapshot")
+        if getattr(check, key)
     ]
+    texts += [(f"snapshots.{key}", getattr(plan.snapshots, key)) for key in ("every", "max_age")]
     for path, text in texts:
         try:
             if parse_duration(text) <= 0:

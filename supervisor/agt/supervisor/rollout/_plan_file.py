@@ -160,11 +160,14 @@ class Check(Strict, frozen=True, kw_only=True):
     """A parity file, beside the plan: passes when every projection in it agrees."""
     suite: str = ""
     """A suite file, beside the plan: passes when the candidate is no worse on the same requests."""
+    snapshot: str = ""
+    """The oldest that a snapshot may be, such as `10m`: passes when one that young can be restored; takes a fresh one
+    when there is none."""
     hours: Hours | None = None
     """Passes during these hours: a deployment window."""
 
 
-CHECK_KINDS: Final = ("command", "parity", "suite", "hours")
+CHECK_KINDS: Final = ("command", "parity", "suite", "snapshot", "hours")
 """The keys of a `[[check]]` that say what it looks at."""
 
 
@@ -208,6 +211,8 @@ class Rule(Strict, frozen=True, kw_only=True):
     then: Reaction
     phases: tuple[str, ...] = ()
     """Phases in which it applies; empty means all."""
+    incident: Literal["", "minor", "major", "critical"] = ""
+    """Opens an incident of this severity when it speaks."""
 
 
 class Drill(Strict, frozen=True, kw_only=True):
@@ -231,6 +236,18 @@ class Statistics(Strict, frozen=True, kw_only=True):
     """How surely it has to be found once there is the traffic that it takes."""
 
 
+class SnapshotSettings(Strict, frozen=True, kw_only=True):
+    """When snapshots are taken, how many are kept, and what they hold beside records and selector."""
+
+    every: str = "15m"
+    kept: Annotated[int, Meta(ge=1, le=1000)] = 3
+    """How many are left, beside those that somebody asked to keep."""
+    max_age: str = "10m"
+    """Older ones are not restored."""
+    projection: str = ""
+    """Where the projection is asked for, as a source of a listing; its version is the snapshot's."""
+
+
 class PlanFile(Strict, frozen=True, kw_only=True):
     """A whole plan, as its file writes it."""
 
@@ -244,6 +261,7 @@ class PlanFile(Strict, frozen=True, kw_only=True):
     legacy_observed: bool = True
     """Whether control's replies are observed; without it nothing can be compared with control."""
     statistics: Statistics = Statistics()
+    snapshots: SnapshotSettings = SnapshotSettings()
     preflight: tuple[str, ...] = ()
     """Checks that have to pass before the first phase is routed."""
     component: tuple[ComponentSpec, ...] = ()

@@ -14,7 +14,19 @@ import anyio.to_thread
 import msgspec
 
 from agt.supervisor.measure import RouterSeen, Timeline
-from agt.supervisor.records import SCHEMA, AlertLedger, Carried, Entry, Journal, Policy, Store, StoreUnavailable
+from agt.supervisor.records import (
+    SCHEMA,
+    AlertLedger,
+    Audit,
+    AuditRow,
+    Carried,
+    Entry,
+    Incidents,
+    Journal,
+    Policy,
+    Store,
+    StoreUnavailable,
+)
 from agt.supervisor.rollout._soak import Soak
 from agt.supervisor.rollout._state import State
 from agt.supervisor.view import Severity
@@ -32,7 +44,9 @@ class Recorder:
 
     def __init__(self, store: Store, journal: Journal, alerts: AlertLedger) -> None:
         self._store, self._journal, self.alerts = store, journal, alerts
+        self.audit, self.incidents = Audit(store), Incidents(store)
         self._backlog: deque[Entry] = deque(maxlen=BACKLOG_MAX)
+        self._unaudited: deque[AuditRow] = deque(maxlen=BACKLOG_MAX)
         self._writing = anyio.Lock()
         self.number = 0
         """Of the newest durable decision."""
@@ -98,6 +112,10 @@ class Recorder:
         """Keep a decision that was already acted on, to be written when the disk takes it."""
         self._backlog.append(entry)
 
+    def note_action(self, row: AuditRow) -> None:
+        """Keep what an operator did, to be written when the disk takes it."""
+        self._unaudited.append(row)
+
     async def flush(self) -> bool:
         """Write what waits; False when the disk refuses."""
         try:
@@ -106,9 +124,18 @@ class Recorder:
                     await self._bounded(self._store.check)
                 if self._backlog:
                     await self._append()
+                if self._unaudited:
+                    await self._append_actions()
                 return await self._bounded(self.alerts.flush)
         except StoreUnavailable:
             return False
+
+    async def _append_actions(self) -> None:
+        waiting = tuple(self._unaudited)
+        await self._bounded(lambda: self.audit.append(*waiting))
+        for row in waiting:
+            if self._unaudited and self._unaudited[0] is row:
+                self._unaudited.popleft()
 
     async def _append(self, *newest: Entry) -> None:
         """Write what waits, then `newest`; one writer at a time, or an entry would be written twice."""

@@ -20,11 +20,12 @@ from agt.router import Selector, SelectorState
 from agt.supervisor.actions import Action, Refused
 from agt.supervisor.measure import Readings, RequestFailed, RouterSeen, Timeline, scrape_all
 from agt.supervisor.records import Entry, Policy, StoreUnavailable
+from agt.supervisor.rollout._books import Books
 from agt.supervisor.rollout._checks import asked_for
 from agt.supervisor.rollout._counting import wanted
 from agt.supervisor.rollout._effects import Kill, RaiseAlert, ResolveAlerts, SetRoute, is_forward
 from agt.supervisor.rollout._engine import Observation, Step, fresh, judge_gates, look_of, step
-from agt.supervisor.rollout._inspector import Inspector
+from agt.supervisor.rollout._inspector import RUNNERS, Inspector
 from agt.supervisor.rollout._live import Live
 from agt.supervisor.rollout._moves import Moves, in_words
 from agt.supervisor.rollout._operator import Counted, is_back, operate
@@ -90,7 +91,10 @@ class Rollout:
         self._rollbacks = Rollbacks(self._way, keep=self._keep_settled, on_change=on_change)
         self._performer: Performer | None = None
         self._forward = anyio.Lock()
-        self._inspector = Inspector(plan, run, clock=clock, asked=self._asked)
+        self.books = Books(plan, run, clock=clock, tell=self._tell)
+        """Audit, incidents and snapshots."""
+        runners = {**RUNNERS, "snapshot": self.books.snapshots.look}
+        self._inspector = Inspector(plan, run, clock=clock, asked=self._asked, runners=runners)
         self._by_hand: Selector | None = None
         self._selector: Selector | None = None
         self._seen = self._observation((), clock())
@@ -113,12 +117,14 @@ class Rollout:
         try:
             self._state = await recorder.state(self.plan.name) or self._state
             self._timeline, self._soak = await recorder.past(self._state.generation)
+            await self.books.opened(recorder)
             self._show_again(past_of(self.plan, await recorder.entries()))
             self._gates = self._judged()
             async with anyio.create_task_group() as group:
-                self._performer = Performer(self.plan, self._way, recorder, self._rollbacks, group)
+                self._performer = Performer(self.plan, self._way, recorder, self.books, self._rollbacks, group)
                 group.start_soon(self._live.run, self._on_change)
                 group.start_soon(self._inspector.run)
+                group.start_soon(self.books.run)
                 task_status.started()
                 while True:
                     began = anyio.current_time()
@@ -129,6 +135,7 @@ class Rollout:
                     await anyio.sleep(max(0.0, pause_s - (anyio.current_time() - began)))
         finally:
             self._performer = None
+            await self.books.closed()
             await recorder.aclose()
 
     async def check(self) -> None:
@@ -217,13 +224,15 @@ class Rollout:
 
     def raise_alert(self, severity: Severity, source: str, message: str, policy: Policy = "auto-resolve") -> None:
         """Put an alert of another part (a component, say) into the ledger; ignored while the rollout isn't running."""
+        self._tell(RaiseAlert(severity, source, message, policy))
+
+    def _tell(self, effect: RaiseAlert | ResolveAlerts) -> None:
         if self._performer is not None:
-            self._performer.alert(RaiseAlert(severity, source, message, policy), at=self._clock())
+            self._performer.alert(effect, at=self._clock())
 
     def resolve_alerts(self, source: str) -> None:
         """Resolve what a source has open."""
-        if self._performer is not None:
-            self._performer.alert(ResolveAlerts(source), at=self._clock())
+        self._tell(ResolveAlerts(source))
 
     def sections(self) -> dict[str, Any]:
         """Return the sections of `View` that the rollout knows."""
@@ -285,6 +294,8 @@ class Rollout:
         if not (done.decided and any(is_forward(effect) for effect in done.effects)):
             return await self._perform_now(done)
         recorder, performer = self._parts()
+        if done.state.phase != before.phase or done.kind == "started":
+            await self.books.before(self.plan.phases[done.state.phase].name)
         number = await recorder.decide(self._entry(done))
         if self._state is not before:
             raise Refused("stale", "the rollout went back while this was being recorded")
@@ -381,7 +392,7 @@ class Rollout:
                 control=self.plan.control,
                 latency_limit_s=self.plan.latency_limit_s,
                 control_observed=self.plan.file.legacy_observed,
-                signals=signals_of(self.plan, routers, alerts),
+                signals=signals_of(self.plan, routers, incidents=self.books.open_incidents),
             ),
             carried_s=state.credit_s + self._soak.carried_s(state.generation, self._way.sockets),
             selector_generation=self._generation_of(selector) if selector else 0,

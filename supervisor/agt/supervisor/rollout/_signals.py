@@ -4,21 +4,16 @@ What routers count is only known when every router has said it: a gate that asks
 because the router that has the last of them is silent.
 """
 
-from collections.abc import Callable, Iterable
-from typing import Final
+from collections.abc import Callable
 
 from agt.supervisor.measure import Reading, RouterSeen, RouterStatus
-from agt.supervisor.records import Alert
 from agt.supervisor.rollout._plan import Plan
 
-INCIDENT: Final = "incident"
-"""Source of the alerts that are incidents."""
 
-
-def signals_of(plan: Plan, routers: tuple[RouterSeen, ...], alerts: Iterable[Alert]) -> dict[str, Reading]:
-    """Return what every signal is now; `routers` as one check has seen them."""
+def signals_of(plan: Plan, routers: tuple[RouterSeen, ...], *, incidents: int) -> dict[str, Reading]:
+    """Return what every signal is now; `routers` as one check has seen them, `incidents` those that are open."""
     return {
-        "incidents": Reading(float(sum(alert.source == INCIDENT for alert in alerts)), samples=1),
+        "incidents": Reading(float(incidents), samples=1),
         "legacy_users": _added(plan, routers, lambda status: len(status.legacy_users)),
         "sessions_left_on_control": _added(plan, routers, lambda status: _sessions(status, plan.control)),
     }

@@ -5,7 +5,6 @@ from agt.supervisor.snapshots._folder import (
     SnapshotDamaged,
     SnapshotFolder,
     SnapshotRefused,
-    back_up_database,
 )
 from agt.supervisor.snapshots._meta import Part, SnapshotMeta, Trigger
 from agt.supervisor.snapshots._verdict import MAX_AGE_S, RestoreCheck, RestoreVerdict, judge_restore
@@ -21,6 +20,5 @@ __all__ = (
     "SnapshotMeta",
     "SnapshotRefused",
     "Trigger",
-    "back_up_database",
     "judge_restore",
 )

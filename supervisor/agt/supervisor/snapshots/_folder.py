@@ -10,7 +10,6 @@ All of this blocks on the disk: callers run it in a thread.
 import hashlib
 import os
 import shutil
-import sqlite3
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -93,7 +92,7 @@ class SnapshotFolder:
             _sync_folder(building)
             building.rename(self.path / name)
             _sync_folder(self.path)
-        except (OSError, sqlite3.Error) as error:
+        except OSError as error:
             shutil.rmtree(building, ignore_errors=True)
             raise SnapshotRefused(f"no snapshot could be taken: {error}", "is the disk full?") from error
         self._retire()
@@ -203,24 +202,6 @@ class SnapshotFolder:
         for path in self.path.iterdir():
             if path.name.startswith(".snap-"):
                 shutil.rmtree(path, ignore_errors=True)
-
-
-def back_up_database(source: Path) -> Writer:
-    """Return a writer that copies a live SQLite database, whole, while others write to it (sqlite3's online backup)."""
-
-    def write(target: Path) -> None:
-        origin = sqlite3.connect(f"{source.resolve().as_uri()}?mode=ro", uri=True)
-        try:
-            copy = sqlite3.connect(target)
-            try:
-                origin.backup(copy)
-                copy.execute("PRAGMA journal_mode = DELETE")
-            finally:
-                copy.close()
-        finally:
-            origin.close()
-
-    return write
 
 
 def _keep_aside(target: Path) -> None:

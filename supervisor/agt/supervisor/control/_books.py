@@ -1,0 +1,149 @@
+"""The routes of the books: audit, incidents, snapshots."""
+
+from typing import Any, Final, Protocol, TypeVar
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from agt.supervisor.actions import Refused
+from agt.supervisor.books import (
+    AuditCheck,
+    AuditPage,
+    Incident,
+    IncidentEnd,
+    IncidentOrder,
+    IncidentPage,
+    RestoreCheck,
+    SnapshotMeta,
+    SnapshotOrder,
+    SnapshotPage,
+)
+from agt.supervisor.control._requests import read_body
+
+ROWS: Final = 100
+ROWS_MAX: Final = 1000
+_TRUE: Final = ("1", "true")
+_Order = TypeVar("_Order")
+
+
+class Books(Protocol):
+    """The books as the control API sees them; every method may raise `Refused`."""
+
+    async def audit(self, *, limit: int) -> AuditPage:
+        """Return the newest rows."""
+        ...
+
+    async def verify_audit(self, *, head: str) -> AuditCheck:
+        """Walk the chain."""
+        ...
+
+    async def incidents(self, *, only_open: bool) -> IncidentPage:
+        """Return the newest incidents."""
+        ...
+
+    async def open_incident(self, order: IncidentOrder) -> Incident:
+        """Open one."""
+        ...
+
+    async def close_incident(self, number: int, end: IncidentEnd) -> Incident:
+        """Close one."""
+        ...
+
+    async def snapshots(self) -> SnapshotPage:
+        """Return the snapshots that are there."""
+        ...
+
+    async def take_snapshot(self, order: SnapshotOrder) -> SnapshotMeta:
+        """Take one now."""
+        ...
+
+    async def check_snapshot(self, name: str) -> RestoreCheck:
+        """Dry-run a restore."""
+        ...
+
+
+def book_routes(books: Books) -> tuple[BaseRoute, ...]:
+    """Return the routes."""
+
+    async def audit(request: Request) -> Response:
+        return _json(await books.audit(limit=_number(request.query_params.get("limit", str(ROWS)), "limit", ROWS_MAX)))
+
+    async def verify(request: Request) -> Response:
+        return _json(await books.verify_audit(head=request.query_params.get("head", "")))
+
+    async def incidents(request: Request) -> Response:
+        if request.method == "POST":
+            return _json(await books.open_incident(await _read(request, IncidentOrder)))
+        return _json(await books.incidents(only_open=request.query_params.get("open", "") in _TRUE))
+
+    async def close(request: Request) -> Response:
+        number = _number(request.path_params["number"], "the incident's number", 10**9)
+        return _json(await books.close_incident(number, await _read(request, IncidentEnd)))
+
+    async def snapshots(request: Request) -> Response:
+        if request.method == "POST":
+            return _json(await books.take_snapshot(await _read(request, SnapshotOrder)))
+        return _json(await books.snapshots())
+
+    async def check(request: Request) -> Response:
+        return _json(await books.check_snapshot(request.path_params["name"]))
+
+    return (
+        Route("/v1/audit", audit),
+        Route("/v1/audit/verification", verify),
+        Route("/v1/incidents", incidents, methods=["GET", "POST"]),
+        Route("/v1/incidents/{number}/close", close, methods=["POST"]),
+        Route("/v1/snapshots", snapshots, methods=["GET", "POST"]),
+        Route("/v1/snapshots/{name}/check", check),
+    )
+
+
+def _json(value: object) -> Response:
+    return Response(msgspec.json.encode(value), media_type="application/json")
+
+
+def _number(text: str, what: str, most: int) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 12 and int(text) <= most):
+        raise Refused("invalid", f"{what} is a number up to {most}")
+    return int(text)
+
+
+async def _read(request: Request, kind: type[_Order]) -> _Order:
+    body = await read_body(request)
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError as error:
+        raise Refused("invalid", str(error), "GET /v1/openapi.json shows what it looks like") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Refused("invalid", f"the body is not JSON: {error}") from error
+
+
+def describe_books(get: Any, post: Any) -> dict[str, Any]:
+    """Return the paths of the OpenAPI document, made with its own helpers."""
+    return {
+        "/v1/audit": get("The newest operator actions, newest first: `limit`.", "AuditPage"),
+        "/v1/audit/verification": get("Walk the audit's chain, up to a noted `head`.", "AuditCheck"),
+        "/v1/incidents": get("The newest incidents: `open=1` for those that stand.", "IncidentPage")
+        | post("Open an incident.", "Incident", takes="IncidentOrder"),
+        "/v1/incidents/{number}/close": post("Close an incident with its cause.", "Incident", takes="IncidentEnd"),
+        "/v1/snapshots": get("The snapshots that are there.", "SnapshotPage")
+        | post("Take a snapshot now.", "SnapshotMeta", takes="SnapshotOrder"),
+        "/v1/snapshots/{name}/check": get("Dry-run a restore.", "RestoreCheck"),
+    }
+
+
+BOOK_TYPES: Final = (
+    AuditPage,
+    AuditCheck,
+    IncidentPage,
+    Incident,
+    IncidentOrder,
+    IncidentEnd,
+    SnapshotPage,
+    SnapshotMeta,
+    SnapshotOrder,
+    RestoreCheck,
+)
+"""The bodies, for the OpenAPI document."""
