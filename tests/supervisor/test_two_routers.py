@@ -13,6 +13,7 @@ from agt.router.serving import create_app, serve
 from agt.router.testing import ScriptedDevice, ScriptedPath
 from agt.router.watching import watch
 from agt.supervisor.actions import Action
+from agt.supervisor.cli._explain import _from_gateways
 from agt.supervisor.cli._show import status_lines
 from agt.supervisor.rollout import Rollout, Status, parse_plan
 from agt.supervisor.view import Receipt, View
@@ -130,6 +131,24 @@ async def test_a_count_of_devices_goes_over_both(tmp_path: Path) -> None:
     async with pair(tmp_path) as (found, _):
         await found.act("set", devices=3)
         await found.until(lambda: sum(one.devices for one in found.view.runtimes if one.name == "new") == 3)
+
+
+async def test_the_router_that_has_a_device_explains_it(tmp_path: Path) -> None:
+    """Where several answer; any of them speaks for a device that none of them knows."""
+    async with pair(tmp_path) as (found, _):
+        await found.act("set", percentage=100)
+        await found.act("override", device="d", side="control", reason="flickers")
+        await found.until(lambda: sum(one.devices for one in found.view.runtimes if one.name == "new") == 4)
+        for device, known, rule in (
+            ("d", True, "override"),
+            ("a", True, "percentage"),
+            ("nobody", False, "percentage"),
+        ):
+            explained = await anyio.to_thread.run_sync(_from_gateways, tmp_path, device, None)
+            assert explained is not None
+            decided = [link.rule for link in explained.chain if link.verdict == "decides"]
+            assert (explained.attached, decided) == (known, [rule])
+        assert await anyio.to_thread.run_sync(_from_gateways, tmp_path / "nowhere", "d", None) is None
 
 
 async def test_a_kill_is_told_to_both_and_the_receipt_says_how_fast(tmp_path: Path) -> None:

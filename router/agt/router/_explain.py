@@ -25,6 +25,8 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     """What that rule says."""
     position_version: int = POSITION_VERSION
     """Version of the rule that positions are made by."""
+    attached: bool | None = None
+    """Whether the router that answers knows the device; None where no router was asked."""
     chain: tuple[ChainLink, ...]
 
 

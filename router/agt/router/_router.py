@@ -201,7 +201,7 @@ class Router:
             subject = msgspec.structs.replace(
                 asked, session=session or asked.session, component=component or asked.component
             )
-        return explain_in(state.situation, subject)
+        return msgspec.structs.replace(explain_in(state.situation, subject), attached=known is not None)
 
     # Devices and messages
 

@@ -1,6 +1,7 @@
 """`agt explain DEVICE`: why a device is where it is; no supervisor is asked.
 
-The gateway knows most: which sessions live where, which attachments are up. When none answers, or a file is named, the
+The gateway knows most: which sessions live where, which attachments are up. Where there are several, the one that has
+the device answers. When none answers, or a file is named, the
 selector and the variables beside it say where a device would be.
 """
 
@@ -17,6 +18,7 @@ import typer
 
 from agt.supervisor._errors import SupervisorError
 from agt.supervisor._request import NoAnswer, request
+from agt.supervisor._routers import find_routers
 from agt.supervisor.cli._options import Json, RunDir, print_json, run_directory
 
 if TYPE_CHECKING:
@@ -42,7 +44,7 @@ def explain(
 ) -> None:
     """Say which runtime carries a device, by which rule, and at which percentage it would move."""
     run = run_directory(run_dir)
-    explained = None if selector else _from_gateway(run.gateway, device, component)
+    explained = None if selector else _from_gateways(run.path, device, component)
     live = explained is not None
     explained = explained or _from_file(selector or run.selector, device, component, named=selector is not None)
     if json:
@@ -56,6 +58,17 @@ def explain(
         typer.echo(f"  {link.rule}: {link.verdict}{where}{f' ({link.says})' if link.says else ''}")
     if not live:
         typer.echo("(from the selector file: no gateway was asked for sessions and attachments)")
+
+
+def _from_gateways(run: Path, device: str, component: str | None) -> "Explanation | None":
+    """Ask every gateway; the answer of the one that has the device counts, else that of any."""
+    found: list[Explanation] = []
+    for socket in find_routers(run).values():
+        if explained := _from_gateway(socket, device, component):
+            if explained.attached:
+                return explained
+            found.append(explained)
+    return found[0] if found else None
 
 
 def _from_gateway(socket: Path, device: str, component: str | None) -> "Explanation | None":
