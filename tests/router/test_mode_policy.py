@@ -4,7 +4,7 @@ import datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agt.router import (
@@ -191,6 +191,7 @@ chosen = st.builds(
 )
 
 
+@settings(deadline=None)  # The first example pays for loading tomlkit.
 @given(one=chosen, other=chosen)
 def test_any_policy_survives_its_text_and_any_change_of_it(one: Selector, other: Selector) -> None:
     """Writing then reading is the identity, and so is changing a file with comments from one to the other."""

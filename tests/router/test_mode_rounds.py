@@ -168,6 +168,17 @@ def test_many_peers_take_turns() -> None:
     assert len(set(begun)) == len(begun)
 
 
+def test_a_peer_that_talked_since_the_last_round_is_not_probed() -> None:
+    """Between two messages a link is at rest, and still no place for a probe; a quiet peer beside it is."""
+    busy, quiet = MadeUpWay("busy", round_trips=(0, 0.001)), MadeUpWay("quiet", round_trips=(0, 0.001))
+    rounds = Rounds()
+    for place in range(20):
+        busy.progress += 1
+        rounds.play([busy, quiet], now=float(place), wall=0.0)
+    assert busy.probes == 0
+    assert quiet.probes >= 10
+
+
 def test_a_peer_without_a_connection_is_left_alone() -> None:
     """Neither asked nor probed, and its last words are no measurement."""
     way = MadeUpWay(connected=False, round_trips=(3, 0.5))

@@ -203,7 +203,7 @@ class LinkFront:
         gauge = self._gauged()
         if gauge.open and gauge.result(now) is None:
             return False
-        gauge.begin(limits or ProbeLimits(), self._peer_frame_max, now)
+        gauge.begin(limits or ProbeLimits(), self._peer_frame_max, self._keepalive.shortest_s, now)
         return True
 
     def probed(self, *, now: float) -> Probe | None:

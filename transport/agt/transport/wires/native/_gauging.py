@@ -22,11 +22,11 @@ class Gauge:
         """Whether a probe goes on."""
         return self._probing is not None and self._probing.result is None
 
-    def begin(self, limits: ProbeLimits, frame_max: int, now: float) -> None:
+    def begin(self, limits: ProbeLimits, frame_max: int, shortest_s: float, now: float) -> None:
         """Begin a probe; the one before is over."""
         self._number += 1
         self._train += 1
-        self._probing = Probing(self._number, self._train, limits, frame_max, now)
+        self._probing = Probing(self._number, self._train, limits, frame_max, shortest_s, now)
 
     def result(self, now: float) -> Probe | None:
         """Return what came of the newest probe; None while it goes on, or when there was none."""

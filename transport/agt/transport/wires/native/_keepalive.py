@@ -1,5 +1,6 @@
 """Signs of life on one connection: when to ask for one, and when to stop believing in the peer."""
 
+import math
 from typing import Final
 
 from agt.transport._rtt import RoundTrip
@@ -12,7 +13,7 @@ NOBODY: Final = 0
 class Keepalive:
     """When the peer was last heard and last asked."""
 
-    __slots__ = ("_asked_at", "_config", "_numbered", "_open", "heard_at", "round_trip_s", "round_trips")
+    __slots__ = ("_asked_at", "_config", "_numbered", "_open", "heard_at", "round_trip_s", "round_trips", "shortest_s")
 
     def __init__(self, config: NativeConfig) -> None:
         self._config = config
@@ -25,11 +26,14 @@ class Keepalive:
         """How many round trips were measured, by pings and hellos alone: nothing of what an application takes."""
         self.round_trip_s = 0.0
         """The newest of them, in seconds."""
+        self.shortest_s = math.inf
+        """The shortest of this connection."""
 
     def start(self, now: float) -> None:
         """Begin on a fresh connection."""
         self.heard_at = self._asked_at = now
         self._open = NOBODY
+        self.shortest_s = math.inf
 
     @property
     def ask_at(self) -> float:
@@ -67,4 +71,5 @@ class Keepalive:
         """Take in a round trip that a ping, or a hello that was said once, has told."""
         self.round_trips += 1
         self.round_trip_s = max(0.0, seconds)
+        self.shortest_s = min(self.shortest_s, self.round_trip_s)
         round_trip.sample(seconds)

@@ -5,9 +5,10 @@ train is one bare frame, whose answer tells the round trip. A train goes out onl
 and a train that kept the way busy for longer than `busy_s` is not followed by a larger one. So a message that comes up
 waits behind one train and no more: the rest of the probe is given up for it.
 
-Every rate is a lower bound. How long a train kept the way busy is the longer of two times: what it took to come in (the
-receiver's), and what its answer took beyond a round trip (ours), for a receiver that was busy itself and then found
-everything in its buffer says too little. Less than `SURE_S` counts as that, being within what processes are late by.
+Every rate is meant as a lower bound. How long a train kept the way busy is the longer of two times: what it took to
+come in (the receiver's), and what its answer took beyond the shortest round trip known (ours), for a receiver that was
+busy itself and then found everything in its buffer says too little. Less than `SURE_S` counts as that, being within
+what processes are late by.
 TCP carries the first trains in several round trips, so a slow train is repeated; the probe ends when two trains
 agree, or when none got better for a while, and its rate is that of the best.
 """
@@ -69,7 +70,7 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True):
     trains: int
     """Trains that were answered, the bare one not counted."""
     round_trip_s: float | None
-    """What the bare train took."""
+    """What the bare train took, or the shortest ping if that was shorter."""
     ended: str
     """Why it ended: `measured`, `traffic` (it gave way), `time`, or `connection`."""
 
@@ -78,9 +79,11 @@ class Probing:
     """One probe, seen from the side that asks."""
 
     __slots__ = ("_began_at", "_best", "_chunk", "_last", "_left", "_limits", "_number", "_round_trip_s", "_sent",
-                 "_size", "_train", "_trains", "_until", "_vain", "result")  # fmt: skip
+                 "_shortest_s", "_size", "_train", "_trains", "_until", "_vain", "result")  # fmt: skip
 
-    def __init__(self, number: int, first_train: int, limits: ProbeLimits, frame_max: int, now: float) -> None:
+    def __init__(
+        self, number: int, first_train: int, limits: ProbeLimits, frame_max: int, shortest_s: float, now: float
+    ) -> None:
         """Begin with the bare train.
 
         Args:
@@ -88,9 +91,10 @@ class Probing:
             first_train: number of its first train; the others follow.
             limits: what it may cost.
             frame_max: the largest frame that the peer reads, header included.
+            shortest_s: the shortest round trip that is known; a bare train that took longer was held up by something.
             now: the time.
         """
-        self._number, self._limits, self._train = number, limits, first_train
+        self._number, self._limits, self._train, self._shortest_s = number, limits, first_train, shortest_s
         self._chunk = min(CHUNK, frame_max - _BARE)  # The last frame may be a little larger.
         self._until = now + limits.seconds
         self._size = self._left = _BARE
@@ -134,7 +138,7 @@ class Probing:
         timed, span_us = _ANSWER.unpack(payload)
         took_s = max(0.0, now - self._began_at)
         if self._round_trip_s is None:
-            self._round_trip_s = took_s
+            self._round_trip_s = min(took_s, self._shortest_s)
             self._next(TRAIN_FIRST, now)
             return
         self._trains += 1
