@@ -72,7 +72,7 @@ class Handover:
                 self._give_up(device, parcel, "its deadline passed while the device moved")
             elif parcel.doubtful is Barrier.SEQUENCE and not _bears(path, parcel.message):
                 # It was taken back for a path that shares the watermark, and another one has come.
-                self._give_up(device, parcel, f"in doubt, and {device.runtime} could not tell a double")
+                self._refuse(device, parcel, f"in doubt, and {device.runtime} could not tell a double")
             else:
                 self._send(device, path, parcel, now=now)
 
@@ -137,12 +137,19 @@ class Handover:
         return None
 
     def _give_up(self, device: Device, parcel: Parcel, reason: str) -> None:
+        """End what nobody wants any more; no move's doing, so no receipt counts it, but the ledger names it."""
         if parcel.delivery is None:
-            self._unconfirmed(device, parcel.message, f"written, to be sent again by a move: {reason}")
-        elif parcel.doubtful is not None:
-            self._doubted(device, parcel.delivery, reason)
+            self._name(device, parcel.message, f"written, to be sent again by a move: {reason}")
         else:
-            parcel.delivery.settle(Outcome.NOT_DELIVERED, reason=reason)
+            outcome = Outcome.NOT_DELIVERED if parcel.doubtful is None else Outcome.INDETERMINATE
+            parcel.delivery.settle(outcome, reason=reason)
+
+    def _refuse(self, device: Device, parcel: Parcel, reason: str) -> None:
+        """End what was in doubt and can't be sent again after all."""
+        if parcel.delivery is None:
+            self._unconfirmed(device, parcel.message, reason)
+        else:
+            self._doubted(device, parcel.delivery, reason)
 
     def _doubted(self, device: Device, delivery: Delivery, reason: str) -> None:
         if delivery not in self._repetitions:  # Their senders were told `written` long ago.
@@ -157,6 +164,9 @@ class Handover:
         receipt = _receipt(device)
         if receipt is not None:
             receipt.unconfirmed += 1
+        self._name(device, message, says)
+
+    def _name(self, device: Device, message: Message, says: str) -> None:
         self._ledger.note(
             Anomaly(device=device.name, number=message.number, runtime=device.runtime, kind="unconfirmed", says=says)
         )

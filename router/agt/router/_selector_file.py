@@ -5,7 +5,8 @@ either the old file or the new one. An editor knows neither lock nor generation,
 it has read, and looks at the bytes again just before it replaces them: who edits by hand is not overwritten. Comments
 are kept. A kill renames the file aside, which needs no free space and no lock: the
 absent file *is* the latch. A writer that a kill overtook notices it by the inode it started from, and takes
-its own file away again: a kill always wins.
+its own file away again; should it die before that, readers know by the note that it left (which inode it was about to
+put in the place of which) that the file counts as taken away: a kill always wins.
 """
 
 import contextlib
@@ -28,6 +29,7 @@ from agt.router._selector_text import SELECTOR_MAX_BYTES, check_selector, format
 from agt.router._storage import DiskStorage, Storage
 
 KILLED_SUFFIX = ".killed"
+NOTE_MAX_BYTES = 64
 DROPPED_SUFFIX = ".before"
 """Where a text goes whose comments, or whose mistakes, a way back had to write over."""
 
@@ -72,6 +74,7 @@ class SelectorFile:
         self._storage = storage if storage is not None else DiskStorage()
         self.killed_path = self.path.with_name(self.path.name + KILLED_SUFFIX)
         self._lock_path = self.path.with_name(f".{self.path.name}.lock")
+        self._note_path = self.path.with_name(f".{self.path.name}.writing")
         self._runtimes = runtimes
 
     def read(self) -> SelectorReading:
@@ -84,6 +87,8 @@ class SelectorFile:
             return SelectorReading(SelectorState.MISSING, says=f"{self.path} does not exist")
         except OSError as error:
             return _bad(Problem("", f"can't be read: {error.strerror}"), self.path)
+        if self._overtaken():
+            return SelectorReading(SelectorState.KILLED, says=f"kill switch is on: {self.killed_path.name}")
         try:
             return SelectorReading(SelectorState.OK, self._parse(data))
         except SelectorInvalid as error:
@@ -123,17 +128,21 @@ class SelectorFile:
         check_selector(selector, origin=str(self.path))
         written = selector.at_generation(max(expected + 1, selector.generation))
         with self._translated_errors(), self._storage.locked(self._lock_path):
+            overtaken = self._overtaken()
             killed = self._storage.exists(self.killed_path) and not self._storage.exists(self.path)
-            if killed and not after_kill:
+            if (killed or overtaken) and not after_kill:
                 raise SelectorKilled(str(self.killed_path))
+            if overtaken:
+                self._storage.unlink(self.path)
             inode, before = self._present(after_kill=after_kill)
             found = self._selector_in(before, force=force or inode is None)
             generation = found.generation if found else 0
             if generation != expected or (read is not None and found != read):
                 raise GenerationConflict(expected, generation)
             text = self._text(written, before, force=force)
-            self._replace(text, before if inode is not None else None, expected)
+            self._replace(text, before, expected, inode)
             self._yield_to_kill(inode)
+            self._storage.unlink(self._note_path)
             if after_kill:
                 self._storage.unlink(self.killed_path)
         return written
@@ -209,12 +218,23 @@ class SelectorFile:
     def _bad(self, data: bytes) -> bool:
         return self._selector_in(data, force=True) is None
 
-    def _replace(self, text: str, before: bytes | None, expected: int) -> None:
+    def _overtaken(self) -> bool:
+        """Tell whether the file is a write that a kill overtook and whose writer died before it took that away."""
+        if not self._storage.exists(self.killed_path):
+            return False
+        try:
+            base, fresh = self._storage.read(self._note_path, NOTE_MAX_BYTES).split()
+            return self._storage.inode(self.killed_path) == int(base) and self._storage.inode(self.path) == int(fresh)
+        except (OSError, ValueError):
+            return False
+
+    def _replace(self, text: str, before: bytes, expected: int, inode: int | None) -> None:
         """Put a text in the file's place, unless somebody changed that meanwhile."""
         fresh = self._storage.write_beside(self.path, text.encode())
         try:
-            if before is not None:
+            if inode is not None:
                 self._unchanged(before, expected)
+                self._storage.write(self._note_path, b"%d %d" % (inode, self._storage.inode(fresh)))
             self._storage.rename(fresh, self.path)
         except BaseException:
             self._storage.unlink(fresh)
