@@ -21,6 +21,9 @@ from support.rollout_run import PLAN, IdleDevice, rollout_on
 
 pytestmark = pytest.mark.anyio
 
+GOES_ON = (Status.RUNNING, Status.SUSPENDED)
+"""A rollout that nobody holds; a machine that is too busy suspends it for a while."""
+
 
 @pytest.fixture
 def anyio_backend():
@@ -168,7 +171,8 @@ async def test_override_forces_one_device_and_the_rollout_goes_on(tmp_path):
         (shown,) = rollout.sections()["overrides"]
         assert (shown.device, shown.runtime, shown.owner, shown.reason) == ("d", "new", "mia", "tests")
         assert shown.expires_at == round(until_s)
-        assert (rollout.state.status, rollout.sections()["phases"][1].carried_s > 0.3) == (Status.RUNNING, True)
+        assert rollout.sections()["phases"][1].carried_s > 0.3
+        assert rollout.state.status in GOES_ON
         back = await rollout.act(Action(action="override", device="a", side="control", by="mia", reason="enough"))
         assert back.routed_ms is not None
         assert router.runtime_of("a") == "old"

@@ -297,7 +297,7 @@ class Rollout:
         if done.state.phase != before.phase or done.kind == "started":
             await self.books.before(self.plan.phases[done.state.phase].name)
         number = await recorder.decide(self._entry(done))
-        if self._state is not before:
+        if self._state.journal != before.journal:  # A check in between that decides nothing is no reason to refuse.
             raise Refused("stale", "the rollout went back while this was being recorded")
         self._assign(replace(done, state=msgspec.structs.replace(done.state, journal=number)))
         return await performer.perform(done, before=before, at=self._clock())
