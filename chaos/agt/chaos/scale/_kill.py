@@ -26,7 +26,7 @@ SETTLED_GOAL_MS: Final = 5000.0
 TRAFFIC_S: Final = 2.0
 """How long commands flow before each kill."""
 COMMAND_WITHIN_S: Final = 30.0
-ATTACH_PER_S: Final = 40.0
+ATTACH_PER_S: Final = 20.0
 """The slowest that devices may come; more than ten times faster is usual."""
 SETTLE_WITHIN_S: Final = 60.0
 
