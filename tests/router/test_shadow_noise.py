@@ -29,6 +29,7 @@ from agt.router.shadow import (
     verdict_of,
 )
 from agt.router.shadow._odds import _against_at_least, _against_at_most
+from agt.router.testing import ManualClock
 from agt.transport import Delivery, Outcome
 
 FLOOR = 0.02
@@ -227,6 +228,7 @@ def compared(messages: int, *, planted: float) -> Shadow:
         floor_twins={"legacy": Noisy(3, _WRONG)},
         extract=json_fields,
         reply_wait=True,
+        clock=ManualClock(),
     )
     for number in range(messages):
         carried = Delivery()

@@ -7,7 +7,9 @@ from agt.router._path import Message
 from agt.transport import Delivery, QueueFull
 
 SLOW_S: Final = 0.02
-"""A twin that takes longer than this to *accept* a message holds up the loop that control runs on: it rests."""
+"""A twin that takes longer than this to *accept* a message holds up the loop that control runs on."""
+SLOW_MAX: Final = 3
+"""So often in a row, and it rests; once may be a process that was not given its turn, which is not the twin's fault."""
 REST_S: Final = 0.5
 """The first rest of a twin that failed; doubles with each further failure."""
 REST_MAX_S: Final = 30.0
@@ -38,12 +40,13 @@ class Answered(Delivery, eq=False):
 class TwinGuard:
     """Stands between the shadow and one twin."""
 
-    __slots__ = ("_clock", "_failures", "_rests_until", "twin")
+    __slots__ = ("_clock", "_failures", "_rests_until", "_slow", "twin")
 
     def __init__(self, twin: Twin, clock: Callable[[], float]) -> None:
         self.twin = twin
         self._clock = clock
         self._failures = 0
+        self._slow = 0
         self._rests_until = 0.0
 
     def send(self, message: Message, shed: Callable[[str], None]) -> Delivery | None:
@@ -65,10 +68,12 @@ class TwinGuard:
             self._fail()
             shed("broken")
             return None
-        if self._clock() - began > SLOW_S:
-            self._fail()
+        if self._clock() - began <= SLOW_S:
+            self._failures = self._slow = 0
         else:
-            self._failures = 0
+            self._slow += 1
+            if self._slow >= SLOW_MAX or self._failures:
+                self._fail()
         return delivery
 
     def _fail(self) -> None:
