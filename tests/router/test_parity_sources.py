@@ -341,11 +341,12 @@ def test_a_table_names_one_source() -> None:
     assert "it has unix and file" in str(problem)
 
 
-def test_functions_are_imported_by_name_or_not_at_all() -> None:
-    """What is missing is named."""
-    make_source(parse_source("function:json:dumps"))
-    for text, says in (("function:no.such:f", "ModuleNotFoundError"), ("function:json:nothing", "AttributeError")):
-        with pytest.raises(SourceFailed, match=says):
-            make_source(parse_source(text))
-    with pytest.raises(SourceFailed, match="is no function"):
-        make_source(parse_source("function:json:__name__"))
+async def test_functions_are_imported_by_name_when_they_are_asked() -> None:
+    """What is missing is named then, so that a gate can report it."""
+    assert (await make_source(parse_source("function:os:getpid")).ask()).decoded() == os.getpid()
+    for path, says in (
+        ("no.such:f", "can't be imported: ModuleNotFoundError"),
+        ("json:nothing", "can't be imported: AttributeError"),
+        ("json:__name__", "is no function"),
+    ):
+        assert says in await reason(make_source(parse_source(f"function:{path}")).ask())

@@ -4,6 +4,7 @@ A function may be plain (it runs in a thread, so that a slow one holds up nothin
 that never returns can't be ended from outside: it is left behind after the time limit, and that is said.
 """
 
+import importlib
 import inspect
 import os
 import stat
@@ -58,6 +59,33 @@ class FunctionSource:
             return await self._function(*arguments)
         # Abandoned on cancellation: the time limit must hold even when the function doesn't return.
         return await anyio.to_thread.run_sync(partial(self._function, *arguments), abandon_on_cancel=True)
+
+
+class ImportedSource:
+    """Calls a function that is named by module, imported when it is first asked."""
+
+    def __init__(self, path: str, *, limits: Limits | None = None) -> None:
+        self._path, self._limits = path, limits
+        self.name = f"function {shown(path)}"
+        """What messages call it."""
+
+    async def ask(self, call: Call | None = None) -> Answer:
+        """Import and call the function.
+
+        Raises:
+            SourceFailed: when it can't be imported, or as a `FunctionSource`.
+        """
+        return await FunctionSource(self._imported(), name=self._path, limits=self._limits).ask(call)
+
+    def _imported(self) -> Callable[..., Any]:
+        module, _, name = self._path.partition(":")
+        try:
+            found: object = getattr(importlib.import_module(module), name)
+        except Exception as error:  # Importing runs somebody's code.
+            raise SourceFailed(self.name, f"can't be imported: {type(error).__name__}: {shown(str(error))}") from error
+        if not callable(found):
+            raise SourceFailed(self.name, "is no function")
+        return found
 
 
 class FileSource:

@@ -2,8 +2,10 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 import anyio
+import anyio.to_thread
 
 from agt.router._ignore import expired_rules
 from agt.router.parity._compare import Comparison, compare
@@ -63,7 +65,10 @@ async def _take(
     compared = Comparison()
     if not problem:
         try:
-            compared = compare(sides[0].indexed, sides[1].indexed, projection, now=now)
+            # In a thread, as the reading: 100,000 rows take a second that the loop may need for something else.
+            compared = await anyio.to_thread.run_sync(
+                partial(compare, sides[0].indexed, sides[1].indexed, projection, now=now)
+            )
         except (TooDeep, RecursionError):
             problem = f"a value in one of the listings {TooDeep()}"
     if problem:
@@ -108,7 +113,7 @@ class _Side:
         """Ask, and read the answer; never raises."""
         try:
             answer = await self._source.ask()
-            self._read(answer, projection, wall())
+            await anyio.to_thread.run_sync(self._read, answer, projection, wall())
         except SourceFailed as error:
             self.problem = str(error)
         except ListingRefused as error:

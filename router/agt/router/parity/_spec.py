@@ -11,11 +11,10 @@
 | `function:package.module:name` | a Python function |
 """
 
-import importlib
 import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
@@ -25,9 +24,9 @@ from agt.router._problem import Problem, nearest
 from agt.router.parity._command import CommandSource
 from agt.router.parity._http import HttpSource
 from agt.router.parity._json import DOCUMENT_MAX_BYTES
-from agt.router.parity._local import FileSource, FunctionSource
+from agt.router.parity._local import FileSource, ImportedSource
 from agt.router.parity._socket import Reading, tcp_source, unix_source
-from agt.router.parity._source import TIMEOUT_S, Limits, Source, SourceFailed
+from agt.router.parity._source import TIMEOUT_S, Limits, Source
 from agt.router.parity._values import shown
 
 SPEC_MAX: Final = 4096
@@ -111,8 +110,7 @@ def check_source(spec: SourceSpec, key: str) -> Iterator[Problem]:
 def make_source(spec: SourceSpec, *, base: Path | None = None) -> Source:
     """Make a source; paths of files are taken from `base`, a parity file's folder say.
 
-    Raises:
-        SourceFailed: when a function can't be imported.
+    Never fails: what isn't there, a module too, is found out when the source is asked.
     """
     limits = Limits(timeout_s=spec.timeout_s, max_bytes=spec.max_bytes)
     if spec.http:
@@ -128,19 +126,8 @@ def make_source(spec: SourceSpec, *, base: Path | None = None) -> Source:
     if spec.file:
         return FileSource((base or Path()) / spec.file, limits=limits)
     if spec.function:
-        return FunctionSource(_imported(spec.function), name=spec.function, limits=limits)
+        return ImportedSource(spec.function, limits=limits)
     return CommandSource(spec.command, limits=limits)
-
-
-def _imported(path: str) -> Callable[..., Any]:
-    module, name = _halves(path)
-    try:
-        found = getattr(importlib.import_module(module), name)
-    except Exception as error:  # Importing runs somebody's code.
-        raise SourceFailed(f"function {path}", f"can't be imported: {type(error).__name__}: {error}") from error
-    if not callable(found):
-        raise SourceFailed(f"function {path}", "is no function")
-    return found  # type: ignore[no-any-return]  # getattr's own Any
 
 
 def _command(_: str, rest: str) -> SourceSpec:
