@@ -18,7 +18,7 @@ def test_one_object_has_every_figure_and_every_goal(monkeypatch: pytest.MonkeyPa
     done = CliRunner().invoke(app, ["router", "--quick", "--json"])
     assert done.exit_code == 0, done.output
     result = msgspec.json.decode(done.stdout, type=RouterResult)
-    for times in (result.decision.unsalted_ns, result.decision.salted_ns):
+    for times in (result.decision.in_turn_ns, result.decision.unsalted_ns, result.decision.salted_ns):
         assert 0 < times.p50 <= times.p99
     assert [added.in_flight for added in result.reliable] == [64, 1000]
     for added in (*result.reliable, *result.legacy):

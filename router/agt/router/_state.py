@@ -134,7 +134,8 @@ class RouterState:
                 wanted, kept_by = self.runtimes.control, _NO_ATTACHMENT
         elif situation.pins and self._only_pinned(device, now=now):
             kept_by = KeptBy.PIN
-        device.kept_by = kept_by
+        if device.kept_by is not kept_by:  # Rarely: a million devices are read faster than written.
+            device.kept_by = kept_by
         return wanted
 
     def _placed(self, device: Device, *, now: float | None) -> Subject:

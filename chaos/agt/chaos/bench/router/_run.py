@@ -31,7 +31,7 @@ class Effort:
 
     rounds: int = 5
     devices: int = 1_000_000
-    decisions: int = 200_000
+    decisions: int = 100_000
     messages: int = 10_000
     """Messages of each way in each round."""
     moved: int = 10_000
@@ -57,7 +57,13 @@ def run(effort: Effort, progress: Progress) -> RouterResult:
     legacy = _routed("legacy", (64,), effort, progress)
     progress(f"moving {effort.moved:,} devices")
     moves = _moved(effort)
-    decision = Decision(effort.devices, _rounded(decided.unsalted), _rounded(decided.salted), decided.timer_ns)
+    decision = Decision(
+        devices=effort.devices,
+        in_turn_ns=_rounded(decided.in_turn),
+        unsalted_ns=_rounded(decided.unsalted),
+        salted_ns=_rounded(decided.salted),
+        timer_ns=decided.timer_ns,
+    )
     memory = Memory(
         known_bytes=round(decided.rss_per_device_bytes),
         sent_bytes=round(decided.rss_per_device_that_sent_bytes),

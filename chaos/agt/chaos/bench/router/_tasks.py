@@ -59,8 +59,12 @@ class Decided(msgspec.Struct, frozen=True):
     """The same when each has sent a message that was delivered."""
     timer_ns: float
     """What reading the clock costs; it is part of the times below."""
+    in_turn: Times
+    """Devices in the order in which they came, as a change of route asks them; without a salt."""
     unsalted: Times
+    """Devices at random, by name."""
     salted: Times
+    """The same with a salt."""
 
 
 class Routed(msgspec.Struct, frozen=True):
