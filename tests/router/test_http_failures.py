@@ -271,7 +271,7 @@ async def test_an_upload_that_is_refused_is_read_on_only_for_a_while() -> None:
     ):
         await stream.send(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9999999999\r\n\r\n")
         assert (await stream.receive()).startswith(b"HTTP/1.1 413")
-        with anyio.fail_after(10), pytest.raises(anyio.BrokenResourceError):
+        with anyio.fail_after(10), contextlib.suppress(anyio.BrokenResourceError):
             while True:
                 await stream.send(bytes(65_536))
 

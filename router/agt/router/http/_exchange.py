@@ -113,28 +113,22 @@ class Exchange:
             CallerGone: when the caller left first.
         """
         try:
-            event = await self._connection.next_event()
+            event = await self._next_event()
             while True:
-                if self._failure is not None:
-                    # Where the end of the connection is the end of the answer, our cutting it looks like that.
-                    raise self._failure
                 data = b""
                 if isinstance(event, h11.Data):
                     data = bytes(event.data)
                     event = self._connection.event_at_hand()
-                if isinstance(event, h11.EndOfMessage):
-                    if self._tap is not None and data:
-                        self._tap.answer_body(data)
-                    self.ended = True
-                    await self._hand_on(send, data, more=False)
+                self.ended = isinstance(event, h11.EndOfMessage)
+                if data and self._tap is not None:
+                    self._tap.answer_body(data)
+                if data or self.ended:
+                    await self._hand_on(send, data, more=not self.ended)
+                if self.ended:
                     return
-                if data:
-                    if self._tap is not None:
-                        self._tap.answer_body(data)
-                    await self._hand_on(send, data, more=True)
                 if event is h11.NEED_DATA:
-                    event = await self._connection.next_event()
-                elif not isinstance(event, h11.Data | h11.EndOfMessage):
+                    event = await self._next_event()
+                elif not isinstance(event, h11.Data):
                     raise Broken("the service broke its answer off")
         except UpstreamFailure as error:
             raise self._failure or error from error
@@ -145,6 +139,13 @@ class Exchange:
             self._timer.cancel()
         if self._caller is not None:
             self._caller.cancel()
+
+    async def _next_event(self) -> Any:
+        event = await self._connection.next_event()
+        if self._failure is not None:
+            # Where the end of the connection is the end of the answer, our cutting it looks like that.
+            raise self._failure
+        return event
 
     async def _hand_on(self, send: Send, data: bytes, *, more: bool) -> None:
         self._on_caller = True
