@@ -15,7 +15,7 @@ from agt.chaos.sim.moves import router_profile_of, run_router_seed
 from agt.chaos.sim.moves._script import DIRECTIONS, WIRES, Case, Direction, cases_at, run_case
 from agt.transport import Barrier
 
-SEEDS = 16
+SEEDS = 12
 SOAK_SEEDS = 4000
 SOAK_CHUNK = 250
 COMMANDS_BOUNDARIES = range(51)
