@@ -54,7 +54,6 @@ async def until(condition) -> None:
     """Let the loop turn until something has happened."""
     with anyio.fail_after(40):
         while not condition():
-            await anyio.wait_all_tasks_blocked()
             await anyio.lowlevel.checkpoint()
 
 
