@@ -1,6 +1,7 @@
 """Router worlds: the real router between simulated sources and devices, with moves, kills, crashes and a disk.
 
-`run_router_seed(seed)` lives through one, `run_case` through one of the exhaustive cases; `RouterWorld` is for those who want to say themselves what happens.
+`run_router_seed(seed)` lives through one, `run_case` through one of the exhaustive cases; `RouterWorld` is for those
+who want to say themselves what happens.
 """
 
 from agt.chaos.sim.moves._profile import RouterProfile, draw_router_profile, router_profile_of

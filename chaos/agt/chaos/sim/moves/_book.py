@@ -228,8 +228,9 @@ class Book:
         """Whether the network lost it on its legacy socket, and later ones came by there: no move's doing."""
         if not entry.wrote or entry.wrote[0].attachment != "legacy":
             return False
-        acted = [reach for each in self.entries.values() if each.device == entry.device for reach in each.reached]
-        return any(reach.attachment == "legacy" and reach.at > entry.wrote[0].at for reach in acted if reach.acts)
+        later = (one for one in self.entries.values() if one.device == entry.device and one.number > entry.number)
+        acted = [reach for one in later for reach in one.reached if reach.acts]
+        return any(reach.attachment == "legacy" and reach.at >= entry.wrote[0].at for reach in acted)
 
     def _see_named(self, entry: Entry) -> None:
         self.note_names()
