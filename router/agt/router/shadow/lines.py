@@ -13,7 +13,7 @@ from agt.transport.wires.lines import MAX_LINE_BYTES, number_in
 
 __all__ = ("READS", "classifier", "classify", "reply_fields")
 
-READS: Final = frozenset({b"get", b"ping", b"state"})
+READS: Final = (b"get", b"ping", b"state")
 """Verbs that are taken for questions unless others are given."""
 _WORDS_MAX: Final = 32
 """Words of a reply that are compared."""
