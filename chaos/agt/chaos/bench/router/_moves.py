@@ -28,7 +28,8 @@ async def move(task: MoveTask) -> Moves:
             killed_silent=await fleet.kill(answers=False),
         )
         tasks.cancel_scope.cancel()
-    return moves
+        return moves
+    raise AssertionError("the task group lets nothing pass")
 
 
 class _Fleet:
