@@ -16,7 +16,9 @@ from agt.supervisor.measure import (
 )
 from agt.supervisor.rollout import Plan, State, parse_plan
 from agt.supervisor.rollout._effects import Effect, Kill, SetRoute
-from agt.supervisor.rollout._engine import Observation, Step, fresh, step
+from agt.supervisor.rollout._engine import step
+from agt.supervisor.rollout._step import Observation, Step
+from agt.supervisor.rollout._turns import fresh
 
 PLAN = """
 schema = 1

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from agt.supervisor.rollout import Judgement, PlanInvalid, Status, Verdict, load_plan, parse_plan
 from agt.supervisor.rollout._checks import Checked, judge_check, judge_hours
-from agt.supervisor.rollout._engine import look_of, step
+from agt.supervisor.rollout._engine import step
 from agt.supervisor.rollout._gates import gate_name, judge
 from agt.supervisor.rollout._inspector import Inspector
 from agt.supervisor.rollout._plan_file import Gate, Hours
+from agt.supervisor.rollout._step import look_of
 
 GOOD, BAD = Judgement(Verdict.PASSED, "fine"), Judgement(Verdict.FAILED, "broken")
 

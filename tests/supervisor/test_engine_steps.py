@@ -7,9 +7,11 @@ from hypothesis import strategies as st
 from agt.supervisor.actions import Action, Refused
 from agt.supervisor.rollout import Status, parse_plan
 from agt.supervisor.rollout._effects import Kill, SetRoute, is_forward
-from agt.supervisor.rollout._engine import fresh, look_of, step
+from agt.supervisor.rollout._engine import step
 from agt.supervisor.rollout._gates import budget_left
 from agt.supervisor.rollout._operator import operate
+from agt.supervisor.rollout._step import look_of
+from agt.supervisor.rollout._turns import fresh
 
 
 def test_healthy_plan_runs_to_its_end(bench):

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from agt.supervisor.measure import Reading
 from agt.supervisor.records import Alert
 from agt.supervisor.rollout import Judgement, Verdict
-from agt.supervisor.rollout._engine import look_of
 from agt.supervisor.rollout._gates import budget_left, compare, gate_name, judge, judge_gate
 from agt.supervisor.rollout._metrics import METRICS, format_value
 from agt.supervisor.rollout._plan_file import Gate, When
+from agt.supervisor.rollout._step import look_of
 from agt.supervisor.rollout._verdict import worst
 
 KEYS = ("at_least", "above", "at_most", "below", "equals")

@@ -16,7 +16,7 @@ from agt.supervisor.cli._explain import _from_gateway
 from agt.supervisor.records import StoreUnavailable
 from agt.supervisor.rollout import Rollout, Status, _live, parse_plan
 from agt.supervisor.rollout._effects import SetRoute
-from agt.supervisor.rollout._engine import TO_CONTROL
+from agt.supervisor.rollout._turns import TO_CONTROL
 from support.rollout_run import PLAN, IdleDevice, rollout_on
 
 pytestmark = pytest.mark.anyio

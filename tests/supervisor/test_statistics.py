@@ -6,9 +6,10 @@ import pytest
 
 from agt.supervisor.measure import RouterSample, RuntimeCounters, parse_exposition, read_sample
 from agt.supervisor.rollout import PlanInvalid, Status, Verdict, parse_plan
-from agt.supervisor.rollout._engine import look_of, step
+from agt.supervisor.rollout._engine import step
 from agt.supervisor.rollout._gates import gate_name, judge
 from agt.supervisor.rollout._plan_file import Gate, When
+from agt.supervisor.rollout._step import look_of
 
 GATE = Gate(metric="failure_ratio", against="control", not_worse_by=0.01)
 RULE = When(metric="failure_ratio", against="control", worse_by=0.0)

@@ -14,10 +14,11 @@ from agt.router import ForcedMode, Override, Selector
 from agt.router.modes import Mode
 from agt.supervisor.actions import Action, Refused
 from agt.supervisor.rollout._effects import RaiseAlert, SetRoute
-from agt.supervisor.rollout._engine import Observation, Step, current_route, next_generation
 from agt.supervisor.rollout._plan import Plan
 from agt.supervisor.rollout._shape import nearest
 from agt.supervisor.rollout._state import TRANSITIONS, Amendment, Event, NotPossible, State, Status, moved
+from agt.supervisor.rollout._step import Observation, Step
+from agt.supervisor.rollout._turns import current_route, next_generation
 
 AUTO: Final = "auto"
 """The word that lets the measured mode count."""

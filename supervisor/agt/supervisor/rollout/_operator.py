@@ -13,28 +13,24 @@ from agt.supervisor.actions import Action, ActionName, Refused
 from agt.supervisor.rollout._amend import set_component, set_mode, set_override
 from agt.supervisor.rollout._counting import NotCounted
 from agt.supervisor.rollout._effects import Kill, RaiseAlert, ResolveAlerts, SetRoute
-from agt.supervisor.rollout._engine import (
-    KILL_SWITCH,
-    ROLLBACK,
-    TO_CONTROL,
-    Observation,
-    Step,
-    advance,
-    current_route,
-    enter,
-    gates_passed,
-    go_back,
-    judge_gates,
-    kill,
-    look_of,
-    next_generation,
-)
 from agt.supervisor.rollout._gates import gate_name
 from agt.supervisor.rollout._partial import back_in_part
 from agt.supervisor.rollout._plan import Plan
 from agt.supervisor.rollout._plan_file import Gate
 from agt.supervisor.rollout._shape import nearest
 from agt.supervisor.rollout._state import TRANSITIONS, Event, NotPossible, State, Status, moved
+from agt.supervisor.rollout._step import Observation, Step, gates_passed, judge_gates, look_of
+from agt.supervisor.rollout._turns import (
+    KILL_SWITCH,
+    ROLLBACK,
+    TO_CONTROL,
+    advance,
+    current_route,
+    enter,
+    go_back,
+    kill,
+    next_generation,
+)
 
 Handler = Callable[[Plan, State, Observation, Action, float], Step]
 

@@ -9,10 +9,11 @@ import msgspec
 from agt.supervisor.actions import Action, Refused
 from agt.supervisor.rollout._amend import set_component
 from agt.supervisor.rollout._effects import RaiseAlert, SetRoute
-from agt.supervisor.rollout._engine import Observation, Step, next_generation
 from agt.supervisor.rollout._plan import Plan
 from agt.supervisor.rollout._shape import nearest
 from agt.supervisor.rollout._state import Amendment, Event, State, moved
+from agt.supervisor.rollout._step import Observation, Step
+from agt.supervisor.rollout._turns import next_generation
 
 ALL = "all"
 """The whole cohort."""

@@ -12,11 +12,11 @@ from agt.supervisor._answers import missing
 from agt.supervisor.records import StoreUnavailable
 from agt.supervisor.rollout._books import Books
 from agt.supervisor.rollout._effects import Kill, Number, OpenIncident, RaiseAlert, ResolveAlerts, SetRoute
-from agt.supervisor.rollout._engine import Step
 from agt.supervisor.rollout._plan import Plan
 from agt.supervisor.rollout._recorder import Recorder
 from agt.supervisor.rollout._rollbacks import Rollbacks
 from agt.supervisor.rollout._state import Event, State
+from agt.supervisor.rollout._step import Step
 from agt.supervisor.rollout._way import RouteRefused, Told, Way
 from agt.supervisor.view import RollbackView
 

@@ -24,7 +24,7 @@ from agt.supervisor.rollout._books import Books
 from agt.supervisor.rollout._checks import asked_for
 from agt.supervisor.rollout._counting import wanted
 from agt.supervisor.rollout._effects import Kill, RaiseAlert, ResolveAlerts, SetRoute, is_forward
-from agt.supervisor.rollout._engine import Observation, Step, fresh, judge_gates, look_of, step
+from agt.supervisor.rollout._engine import step
 from agt.supervisor.rollout._inspector import RUNNERS, Inspector
 from agt.supervisor.rollout._live import Live
 from agt.supervisor.rollout._moves import Moves, in_words
@@ -37,6 +37,8 @@ from agt.supervisor.rollout._rollbacks import Rollbacks
 from agt.supervisor.rollout._signals import signals_of
 from agt.supervisor.rollout._soak import Soak
 from agt.supervisor.rollout._state import State, Status
+from agt.supervisor.rollout._step import Observation, Step, judge_gates, look_of
+from agt.supervisor.rollout._turns import fresh
 from agt.supervisor.rollout._verdict import Judgement
 from agt.supervisor.rollout._views import (
     budget_views,

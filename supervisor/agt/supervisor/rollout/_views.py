@@ -8,12 +8,12 @@ from agt.router.modes import ModeStatus, mode_line
 from agt.supervisor.measure import Readings, RouterSeen, RouterStatus
 from agt.supervisor.rollout._charts import Charts
 from agt.supervisor.rollout._durations import format_duration
-from agt.supervisor.rollout._engine import Observation, look_of
 from agt.supervisor.rollout._gates import budget_left
 from agt.supervisor.rollout._metrics import METRICS, format_value
 from agt.supervisor.rollout._plan import Plan
 from agt.supervisor.rollout._plan_file import Phase, Route
 from agt.supervisor.rollout._state import State, Status
+from agt.supervisor.rollout._step import Observation, look_of
 from agt.supervisor.rollout._verdict import Judgement
 from agt.supervisor.view import (
     BudgetView,
