@@ -41,7 +41,7 @@ LANES = (
             _tool("mypy"),
             _tool("basedpyright", "--level", "error"),
             _tool("lint-imports"),
-            _tests(2, "tests/test_tidy.py"),
+            _tests(0, "tests/test_tidy.py"),
         ),
     ),
     Lane("unit", 75, (_tests(2, "tests/transport", "tests/router", "tests/supervisor"),)),

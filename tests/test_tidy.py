@@ -5,8 +5,6 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parent.parent
 SOURCE_ROOTS = ("transport", "router", "supervisor", "tui", "chaos")
 FUNCTION_LINES_MAX = 70
@@ -30,9 +28,7 @@ SOURCES = sorted(path for root in SOURCE_ROOTS for path in (ROOT / root / "agt")
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 SCRIPTS = sorted(path for folder in ("scripts", "examples") for path in (ROOT / folder).rglob("*.py"))
 
-every_file = pytest.mark.parametrize("path", [*SOURCES, *TESTS, *SCRIPTS], ids=lambda path: str(path.relative_to(ROOT)))
-every_source = pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-every_test_file = pytest.mark.parametrize("path", TESTS, ids=lambda path: str(path.relative_to(ROOT)))
+EVERYTHING = (*SOURCES, *TESTS, *SCRIPTS)
 
 
 def functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
@@ -40,59 +36,77 @@ def functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]
     return (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
 
 
-@every_file
-def test_files_and_functions_stay_short(path: Path) -> None:
+def where(path: Path) -> str:
+    """A file's name for a report: all of them come at once, so that one run finds everything."""
+    return str(path.relative_to(ROOT))
+
+
+def test_files_and_functions_stay_short() -> None:
     """One idea a file, one thought a function."""
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= FILE_LINES_MAX
-    for function in functions(read(path)):
-        assert function.end_lineno is not None
-        lines = function.end_lineno - function.lineno + 1
-        assert lines <= FUNCTION_LINES_MAX, f"{function.name} has {lines} lines"
+    long: list[str] = []
+    for path in EVERYTHING:
+        if len(path.read_text(encoding="utf-8").splitlines()) > FILE_LINES_MAX:
+            long.append(where(path))
+        for function in functions(read(path)):
+            assert function.end_lineno is not None
+            if function.end_lineno - function.lineno + 1 > FUNCTION_LINES_MAX:
+                long.append(f"{where(path)}: {function.name}")
+    assert long == []
 
 
-@every_file
-def test_a_file_says_why_it_exists(path: Path) -> None:
+def test_a_file_says_why_it_exists() -> None:
     """Each has a docstring of its own."""
-    assert ast.get_docstring(read(path)), "no module docstring"
+    assert [where(path) for path in EVERYTHING if not ast.get_docstring(read(path))] == []
 
 
-@every_test_file
-def test_each_test_says_what_it_shows(path: Path) -> None:
+def test_each_test_says_what_it_shows() -> None:
     """The name is a sentence, the docstring the reason."""
-    for function in functions(read(path)):
-        if function.name.startswith("test_"):
-            assert ast.get_docstring(function), f"{function.name} has no docstring"
-
-
-@every_test_file
-def test_no_test_sleeps(path: Path) -> None:
-    """A test that sleeps is slow when it passes and flaky when it doesn't: wait on a condition instead."""
-    if path.name in MAY_SLEEP:
-        return
-    for node in ast.walk(read(path)):
-        if isinstance(node, ast.Call):
-            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-            assert name not in SLEEPS, f"line {node.lineno} sleeps"
-
-
-@every_source
-def test_exports_are_sorted_and_there(path: Path) -> None:
-    """`__all__` is a sorted tuple of names that the module really has."""
-    tree = read(path)
-    found = [
-        node.value
-        for node in tree.body
-        if isinstance(node, ast.Assign)
-        and any(isinstance(target, ast.Name) and target.id == "__all__" for target in node.targets)
+    silent = [
+        f"{where(path)}: {function.name}"
+        for path in TESTS
+        for function in functions(read(path))
+        if function.name.startswith("test_") and not ast.get_docstring(function)
     ]
-    if not found:
-        return
-    assert isinstance(found[0], ast.Tuple), "__all__ is no tuple"
-    names = [ast.literal_eval(element) for element in found[0].elts]
-    assert names == sorted(names, key=export_order), "__all__ is not sorted"
-    assert len(set(names)) == len(names), "__all__ names something twice"
-    missing = set(names) - set(bound_names(tree))
-    assert not missing, f"__all__ names what isn't there: {sorted(missing)}"
+    assert silent == []
+
+
+def test_no_test_sleeps() -> None:
+    """A test that sleeps is slow when it passes and flaky when it doesn't: wait on a condition instead."""
+    asleep = [
+        f"{where(path)}: line {node.lineno}"
+        for path in TESTS
+        if path.name not in MAY_SLEEP
+        for node in ast.walk(read(path))
+        if isinstance(node, ast.Call) and called(node) in SLEEPS
+    ]
+    assert asleep == []
+
+
+def called(node: ast.Call) -> str:
+    """The last part of what is called."""
+    return node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+
+
+def test_exports_are_sorted_and_there() -> None:
+    """`__all__` is a sorted tuple of names that the module really has."""
+    assert [f"{where(path)}: {problem}" for path in SOURCES for problem in export_problems(read(path))] == []
+
+
+def export_problems(tree: ast.Module) -> Iterator[str]:
+    """What is wrong with a module's `__all__`, where it has one."""
+    for node in tree.body:
+        if not isinstance(node, ast.Assign) or "__all__" not in [getattr(one, "id", "") for one in node.targets]:
+            continue
+        if not isinstance(node.value, ast.Tuple):
+            yield "__all__ is no tuple"
+            continue
+        names = [ast.literal_eval(element) for element in node.value.elts]
+        if names != sorted(names, key=export_order):
+            yield "__all__ is not sorted"
+        if len(set(names)) != len(names):
+            yield "__all__ names something twice"
+        if missing := set(names) - set(bound_names(tree)):
+            yield f"__all__ names what isn't there: {sorted(missing)}"
 
 
 def export_order(name: str) -> tuple[int, str]:
