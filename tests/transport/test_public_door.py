@@ -31,6 +31,7 @@ PUBLIC = (
     "LegacyTransport",
     "Link",
     "MessageTooLarge",
+    "MetricGroups",
     "MoveKind",
     "NativeNames",
     "Observed",

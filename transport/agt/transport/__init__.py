@@ -25,7 +25,7 @@ from agt.transport._kernel_way import KernelWay
 from agt.transport._legacy import LegacyTransport
 from agt.transport._link import Link, Withdrawal
 from agt.transport._listener import ReliableListener
-from agt.transport._metric_groups import METRIC_GROUPS, MetricGroups
+from agt.transport._metric_groups import MetricGroups
 from agt.transport._metrics import TransportMetrics
 from agt.transport._native_names import NativeNames
 from agt.transport._outcome import Outcome
@@ -57,7 +57,6 @@ from agt.transport.trust import (
 from agt.transport.wires.native import Probe, ProbeLimits
 
 __all__ = (
-    "METRIC_GROUPS",
     "AckLevel",
     "AdmissionLimits",
     "BadCredential",
