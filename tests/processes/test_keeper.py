@@ -20,7 +20,14 @@ class Watched:
 
     def __init__(self, run: Path, *specs: ComponentSpec) -> None:
         self.alerts: list[tuple[str, str, str]] = []
-        self.keeper = Keeper(specs, run=run, rng=Random(1), on_alert=lambda *alert: self.alerts.append(alert))
+        self.counted: list[tuple[str, str]] = []
+        self.keeper = Keeper(
+            specs,
+            run=run,
+            rng=Random(1),
+            on_alert=lambda *alert: self.alerts.append(alert),
+            on_happened=lambda *what: self.counted.append(what),
+        )
 
     def __getitem__(self, name: str) -> ProcessView:
         return next(view for view in self.keeper.views if view.name == name)
@@ -84,6 +91,7 @@ async def test_five_failures_end_in_hold_down_and_one_escalation(run, component,
     async with keeping(run, component("crasher", "sys.exit(3)")) as watched:
         await until(lambda: watched["crasher"].state == "held-down")
         assert watched["crasher"].detail == "held down for 300 s: exited with status 3"
+        assert watched.counted == [("restarts", "crasher")] * 4 + [("hold_downs", "crasher")]
         assert events() == ["crasher started"] * 5
     assert [severity for severity, _, _ in watched.alerts] == ["warn"] * 4 + ["escalate"]
 

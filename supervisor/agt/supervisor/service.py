@@ -69,6 +69,7 @@ class Supervisor:
             on_change=self._on_change,
             on_alert=self._on_alert,
             on_recovered=self.rollout.resolve_alerts,
+            on_happened=self.rollout.happened,
         )
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:

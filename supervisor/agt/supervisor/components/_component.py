@@ -38,6 +38,8 @@ RECORD_POLL_S = 0.02
 
 Alert = Callable[[Severity, str, str], None]
 """Severity, source, message."""
+Counted = Callable[[str, str], None]
+"""What is counted (`restarts`, `hold_downs`), and which component it happened to."""
 
 
 class Component:
@@ -54,6 +56,7 @@ class Component:
         changed: Callable[[], None],
         alert: Alert,
         recovered: Callable[[str], None],
+        happened: Counted = lambda _kind, _name: None,
     ) -> None:
         self.spec = spec
         self.files = ComponentFiles(run / "components", spec.name)
@@ -62,7 +65,7 @@ class Component:
         self.restarts = 0
         self.process: Process | None = None
         self._run, self._bell, self._changed, self._alert = run, bell, changed, alert
-        self._recovered = recovered
+        self._recovered, self._happened = recovered, happened
         self._history = RestartHistory(spec.restart, rng)
         self._command = tuple(expand(word, run=run) for word in spec.command)
         own = {name: expand(value, run=run) for name, value in spec.environment.items()}
@@ -263,6 +266,7 @@ class Component:
             delay_s = decision.left_s
             self._happen(Happening.BUDGET_SPENT, f"held down for {delay_s:.0f} s: {why}")
             if decision.tripped:
+                self._happened("hold_downs", name)
                 self._alert("escalate", name, f"failed {decision.failures} times, {self.detail}")
         else:
             delay_s = decision.delay_s
@@ -270,6 +274,7 @@ class Component:
             self._alert("warn", name, f"{why}; starts again in {delay_s:.1f} s")
         await anyio.sleep(delay_s)
         self.restarts += 1
+        self._happened("restarts", name)
         self._happen(Happening.RETRY, "")
 
     def _remember_ready(self) -> None:

@@ -13,7 +13,7 @@ from random import Random
 import anyio
 
 from agt.supervisor.components._bell import Bell
-from agt.supervisor.components._component import Alert, Component
+from agt.supervisor.components._component import Alert, Component, Counted
 from agt.supervisor.components._graph import dependants, prerequisites, start_order
 from agt.supervisor.components._lifecycle import State
 from agt.supervisor.components._readiness import NotifySocket
@@ -44,6 +44,7 @@ class Keeper:
         on_change: Callable[[], None] = lambda: None,
         on_alert: Alert = _log_alert,
         on_recovered: Callable[[str], None] = lambda _name: None,
+        on_happened: Counted = lambda _kind, _name: None,
         environment: Mapping[str, str] = os.environ,
     ) -> None:
         """Take the components; nothing is started yet.
@@ -55,6 +56,7 @@ class Keeper:
             on_change: Called after each change of a component's state, from the event loop.
             on_alert: Called for each failure (`warn`) and each hold-down (`escalate`).
             on_recovered: Called with a component's name each time it has become ready.
+            on_happened: Called for each start after a failure (`restarts`) and each hold-down (`hold_downs`).
             environment: What the components inherit.
 
         Raises:
@@ -78,6 +80,7 @@ class Keeper:
                 changed=self._changed,
                 alert=on_alert,
                 recovered=on_recovered,
+                happened=on_happened,
             )
             for spec in ordered
         }

@@ -16,6 +16,18 @@ from agt.supervisor.measure._shadow import read_shadow
 from agt.supervisor.measure._timeline import Timeline, Window
 
 QUANTILES: Final = {"p50_seconds": 0.5, "p95_seconds": 0.95, "p99_seconds": 0.99}
+OF_TRAFFIC: Final = frozenset(
+    {
+        *QUANTILES,
+        "decode_error_ratio",
+        "failure_ratio",
+        "packet_loss",
+        "queue_full_ratio",
+        "samples",
+        "success_ratio",
+    }
+)
+"""What routers count of messages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +59,8 @@ class Readings:
             count = sum(start <= at <= self.now for at in self.happenings[metric])
             return Reading(float(count), samples=1)
         window = self.timeline.window(start=start, end=self.now)
-        if window is None:
-            return Reading(None, why="nothing measured yet")
+        if window is None or not (metric in OF_TRAFFIC or metric.startswith("shadow_")):
+            return Reading(None, why="nothing measured yet" if window is None else "nobody counts it here")
         if metric.startswith("shadow_"):
             return read_shadow(metric, window.shadow)
         return self._of_traffic(metric, runtime, window)

@@ -7,6 +7,8 @@ from agt.supervisor.records._alerts import SCHEMA as ALERTS_SCHEMA
 from agt.supervisor.records._alerts import SEVERITIES, Alert, AlertBook, AlertLedger, Policy, at_or_above
 from agt.supervisor.records._audit import SCHEMA as AUDIT_SCHEMA
 from agt.supervisor.records._audit import Audit, AuditHead, AuditVerdict, verify_at, verify_chain, verify_file
+from agt.supervisor.records._happenings import SCHEMA as HAPPENINGS_SCHEMA
+from agt.supervisor.records._happenings import Happenings
 from agt.supervisor.records._incidents import SCHEMA as INCIDENTS_SCHEMA
 from agt.supervisor.records._incidents import Incidents
 from agt.supervisor.records._journal import SCHEMA as JOURNAL_SCHEMA
@@ -14,7 +16,7 @@ from agt.supervisor.records._journal import Carried, Entry, Journal
 from agt.supervisor.records._store import Store, StoreUnavailable
 from agt.supervisor.rows import AuditRow, Incident, IncidentSeverity
 
-SCHEMA = JOURNAL_SCHEMA + ALERTS_SCHEMA + AUDIT_SCHEMA + INCIDENTS_SCHEMA
+SCHEMA = JOURNAL_SCHEMA + ALERTS_SCHEMA + AUDIT_SCHEMA + INCIDENTS_SCHEMA + HAPPENINGS_SCHEMA
 """Everything that `records.sqlite` holds."""
 
 __all__ = (
@@ -29,6 +31,7 @@ __all__ = (
     "AuditVerdict",
     "Carried",
     "Entry",
+    "Happenings",
     "Incident",
     "IncidentSeverity",
     "Incidents",

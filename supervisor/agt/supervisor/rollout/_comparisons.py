@@ -79,7 +79,18 @@ def file_problems(plan: PlanFile, base: Path) -> list[Problem]:
         kind = "parity" if check.parity else "suite" if check.suite else ""
         if kind:
             found += _problems_of(base / getattr(check, kind), f"check[{index}].{kind}", kind)
-    return found
+    sources = {"snapshots.projection": plan.snapshots.projection, "runtime_status.source": plan.runtime_status.source}
+    return found + [problem for where, text in sources.items() if text for problem in _source_problems(text, where)]
+
+
+def _source_problems(text: str, where: str) -> list[Problem]:
+    from agt.router.parity import parse_source  # noqa: PLC0415 - see above.
+
+    try:
+        parse_source(text)
+    except ValueError as error:
+        return [Problem(where, str(error), "such as unix:daemon.sock?send=status")]
+    return []
 
 
 def _problems_of(path: Path, where: str, kind: str) -> list[Problem]:

@@ -45,11 +45,35 @@ METRICS: Final[dict[str, Metric]] = {
     ),
     "legacy_users": Metric("count", "devices that still use the legacy listener", per_runtime=False),
     "sessions_left_on_control": Metric("count", "live sessions that control still carries", per_runtime=False),
+    "hold_downs": Metric("count", "components held down after too many failures", per_runtime=False),
+    "restarts": Metric("count", "components started again after a failure", per_runtime=False),
+    "conflicts": Metric("count", "writes of the projection that met another version", per_runtime=False),
+    "invalid_cursors": Metric("count", "cursors that a source no longer knew", per_runtime=False),
+    "full_resyncs": Metric("count", "sources read again from their beginning", per_runtime=False),
+    "sources_not_active": Metric("count", "registered sources that are not active", per_runtime=False),
+    "projection_version": Metric("count", "version of the candidate's projection", per_runtime=False),
 }
 
 
-INSTANT: Final = frozenset({"in_flight_slow", "incidents", "legacy_users", "sessions_left_on_control"})
+INSTANT: Final = frozenset(
+    {
+        "in_flight_slow",
+        "incidents",
+        "legacy_users",
+        "projection_version",
+        "sessions_left_on_control",
+        "sources_not_active",
+    }
+)
 """What holds at a moment, and not over a window."""
+
+
+DAEMON_COUNTS: Final = ("conflicts", "invalid_cursors", "full_resyncs")
+"""What the candidate's daemon counts while it lives; gates see what was added in their window."""
+DAEMON_LEVELS: Final = ("sources_not_active", "projection_version")
+"""What the candidate's daemon says of now."""
+OF_COMPONENTS: Final = ("hold_downs", "restarts")
+"""What happens to the plan's own processes, counted over windows."""
 
 
 def format_value(metric: str, value: float) -> str:

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from agt.supervisor.rollout._durations import parse_checks, parse_duration
 from agt.supervisor.rollout._metrics import INSTANT, METRICS
 from agt.supervisor.rollout._plan_file import CHECK_KINDS, Bounds, Check, Gate, Objective, PlanFile
+from agt.supervisor.rollout._plan_signals import signal_problems
 from agt.supervisor.rollout._shape import Problem, nearest
 
 NUMBERS: Final = ("at_least", "above", "at_most", "below", "equals")
@@ -138,6 +139,10 @@ def _conditions(plan: PlanFile) -> Iterator[Problem]:
             yield Problem(f"{path}.consecutive", "only holds for what is counted over a window")
 
 
+def _signals(plan: PlanFile) -> Iterator[Problem]:
+    yield from signal_problems(plan, conditions(plan))
+
+
 def _metric_problems(path: str, bounds: Bounds, *, observed: bool) -> Iterator[Problem]:
     metric = METRICS.get(bounds.metric)
     if metric is None:
@@ -230,6 +235,7 @@ _LOOKS: Final[tuple[Callable[[PlanFile], Iterator[Problem]], ...]] = (
     _references,
     _routes,
     _conditions,
+    _signals,
     _checks,
     _objectives,
     _gates,

@@ -248,6 +248,14 @@ class SnapshotSettings(Strict, frozen=True, kw_only=True):
     """Where the projection is asked for, as a source of a listing; its version is the snapshot's."""
 
 
+class StatusSource(Strict, frozen=True, kw_only=True):
+    """Where the candidate's daemon is asked what it says of itself."""
+
+    source: str = ""
+    """As a source of a listing: `unix:daemon.sock?send=status`; sockets and files are in the run directory. It answers
+    with a JSON object of counts: see the signals."""
+
+
 class PlanFile(Strict, frozen=True, kw_only=True):
     """A whole plan, as its file writes it."""
 
@@ -262,6 +270,7 @@ class PlanFile(Strict, frozen=True, kw_only=True):
     """Whether control's replies are observed; without it nothing can be compared with control."""
     statistics: Statistics = Statistics()
     snapshots: SnapshotSettings = SnapshotSettings()
+    runtime_status: StatusSource = StatusSource()
     preflight: tuple[str, ...] = ()
     """Checks that have to pass before the first phase is routed."""
     component: tuple[ComponentSpec, ...] = ()

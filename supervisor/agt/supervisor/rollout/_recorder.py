@@ -21,6 +21,7 @@ from agt.supervisor.records import (
     AuditRow,
     Carried,
     Entry,
+    Happenings,
     Incidents,
     Journal,
     Policy,
@@ -42,8 +43,8 @@ BACKLOG_MAX: Final = 256
 class Recorder:
     """One run directory's records, loaded and kept."""
 
-    def __init__(self, store: Store, journal: Journal, alerts: AlertLedger) -> None:
-        self._store, self._journal, self.alerts = store, journal, alerts
+    def __init__(self, store: Store, journal: Journal, alerts: AlertLedger, happenings: Happenings) -> None:
+        self._store, self._journal, self.alerts, self.happenings = store, journal, alerts, happenings
         self.audit, self.incidents = Audit(store), Incidents(store)
         self._backlog: deque[Entry] = deque(maxlen=BACKLOG_MAX)
         self._unaudited: deque[AuditRow] = deque(maxlen=BACKLOG_MAX)
@@ -59,7 +60,7 @@ class Recorder:
             StoreUnavailable: if they can't be opened.
         """
         store = await anyio.to_thread.run_sync(lambda: Store(path, schema=SCHEMA))
-        return cls(store, Journal(store), await AlertLedger.load(store))
+        return cls(store, Journal(store), await AlertLedger.load(store), await Happenings.load(store))
 
     async def aclose(self) -> None:
         """Write what waits, then close."""
@@ -126,7 +127,8 @@ class Recorder:
                     await self._append()
                 if self._unaudited:
                     await self._append_actions()
-                return await self._bounded(self.alerts.flush)
+                happened = await self._bounded(self.happenings.flush)
+                return await self._bounded(self.alerts.flush) and happened
         except StoreUnavailable:
             return False
 

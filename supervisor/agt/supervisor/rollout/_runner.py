@@ -34,24 +34,14 @@ from agt.supervisor.rollout._performer import Performer
 from agt.supervisor.rollout._plan import Plan
 from agt.supervisor.rollout._recorder import Recorder
 from agt.supervisor.rollout._rollbacks import Rollbacks
-from agt.supervisor.rollout._signals import signals_of
+from agt.supervisor.rollout._runtime_status import DaemonStatus, StatusDesk
+from agt.supervisor.rollout._sections import Picture, sections_of
+from agt.supervisor.rollout._signals import happenings_of, of_components, signals_of
 from agt.supervisor.rollout._soak import Soak
 from agt.supervisor.rollout._state import State, Status
 from agt.supervisor.rollout._step import Observation, Step, judge_gates, look_of
 from agt.supervisor.rollout._turns import fresh
 from agt.supervisor.rollout._verdict import Judgement
-from agt.supervisor.rollout._views import (
-    budget_views,
-    drill_views,
-    gate_views,
-    ledger_views,
-    mode_views,
-    override_views,
-    phase_views,
-    router_views,
-    selector_problems,
-    switch_views,
-)
 from agt.supervisor.rollout._way import Told, Way
 from agt.supervisor.view import Preview, Receipt, RollbackView, Severity
 
@@ -97,6 +87,7 @@ class Rollout:
         """Audit, incidents and snapshots."""
         runners = {**RUNNERS, "snapshot": self.books.snapshots.look}
         self._inspector = Inspector(plan, run, clock=clock, asked=self._asked, runners=runners)
+        self._daemon = StatusDesk(plan, run, clock=clock, counted=self._daemon_counted)
         self._by_hand: Selector | None = None
         self._selector: Selector | None = None
         self._seen = self._observation((), clock())
@@ -127,6 +118,7 @@ class Rollout:
                 group.start_soon(self._live.run, self._on_change)
                 group.start_soon(self._inspector.run)
                 group.start_soon(self.books.run)
+                group.start_soon(self._daemon.run)
                 task_status.started()
                 while True:
                     began = anyio.current_time()
@@ -228,6 +220,16 @@ class Rollout:
         """Put an alert of another part (a component, say) into the ledger; ignored while the rollout isn't running."""
         self._tell(RaiseAlert(severity, source, message, policy))
 
+    def happened(self, kind: str, source: str) -> None:
+        """Count what gates ask for over windows (`restarts`, say); ignored while the rollout isn't running."""
+        if self._recorder is not None:
+            self._recorder.happenings.note(kind, at=self._clock(), source=source)
+
+    def _daemon_counted(self, status: DaemonStatus, at: float) -> None:
+        if self._recorder is not None:
+            happenings = self._recorder.happenings
+            happenings.count(status.counts, at=at, source="daemon", instance=status.instance)
+
     def _tell(self, effect: RaiseAlert | ResolveAlerts) -> None:
         if self._performer is not None:
             self._performer.alert(effect, at=self._clock())
@@ -238,33 +240,21 @@ class Rollout:
 
     def sections(self) -> dict[str, Any]:
         """Return the sections of `View` that the rollout knows."""
-        plan, state, seen = self.plan, self._state, self._seen
-        phase, now = plan.phases[state.phase], self._clock()
-        return {
-            "plan": plan.name,
-            "status": state.status.shown,
-            "reason": state.reason,
-            "phase": phase.name,
-            "squeeze": plan.squeeze,
-            "percentage": state.percent,
-            "kill_switch": state.status is Status.KILLED,
-            "selector_generation": state.generation,
-            "phases": phase_views(plan, state, carried_s=seen.carried_s, carried_before=self._carried_before),
-            "gates": gate_views(self._gates, phase, left_s=plan.soak_s(phase) - seen.carried_s),
-            "runtimes": self._live.runtimes,
-            "history": self._live.history,
-            "budgets": budget_views(plan, state, seen, now=now),
-            "alerts": tuple(alert.shown() for alert in self._recorder.alerts.book.newest()) if self._recorder else (),
-            "rollbacks": self._rollbacks.views,
-            "ledger": ledger_views(plan, seen.routers),
-            "drills": drill_views(plan),
-            "routers": router_views(seen.routers),
-            "switches": switch_views(seen.routers),
-            "components": dict(self._selector.components) if self._selector else {},
-            "overrides": override_views(self._selector, now=now),
-            "modes": mode_views(seen.routers),
-            "selector_problems": selector_problems(seen.routers),
-        }
+        alerts = self._recorder.alerts.book.newest() if self._recorder else []
+        return sections_of(
+            Picture(
+                plan=self.plan,
+                state=self._state,
+                seen=self._seen,
+                gates=self._gates,
+                live=self._live,
+                alerts=[alert.shown() for alert in alerts],
+                rollbacks=self._rollbacks.views,
+                selector=self._selector,
+                carried_before=self._carried_before,
+                now=self._clock(),
+            )
+        )
 
     async def _counted(self, action: Action) -> Action:
         """Resolve a number of devices into the last one of them, and its percentage; a phase's own into its share."""
@@ -394,7 +384,12 @@ class Rollout:
                 control=self.plan.control,
                 latency_limit_s=self.plan.latency_limit_s,
                 control_observed=self.plan.file.legacy_observed,
-                signals=signals_of(self.plan, routers, incidents=self.books.open_incidents),
+                signals={
+                    **signals_of(self.plan, routers, incidents=self.books.open_incidents),
+                    **of_components(self.plan),
+                    **self._daemon.readings(now=now),
+                },
+                happenings=happenings_of(self.plan, self._recorder.happenings.times) if self._recorder else {},
             ),
             carried_s=state.credit_s + self._soak.carried_s(state.generation, self._way.sockets),
             selector_generation=self._generation_of(selector) if selector else 0,

@@ -1,13 +1,26 @@
-"""Numbers that gates can name and that hold at an instant: open incidents, and who is still on control.
+"""Numbers that gates can name and no window of traffic has: open incidents, who is still on control, what happened.
 
 What routers count is only known when every router has said it: a gate that asks for no session on control must not pass
 because the router that has the last of them is silent.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 from agt.supervisor.measure import Reading, RouterSeen, RouterStatus
+from agt.supervisor.rollout._metrics import DAEMON_COUNTS, OF_COMPONENTS
 from agt.supervisor.rollout._plan import Plan
+
+
+def happenings_of(plan: Plan, times: Callable[[str], Sequence[float]]) -> dict[str, Sequence[float]]:
+    """Return when what is counted over windows has happened; nothing of components where the plan has none."""
+    kinds = (*DAEMON_COUNTS, *(OF_COMPONENTS if plan.components else ()))
+    return {kind: times(kind) for kind in kinds}
+
+
+def of_components(plan: Plan) -> Mapping[str, Reading]:
+    """Return why nothing is known of components, where the plan has none."""
+    why = Reading(None, why="the plan has no [[component]]")
+    return {} if plan.components else dict.fromkeys(OF_COMPONENTS, why)
 
 
 def signals_of(plan: Plan, routers: tuple[RouterSeen, ...], *, incidents: int) -> dict[str, Reading]:

@@ -15,8 +15,8 @@ import anyio
 import anyio.to_thread
 import msgspec
 
-from agt.router import RouterError
 from agt.supervisor._errors import SupervisorError
+from agt.supervisor.rollout._asking import NotAnswered, ask_document
 from agt.supervisor.rollout._durations import format_duration, parse_duration
 from agt.supervisor.rollout._inspector import Scene
 from agt.supervisor.rollout._plan import Plan
@@ -33,8 +33,6 @@ from agt.supervisor.snapshots.databases import back_up_database
 
 EVERY_FLOOR_S: Final = 10.0
 """No snapshot is taken more often by itself, however hard a plan is squeezed."""
-ASK_TIMEOUT_S: Final = 5.0
-"""A projection that takes longer to answer is left out of no snapshot: there is none then."""
 SHUTDOWN_S: Final = 5.0
 RECORDS: Final = "records.sqlite"
 SELECTOR: Final = "selector.toml"
@@ -118,15 +116,10 @@ class Snapshots:
         """Ask for the projection that the plan names; None when it names none."""
         if not self.settings.projection:
             return None
-        from agt.router.parity import make_source, parse_source  # noqa: PLC0415 - it brings an HTTP client along.
-
         try:
-            source = make_source(parse_source(self.settings.projection), base=self._run)
-            with anyio.fail_after(ASK_TIMEOUT_S):
-                answer = await source.ask()
-            return answer.value if answer.data is None else msgspec.json.decode(answer.data)
-        except (RouterError, msgspec.DecodeError, TimeoutError, ValueError) as error:
-            raise SnapshotRefused(f"the projection gives no answer: {error or 'too slow'}") from error
+            return await ask_document(self.settings.projection, self._run)
+        except NotAnswered as error:
+            raise SnapshotRefused(f"the projection gives no answer: {error}") from error
 
     def _facts(self, document: Any) -> tuple[int, dict[str, int]]:
         """Return the version and the counts of the projection, or of the records where there is none."""
