@@ -105,6 +105,23 @@ def until() -> Until:
     return wait
 
 
+UntilAsked = Callable[[Callable[[], Awaitable[object]]], Awaitable[None]]
+
+
+@pytest.fixture
+def until_asked() -> UntilAsked:
+    """Wait for what somebody else has to be asked about, a few times a second; fail when it doesn't come true."""
+
+    async def wait(holds: Callable[[], Awaitable[object]]) -> None:
+        with anyio.fail_after(2 * WITHIN_S):
+            while True:
+                if await holds():
+                    return
+                await anyio.sleep(0.15)
+
+    return wait
+
+
 @pytest.fixture
 def events(run: Path) -> Callable[[], list[str]]:
     """What the children noted, oldest first, as `NAME WHAT`."""

@@ -89,6 +89,8 @@ class Bench:
     up: bool = True
     killed: bool = False
     lag_s: float = 0.0
+    counted: bool = True
+    """Whether somebody has counts of the router; a Prometheus server that is away has none."""
     generation: int = 0
     carried: dict[int, float] = field(default_factory=dict)
     old: Counts = field(default_factory=lambda: Counts(good=100))
@@ -103,7 +105,8 @@ class Bench:
         seen = RouterSeen(socket="gateway.sock", error="gateway.sock can't be reached")
         if self.up:
             sample = self._sample()
-            self.timeline.add("gateway.sock", sample)
+            if self.counted:
+                self.timeline.add("gateway.sock", sample)
             status = RouterStatus(
                 router=self.router,
                 generation=self.generation,
@@ -111,6 +114,8 @@ class Bench:
                 carried_s={str(key): value for key, value in self.carried.items()},
             )
             seen = RouterSeen(socket="gateway.sock", status=status, sample=sample)
+            if not self.counted:
+                seen = RouterSeen(socket="gateway.sock", status=status, error="Prometheus can't be reached")
         else:
             self.timeline.forget("gateway.sock")
         return Observation(

@@ -27,6 +27,22 @@ def test_a_starved_gateway_holds_and_the_candidate_is_not_blamed(bench):
     assert "rolled-back" not in bench.said
 
 
+def test_routers_that_nobody_counts_hold_the_rollout(bench):
+    """A Prometheus server that is away passes nothing and blames nobody; it goes on a clean window after it is back."""
+    bench.until("half")
+    bench.tick()
+    bench.counted = False
+    for _ in range(20):
+        bench.tick()
+    assert bench.state.status is Status.SUSPENDED
+    assert bench.state.reason == "Prometheus can't be reached"
+    bench.counted, bench.new.good = True, 50
+    for _ in range(6):
+        bench.tick()
+    assert bench.state.status is Status.RUNNING
+    assert "rolled-back" not in bench.said
+
+
 def test_a_little_lag_excuses_nothing(bench):
     """Below the named fraction of the latency limit a sick candidate is rolled back all the same."""
     bench.until("half")

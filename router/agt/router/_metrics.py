@@ -22,6 +22,9 @@ class RouterCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield every family, from one status."""
         status = self._router.status()
+        named = GaugeMetricFamily("agt_router_info", "1; `router` is what this instance is called.", labels=("router",))
+        named.add_metric((status.router,), 1)
+        yield named
         yield GaugeMetricFamily("agt_route_generation", "Generation of the selector applied.", status.generation)
         carried = GaugeMetricFamily(
             "agt_route_carried_seconds", "Seconds that a generation has been carried.", labels=("router", "generation")

@@ -17,6 +17,7 @@ from agt.supervisor.cli import (
     _explain,
     _http,
     _kill,
+    _metrics,
     _mode,
     _operate,
     _parity,
@@ -102,7 +103,7 @@ def root(
     """Move live device connections from a legacy path to a reliable one, in steps, with a way back."""
 
 
-for part in (_books, _up, _operate, _kill, _show, _mode, _explain, _parity, _sessions, _shadow, _http):
+for part in (_books, _up, _operate, _kill, _show, _mode, _explain, _parity, _sessions, _shadow, _http, _metrics):
     part.register(app)
 app.add_typer(_plan.app, name="plan")
 app.add_typer(_snapshot.app, name="snapshot")

@@ -52,6 +52,8 @@ class RouterSeen(msgspec.Struct, frozen=True, kw_only=True):
     sample: RouterSample | None = None
     error: str = ""
     """Why there is nothing; empty when it answered."""
+    age_s: float = 0.0
+    """How old the sample is: 0 when it was asked of the router itself."""
 
 
 async def scrape(socket: Path, *, name: str, at: float, timeout_s: float, slow_s: float = SLOW_DEFAULT_S) -> RouterSeen:
@@ -76,13 +78,26 @@ async def scrape(socket: Path, *, name: str, at: float, timeout_s: float, slow_s
     try:
         status = msgspec.json.decode(answers["/status"].body, type=RouterStatus)
         page = parse_exposition(answers["/metrics"].body.decode())
-        sample = _routed_only(read_sample(page, router=status.router, at=at, slow_s=slow_s), status)
+        sample = routed_only(read_sample(page, router=status.router, at=at, slow_s=slow_s), status)
     except (msgspec.DecodeError, ExpositionError, UnicodeDecodeError, RecursionError) as error:
         return RouterSeen(socket=name, error=f"{name} answers what can't be read: {error}")
     return RouterSeen(socket=name, status=status, sample=sample)
 
 
-def _routed_only(sample: RouterSample, status: RouterStatus) -> RouterSample:
+async def ask_status(socket: Path, *, name: str, timeout_s: float) -> RouterSeen:
+    """Ask one router for its status alone; never raises, `error` says what went wrong."""
+    try:
+        answer = await request(socket, "GET", "/status", timeout_s=timeout_s)
+        if not answer.ok:
+            return RouterSeen(socket=name, error=f"{name} answers {answer.status} to /status")
+        return RouterSeen(socket=name, status=msgspec.json.decode(answer.body, type=RouterStatus))
+    except RequestFailed as error:
+        return RouterSeen(socket=name, error=str(error))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return RouterSeen(socket=name, error=f"{name} answers what can't be read: {error}")
+
+
+def routed_only(sample: RouterSample, status: RouterStatus) -> RouterSample:
     """Take out of the gauges what the router didn't route: a mirror's messages use the same transport's metrics."""
     gauges = dict(sample.gauges)
     for name, runtime in status.runtimes.items():

@@ -31,6 +31,8 @@ class Timeline:
         self._latest[socket] = sample
         last = self._points[-1] if self._points else Totals(at=sample.at)
         point = grown(last, old, sample) if old is not None else _at(last, sample.at)
+        if point.at < last.at:  # Routers that somebody else scraped are not all of one age.
+            point = _at(point, last.at)
         if self._points and self._points[-1].at == point.at:
             self._points[-1] = point
         else:

@@ -58,15 +58,20 @@ async def request(
         with anyio.fail_after(timeout_s):
             async with await UnixConnection(str(socket)).connect(timeout_s=timeout_s) as stream:
                 await stream.send(message)
-                received = await _receive_all(socket, stream)
+                received = await receive_all(socket, stream)
     except TimeoutError:
         raise RequestFailed(socket, f"doesn't answer within {timeout_s:g} s") from None
     except (ConnectionUnavailable, OSError, anyio.BrokenResourceError) as error:
         raise RequestFailed(socket, "can't be reached: is the gateway running?") from error
-    return _parse(socket, received)
+    return parse_response(socket, received)
 
 
-async def _receive_all(socket: Path, stream: ByteStream) -> bytes:
+async def receive_all(socket: Path, stream: ByteStream) -> bytes:
+    """Read until the server hangs up.
+
+    Raises:
+        RequestFailed: when that is more than `RESPONSE_MAX_BYTES`.
+    """
     received = bytearray()
     while True:
         try:
@@ -77,7 +82,12 @@ async def _receive_all(socket: Path, stream: ByteStream) -> bytes:
             raise RequestFailed(socket, f"answers more than {RESPONSE_MAX_BYTES >> 20} MiB")
 
 
-def _parse(socket: Path, received: bytes) -> Response:
+def parse_response(socket: Path, received: bytes) -> Response:
+    """Read a whole answer.
+
+    Raises:
+        RequestFailed: when it is no HTTP, or only a part of it.
+    """
     head, separator, body = received.partition(b"\r\n\r\n")
     status_line, *header_lines = head.decode("latin-1").split("\r\n")
     words = status_line.split(" ", 2)

@@ -1,8 +1,9 @@
 """Whose fault is it? What isn't the candidate's holds the rollout and is not blamed on it.
 
-Four things are not the candidate's fault: a router that doesn't answer, a router that was started anew (what was in
-its memory is gone, and its devices dial in again), a router whose own event loop is late (it gets no processor, so it
-is late on every path), and control being sick at the same time (then it is the network, the gateway or the devices).
+Five things are not the candidate's fault: a router that doesn't answer, a Prometheus server that should have counted
+and has nothing young enough to say, a router that was started anew (what was in its memory is gone, and its devices
+dial in again), a router whose own event loop is late (it gets no processor, so it is late on every path), and control
+being sick at the same time (then it is the network, the gateway or the devices).
 While one of them stands, windows start over, so that nothing from that time is ever counted against the candidate;
 the rollout goes on after a clean window, or after `PATIENCE` windows without one, so that the rules get to judge a
 candidate that stays sick. A candidate that is far sicker than control is to blame all the same: a few replies that
@@ -30,6 +31,8 @@ SICK_SAMPLES: Final = 20
 """Fewer messages on control say nothing."""
 PATIENCE: Final = 5
 """Clean windows' worth of waiting before the rules judge again although no window was clean."""
+MEASUREMENTS: Final = "measurements"
+"""Source of the fault that a router answers and nobody has counted what it does."""
 UNANSWERED: Final = "unanswered_ratio"
 """Key of control's unanswered share in the baseline."""
 
@@ -51,8 +54,8 @@ def clean_window_s(plan: Plan) -> float:
 def find_fault(state: State, seen: tuple[RouterSeen, ...], look: Look) -> Fault | None:
     """Return the fault of gateway or control that stands at this check, None if there is none."""
     for router in seen:
-        if router.status is None:
-            return Fault(router.socket, router.error)
+        if router.status is None or router.sample is None:
+            return Fault(router.socket if router.status is None else MEASUREMENTS, router.error)
         known = state.routers.get(router.socket)
         if known and known != router.status.router:
             return Fault(router.socket, f"{router.socket} was started anew; waits for a clean window")

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from agt.supervisor.measure import split_address
 from agt.supervisor.rollout._durations import parse_checks, parse_duration
 from agt.supervisor.rollout._metrics import INSTANT, METRICS
 from agt.supervisor.rollout._plan_file import CHECK_KINDS, Bounds, Check, Gate, Objective, PlanFile
@@ -50,6 +51,7 @@ def _durations(plan: PlanFile) -> Iterator[Problem]:
         if getattr(check, key)
     ]
     texts += [(f"snapshots.{key}", getattr(plan.snapshots, key)) for key in ("every", "max_age")]
+    texts += [(f"measure.{key}", getattr(plan.measure, key)) for key in ("max_age", "timeout")]
     for path, text in texts:
         try:
             if parse_duration(text) <= 0:
@@ -229,8 +231,24 @@ def _checks(plan: PlanFile) -> Iterator[Problem]:
                 )
 
 
+def _measure(plan: PlanFile) -> Iterator[Problem]:
+    settings = plan.measure
+    if not settings.prometheus:
+        given = [key for key in ("matchers", "token_file") if getattr(settings, key)]
+        for key in given:
+            yield Problem(f"measure.{key}", "is for a Prometheus server, and none is named", "set measure.prometheus")
+        return
+    try:
+        split_address(settings.prometheus)
+    except ValueError as error:
+        yield Problem("measure.prometheus", str(error), "prometheus = 'http://127.0.0.1:9090'")
+    if any(mark in settings.matchers for mark in "{}\n"):
+        yield Problem("measure.matchers", "are given without braces", """matchers = 'job="agt"'""")
+
+
 _LOOKS: Final[tuple[Callable[[PlanFile], Iterator[Problem]], ...]] = (
     _durations,
+    _measure,
     _names,
     _references,
     _routes,

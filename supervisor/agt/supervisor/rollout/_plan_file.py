@@ -236,6 +236,21 @@ class Statistics(Strict, frozen=True, kw_only=True):
     """How surely it has to be found once there is the traffic that it takes."""
 
 
+class MeasureSettings(Strict, frozen=True, kw_only=True):
+    """Where the routers' counts come from; without an address they are scraped from the routers' own sockets."""
+
+    prometheus: str = ""
+    """Address of a Prometheus server that scrapes the routers, `http://127.0.0.1:9090`."""
+    matchers: str = ""
+    """Which series are this plan's, as PromQL writes it: `job="agt"`."""
+    max_age: str = "1m"
+    """What the server scraped longer ago than this is no data; never squeezed."""
+    timeout: str = "5s"
+    """How long the server may take."""
+    token_file: str = ""
+    """Holds a bearer token for the server; beside the plan."""
+
+
 class SnapshotSettings(Strict, frozen=True, kw_only=True):
     """When snapshots are taken, how many are kept, and what they hold beside records and selector."""
 
@@ -269,6 +284,7 @@ class PlanFile(Strict, frozen=True, kw_only=True):
     legacy_observed: bool = True
     """Whether control's replies are observed; without it nothing can be compared with control."""
     statistics: Statistics = Statistics()
+    measure: MeasureSettings = MeasureSettings()
     snapshots: SnapshotSettings = SnapshotSettings()
     runtime_status: StatusSource = StatusSource()
     preflight: tuple[str, ...] = ()

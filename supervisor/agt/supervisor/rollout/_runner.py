@@ -18,7 +18,7 @@ from anyio.abc import TaskStatus
 
 from agt.router import Selector, SelectorState
 from agt.supervisor.actions import Action, Refused
-from agt.supervisor.measure import Readings, RequestFailed, RouterSeen, Timeline, scrape_all
+from agt.supervisor.measure import Readings, RequestFailed, RouterSeen, Timeline
 from agt.supervisor.records import Entry, Policy, StoreUnavailable
 from agt.supervisor.rollout._books import Books
 from agt.supervisor.rollout._checks import asked_for
@@ -27,6 +27,7 @@ from agt.supervisor.rollout._effects import Kill, RaiseAlert, ResolveAlerts, Set
 from agt.supervisor.rollout._engine import step
 from agt.supervisor.rollout._inspector import RUNNERS, Inspector
 from agt.supervisor.rollout._live import Live
+from agt.supervisor.rollout._measuring import look_at_routers
 from agt.supervisor.rollout._moves import Moves, in_words
 from agt.supervisor.rollout._operator import Counted, is_back, operate
 from agt.supervisor.rollout._past import Numbers, Past, past_of
@@ -135,9 +136,7 @@ class Rollout:
     async def check(self) -> None:
         """Ask every router once, decide, and do it."""
         timeout_s = min(5.0, max(SCRAPE_TIMEOUT_S, self.plan.check_interval_s))
-        routers = await scrape_all(
-            self._way.sockets, at=self._clock(), timeout_s=timeout_s, slow_s=self.plan.latency_limit_s
-        )
+        routers = await look_at_routers(self.plan, self._way.sockets, at=self._clock(), timeout_s=timeout_s)
         now = self._clock()
         for router in routers:
             if router.sample is not None:
