@@ -11,6 +11,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from agt.supervisor._errors import SupervisorError
+from agt.supervisor.access import recorded_name
 from agt.supervisor.actions import Refused
 from agt.supervisor.books import (
     AuditCheck,
@@ -44,7 +45,7 @@ class Bookkeeper:
         given = {key: value for key, value in msgspec.to_builtins(order).items() if key not in _SECRET and value}
         row = AuditRow(
             at=self._clock(),
-            by=f"claimed:{by or UNKNOWN}",
+            by=recorded_name(by),
             action=action,
             detail=msgspec.json.encode(given).decode(),
             outcome=outcome,

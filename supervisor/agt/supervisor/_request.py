@@ -26,6 +26,7 @@ from agt.supervisor.books import (
     SnapshotPage,
 )
 from agt.supervisor.sessions import SessionList, SessionOrder, SessionReceipt
+from agt.supervisor.tokens import TokenMade, TokenOrder, TokenPage, TokenRevoked
 from agt.supervisor.view import AlertView, Preview, Receipt, View
 
 TIMEOUT_S = 10.0
@@ -166,6 +167,19 @@ class Control:
         """Dry-run a restore."""
         route = f"/v1/snapshots/{quote(name, safe='')}/check"
         return self._ask("GET", route, RestoreCheck, timeout_s=SNAPSHOT_TIMEOUT_S)
+
+    def tokens(self) -> TokenPage:
+        """Return all tokens, by name."""
+        return self._ask("GET", "/v1/tokens", TokenPage)
+
+    def create_token(self, order: TokenOrder) -> TokenMade:
+        """Make a token."""
+        return self._ask("POST", "/v1/tokens", TokenMade, msgspec.json.encode(order))
+
+    def revoke_token(self, name: str, *, by: str) -> TokenRevoked:
+        """Let a token count no longer."""
+        route = f"/v1/tokens/{quote(name, safe='')}?{urlencode({'by': by})}"
+        return self._ask("DELETE", route, TokenRevoked)
 
     def _ask(
         self, method: str, route: str, kind: type[_Body], body: bytes = b"", *, timeout_s: float = TIMEOUT_S

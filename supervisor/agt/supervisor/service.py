@@ -21,9 +21,12 @@ from anyio.abc import TaskStatus
 from agt.supervisor._bookkeeper import Bookkeeper
 from agt.supervisor._drills import run_drill
 from agt.supervisor._errors import SupervisorError
+from agt.supervisor._reporter import Reporter
 from agt.supervisor._routers import list_routers
 from agt.supervisor._rundir import RunDirectory
 from agt.supervisor._session_desk import SessionDesk
+from agt.supervisor._token_desk import TokenDesk
+from agt.supervisor.access import TokenFile
 from agt.supervisor.actions import Action, Refused
 from agt.supervisor.components import Keeper
 from agt.supervisor.control import SocketUnusable, serve_control
@@ -41,13 +44,16 @@ VERSIONS_PER_S = 1 / PUBLISH_EVERY_S
 class Supervisor:
     """One plan being carried out on one run directory; the control API's backend."""
 
-    def __init__(self, plan: Plan, run: RunDirectory, *, seed: int | None = None) -> None:
+    def __init__(
+        self, plan: Plan, run: RunDirectory, *, seed: int | None = None, http: tuple[str, int] | None = None
+    ) -> None:
         """Put the parts together; nothing is touched before `run`.
 
         Args:
             plan: What to carry out, at its speed.
             run: A prepared run directory.
             seed: Of the jitter of restarts; None draws one.
+            http: A loopback address and port for the control API, beside its socket.
 
         Raises:
             ComponentsInvalid: when the plan's components contradict each other.
@@ -62,6 +68,8 @@ class Supervisor:
         self.rollout = Rollout(plan, run.path, on_change=self._on_change, view_version=lambda: self._version)
         self._desk = SessionDesk({name: run.path / name for name in plan.routers})
         self._books = Bookkeeper(self.rollout)
+        self._reporter = Reporter(run.path, self.rollout, self.view)
+        self._http, self._tokens = http, TokenDesk(TokenFile(run.path), self._books)
         self.keeper = Keeper(
             plan.components,
             run=run.path,
@@ -90,6 +98,7 @@ class Supervisor:
                 await group.start(self._serve)
                 log.info("supervising %s in %s", self.plan.name, self.run_directory.path)
                 group.start_soon(self.keeper.run)
+                group.start_soon(self._reporter.run)
                 task_status.started()
                 await self._stopping.wait()
                 rollout_scope.cancel()
@@ -215,7 +224,14 @@ class Supervisor:
 
     async def _serve(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         try:
-            await serve_control(self, self.run_directory.control, books=self._books, task_status=task_status)
+            await serve_control(
+                self,
+                self.run_directory.control,
+                books=self._books,
+                tokens=self._tokens,
+                tcp=self._tokens.listening(self._http),
+                task_status=task_status,
+            )
         except SocketUnusable as error:
             raise SupervisorError(f"{error.path}: {error.reason}", error.hint) from error
 
@@ -245,20 +261,23 @@ def _leaves(error: BaseException) -> list[BaseException]:
     return [error]
 
 
-def run_supervisor(plan: Plan, run: RunDirectory, *, detach_on_exit: bool = False) -> None:
+def run_supervisor(
+    plan: Plan, run: RunDirectory, *, detach_on_exit: bool = False, http: tuple[str, int] | None = None
+) -> None:
     """Be the supervisor of this process: until `down`, or until SIGTERM or SIGINT, which mean the same.
 
     Args:
         plan: What to carry out.
         run: A prepared run directory.
         detach_on_exit: Whether a signal leaves the components running. A second signal always does.
+        http: A loopback address and port for the control API, beside its socket.
 
     Raises:
         SupervisorError: when it can't start; nothing was changed then.
     """
 
     async def main() -> None:
-        supervisor = Supervisor(plan, run)
+        supervisor = Supervisor(plan, run, http=http)
         with unwrapped():
             async with anyio.create_task_group() as group:
                 group.start_soon(_obey_signals, supervisor, detach_on_exit, group.cancel_scope)

@@ -27,6 +27,7 @@ from agt.supervisor.cli import (
     _show,
     _snapshot,
     _suite,
+    _token,
     _up,
 )
 
@@ -108,3 +109,4 @@ for part in (_books, _up, _operate, _kill, _show, _mode, _explain, _parity, _ses
 app.add_typer(_plan.app, name="plan")
 app.add_typer(_snapshot.app, name="snapshot")
 app.add_typer(_suite.app, name="suite")
+app.add_typer(_token.app, name="token")

@@ -39,18 +39,36 @@ def up(
     detach_on_exit: Annotated[
         bool, typer.Option("--detach-on-exit", help="Leave the components running on SIGTERM and Ctrl-C.")
     ] = False,
+    http: Annotated[
+        str,
+        typer.Option(
+            "--http",
+            metavar="ADDRESS",
+            help="Serve the control API on a loopback address too: `127.0.0.1:8642`. Takes tokens: agt token.",
+        ),
+    ] = "",
     background: Annotated[
         bool, typer.Option("--background", help="Return once it answers; it writes to supervisor.log.")
     ] = False,
 ) -> None:
     """Start a plan's components in order and carry its rollout out; components that run already are adopted."""
     loaded = _load(plan, duration, squeeze)
+    address = _address(http) if http else None
     run = run_directory(run_dir)
     run.prepare()
     if background:
         _in_background(run)
     else:
-        _in_foreground(loaded, run, detach_on_exit=detach_on_exit)
+        _in_foreground(loaded, run, detach_on_exit=detach_on_exit, http=address)
+
+
+def _address(text: str) -> tuple[str, int]:
+    from agt.supervisor.access import AddressInvalid, parse_address  # noqa: PLC0415 - only this option pays for it.
+
+    try:
+        return parse_address(text)
+    except AddressInvalid as error:
+        raise typer.BadParameter(f"{error}.") from error
 
 
 def _load(path: Path, duration: str, squeeze: float | None) -> "Plan":
@@ -66,14 +84,14 @@ def _load(path: Path, duration: str, squeeze: float | None) -> "Plan":
         raise typer.BadParameter(f"{error}.") from error
 
 
-def _in_foreground(plan: "Plan", run: RunDirectory, *, detach_on_exit: bool) -> None:
+def _in_foreground(plan: "Plan", run: RunDirectory, *, detach_on_exit: bool, http: tuple[str, int] | None) -> None:
     from agt.supervisor.service import run_supervisor  # noqa: PLC0415 - only this command pays for it.
 
     logging.basicConfig(
         level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S"
     )
     logging.getLogger("uvicorn").setLevel(logging.WARNING)  # Its comings and goings are ours.
-    run_supervisor(plan, run, detach_on_exit=detach_on_exit)
+    run_supervisor(plan, run, detach_on_exit=detach_on_exit, http=http)
 
 
 def _in_background(run: RunDirectory) -> None:

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
@@ -17,14 +17,15 @@ from starlette.types import Receive, Scope, Send
 from agt.supervisor.actions import Refused
 from agt.supervisor.control._backend import Backend
 from agt.supervisor.control._books import Books, book_routes
-from agt.supervisor.control._errors import error_response, refusal_response
+from agt.supervisor.control._errors import error_response, limited_response, refusal_response
 from agt.supervisor.control._hub import Hub, TooManySubscribers
 from agt.supervisor.control._idempotency import KeyConflict, Receipts
 from agt.supervisor.control._metrics import METRICS_TYPE, render_metrics
 from agt.supervisor.control._openapi import openapi_document
-from agt.supervisor.control._requests import GOING_BACK, check_complete, read_action
+from agt.supervisor.control._requests import GOING_BACK, BodyTooSlow, TooMany, check_complete, read_action, spend
 from agt.supervisor.control._sessions import session_routes
 from agt.supervisor.control._stream import EventStream
+from agt.supervisor.control._tokens import Tokens, token_routes
 
 _JSON: Final = "application/json"
 
@@ -48,6 +49,7 @@ class _Routes:
     async def actions(self, request: Request) -> Response:
         action = await read_action(request)
         check_complete(action)
+        spend(request, action, self._backend.view())
         if action.key and action.action not in GOING_BACK:
             receipt = await self._receipts.once(action, self._backend.act)
         else:
@@ -102,16 +104,34 @@ async def _on_http(_request: Request, error: Exception) -> Response:
     return error_response("invalid", error.detail, status=error.status_code)
 
 
+async def _on_slow(_request: Request, error: Exception) -> Response:
+    return error_response("slow", str(error), "send it in one go")
+
+
+async def _on_too_many(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, TooMany)
+    return limited_response(error.wait_s)
+
+
+async def _on_gone(_request: Request, _error: Exception) -> Response:
+    return error_response("slow", "the caller has gone")  # Nobody reads it; it is no fault of ours.
+
+
 async def _on_bug(_request: Request, error: Exception) -> Response:
     return error_response("internal", f"the supervisor failed at this request: {type(error).__name__}", "see its log")
 
 
 def create_app(
-    backend: Backend, hub: Hub, *, receipts: Receipts | None = None, books: Books | None = None
+    backend: Backend,
+    hub: Hub,
+    *,
+    receipts: Receipts | None = None,
+    books: Books | None = None,
+    tokens: Tokens | None = None,
 ) -> Starlette:
     """Return the control API over a backend; `hub` feeds its streams and ends them when closed.
 
-    Without `books` there are no routes for audit, incidents and snapshots.
+    Without `books` there are no routes for audit, incidents and snapshots, without `tokens` none for tokens.
     """
     routes = _Routes(backend, hub, receipts or Receipts())
     return Starlette(
@@ -123,6 +143,7 @@ def create_app(
             Route("/v1/alerts", routes.alerts),
             *session_routes(backend),
             *(book_routes(books) if books is not None else ()),
+            *(token_routes(tokens) if tokens is not None else ()),
             Route("/v1/openapi.json", routes.openapi),
             Route("/healthz", routes.health),
             Route("/metrics", routes.metrics),
@@ -130,6 +151,9 @@ def create_app(
         exception_handlers={
             Refused: _on_refused,
             KeyConflict: _on_key_conflict,
+            BodyTooSlow: _on_slow,
+            TooMany: _on_too_many,
+            ClientDisconnect: _on_gone,
             HTTPException: _on_http,
             Exception: _on_bug,
         },

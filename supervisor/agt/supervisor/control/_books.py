@@ -1,6 +1,6 @@
 """The routes of the books: audit, incidents, snapshots."""
 
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol
 
 import msgspec
 from starlette.requests import Request
@@ -20,12 +20,11 @@ from agt.supervisor.books import (
     SnapshotOrder,
     SnapshotPage,
 )
-from agt.supervisor.control._requests import read_body
+from agt.supervisor.control._requests import read_order
 
 ROWS: Final = 100
 ROWS_MAX: Final = 1000
 _TRUE: Final = ("1", "true")
-_Order = TypeVar("_Order")
 
 
 class Books(Protocol):
@@ -75,16 +74,16 @@ def book_routes(books: Books) -> tuple[BaseRoute, ...]:
 
     async def incidents(request: Request) -> Response:
         if request.method == "POST":
-            return _json(await books.open_incident(await _read(request, IncidentOrder)))
+            return _json(await books.open_incident(await read_order(request, IncidentOrder)))
         return _json(await books.incidents(only_open=request.query_params.get("open", "") in _TRUE))
 
     async def close(request: Request) -> Response:
         number = _number(request.path_params["number"], "the incident's number", 10**9)
-        return _json(await books.close_incident(number, await _read(request, IncidentEnd)))
+        return _json(await books.close_incident(number, await read_order(request, IncidentEnd)))
 
     async def snapshots(request: Request) -> Response:
         if request.method == "POST":
-            return _json(await books.take_snapshot(await _read(request, SnapshotOrder)))
+            return _json(await books.take_snapshot(await read_order(request, SnapshotOrder)))
         return _json(await books.snapshots())
 
     async def check(request: Request) -> Response:
@@ -108,16 +107,6 @@ def _number(text: str, what: str, most: int) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 12 and int(text) <= most):
         raise Refused("invalid", f"{what} is a number up to {most}")
     return int(text)
-
-
-async def _read(request: Request, kind: type[_Order]) -> _Order:
-    body = await read_body(request)
-    try:
-        return msgspec.json.decode(body, type=kind)
-    except msgspec.ValidationError as error:
-        raise Refused("invalid", str(error), "GET /v1/openapi.json shows what it looks like") from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Refused("invalid", f"the body is not JSON: {error}") from error
 
 
 def describe_books(get: Any, post: Any) -> dict[str, Any]:

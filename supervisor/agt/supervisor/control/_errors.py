@@ -1,5 +1,6 @@
 """How the control API says no: one body for every error, and which status each kind has."""
 
+import math
 from http import HTTPStatus
 from typing import Final
 
@@ -13,6 +14,10 @@ _STATUS: Final = {
     "refused": HTTPStatus.CONFLICT,
     "unknown": HTTPStatus.NOT_FOUND,
     "invalid": HTTPStatus.UNPROCESSABLE_ENTITY,
+    "unauthenticated": HTTPStatus.UNAUTHORIZED,
+    "forbidden": HTTPStatus.FORBIDDEN,
+    "slow": HTTPStatus.REQUEST_TIMEOUT,
+    "limited": HTTPStatus.TOO_MANY_REQUESTS,
     "unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
     "internal": HTTPStatus.INTERNAL_SERVER_ERROR,
 }
@@ -37,6 +42,14 @@ def error_response(code: str, message: str, hint: str = "", *, status: int | Non
     """Answer with an error; the status follows from the code unless given."""
     body = msgspec.json.encode(ErrorBody(ErrorFacts(code, message, hint)))
     return Response(body, status_code=status or _STATUS[code], media_type="application/json")
+
+
+def limited_response(wait_s: float) -> Response:
+    """Answer that it is too much, and when to come again."""
+    wait = math.ceil(wait_s)
+    answer = error_response("limited", "too many requests", f"come again in {wait} s; going back is not limited")
+    answer.headers["retry-after"] = str(wait)
+    return answer
 
 
 def refusal_response(refused: Refused) -> Response:

@@ -1,14 +1,22 @@
-"""Reading an action off a request: size first, then shape, then what each action needs."""
+"""Reading an order off a request: size first, then shape, then what each needs; and in whose name it is."""
 
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeVar, cast
 
 import msgspec
 from starlette.requests import Request
 
+from agt.supervisor.access import LOCAL, Caller, bind_name
 from agt.supervisor.actions import Action, Refused
+from agt.supervisor.view import View
 
 MAX_BODY: Final = 64 * 1024
 """Bytes; an action is a few hundred."""
+
+CALLER: Final = "agt.caller"
+"""Where a door leaves who asks, in the request's scope."""
+BUDGET: Final = "agt.budget"
+"""Where a door leaves what takes one request off the caller's budget; it returns the seconds to wait, 0 for none."""
 
 FORWARD: Final = frozenset({"advance", "resume", "kill-switch-off", "mode"})
 """Actions that always go forward; `set` does so only upwards, which the backend knows."""
@@ -16,10 +24,30 @@ FORWARD: Final = frozenset({"advance", "resume", "kill-switch-off", "mode"})
 GOING_BACK: Final = frozenset({"rollback", "hold", "kill-switch-on"})
 """Actions that always act, whatever version or key they carry."""
 
-_ACTIONS: Final = msgspec.json.Decoder(Action)
+_Order = TypeVar("_Order", bound=msgspec.Struct)
 
 
-async def read_body(request: Request) -> bytes:
+class BodyTooSlow(Exception):
+    """Raised when a body doesn't come in time."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"the body didn't come within {seconds:g} s")
+
+
+class TooMany(Exception):
+    """Raised when a caller's budget is spent; carries the seconds to wait."""
+
+    def __init__(self, wait_s: float) -> None:
+        super().__init__("too many requests")
+        self.wait_s = wait_s
+
+
+def caller_of(request: Request) -> Caller:
+    """Return who asks, as the door found out; without a door it is the owner (tests, and embedding)."""
+    return cast("Caller", request.scope.get(CALLER, LOCAL))
+
+
+async def read_body(request: Request, *, most: int = MAX_BODY) -> bytes:
     """Return the body, if it is not too large.
 
     Raises:
@@ -28,9 +56,29 @@ async def read_body(request: Request) -> bytes:
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > MAX_BODY:
-            raise Refused("invalid", f"the body is larger than {MAX_BODY} bytes", "send one order as JSON")
+        if len(body) > most:
+            raise Refused("invalid", f"the body is larger than {most} bytes", "send less at once")
     return bytes(body)
+
+
+async def read_order(request: Request, kind: type[_Order], *, most: int = MAX_BODY) -> _Order:
+    """Return the order in the body, by whom the door says.
+
+    Raises:
+        Refused: `invalid`, naming the field and what it should be.
+    """
+    body = await read_body(request, most=most)
+    try:
+        order = msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError as error:
+        raise Refused("invalid", str(error), "GET /v1/openapi.json shows what it looks like") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Refused(
+            "invalid", f"the body is not JSON: {error}", 'send {"action": "hold"} to /v1/actions, say'
+        ) from error
+    if not hasattr(order, "by"):
+        return order
+    return msgspec.structs.replace(order, by=bind_name(order.by, caller_of(request)))
 
 
 async def read_action(request: Request) -> Action:
@@ -39,13 +87,31 @@ async def read_action(request: Request) -> Action:
     Raises:
         Refused: `invalid`, naming the field and what it should be.
     """
-    body = await read_body(request)
-    try:
-        return _ACTIONS.decode(body)
-    except msgspec.ValidationError as error:
-        raise Refused("invalid", str(error), "GET /v1/openapi.json shows what an action looks like") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Refused("invalid", f"the body is not JSON: {error}", 'send {"action": "hold"}, say') from error
+    return await read_order(request, Action)
+
+
+def spend(request: Request, action: Action, view: View) -> None:
+    """Take an action off its caller's budget, unless it goes back.
+
+    Raises:
+        TooMany: when the budget is spent.
+    """
+    budget = cast("Callable[[], float]", request.scope.get(BUDGET, lambda: 0.0))
+    if not goes_back(action, view) and (wait_s := budget()):
+        raise TooMany(wait_s)
+
+
+def goes_back(action: Action, view: View) -> bool:
+    """Return whether an action can only take traffic to control, or stop the rollout."""
+    match action.action:
+        case "set":
+            return action.percentage is not None and action.percentage <= view.percentage
+        case "component":
+            return action.on is False
+        case "override":
+            return action.side == "control"
+        case other:
+            return other in GOING_BACK
 
 
 def check_complete(action: Action) -> None:

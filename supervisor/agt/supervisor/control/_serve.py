@@ -1,59 +1,57 @@
 """Serving the control API with uvicorn, inside somebody else's event loop.
 
 Uvicorn is told as little as possible: the socket is ours, signals belong to the supervisor, nothing is logged per
-request, and it stops promptly because closing the hub ends every stream first. A connection whose peer isn't our own
-user is dropped before a byte of it is read.
+request, and it stops promptly because closing the hub ends every stream first. The Unix socket and TCP have a server
+each with limits of its own, over one application.
 """
 
-import asyncio
 import contextlib
-import logging
-import os
 import socket
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import anyio
 import uvicorn
 from anyio.abc import TaskStatus
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from agt.supervisor.access import OriginCheck, TokenFile
 from agt.supervisor.control._app import create_app
 from agt.supervisor.control._backend import Backend
 from agt.supervisor.control._books import Books
+from agt.supervisor.control._doors import TcpDoor, UnixDoor
 from agt.supervisor.control._hub import Hub
-from agt.supervisor.control._socket import open_socket, peer_uid
+from agt.supervisor.control._protocols import HEAD_MAX_BYTES, OneRequestProtocol, SameUserProtocol
+from agt.supervisor.control._socket import open_socket, open_tcp
+from agt.supervisor.control._tokens import Tokens
 
 STOP_S: Final = 2
 """Seconds that requests under way get when the supervisor stops."""
 
 _STOP_STEP_S: Final = 0.005
 
-MAX_CONNECTIONS: Final = 128
-"""Beyond this, a request is answered 503."""
+MAX_CONNECTIONS: Final = 256
+"""Of the Unix socket; beyond this, a request is answered 503."""
+MAX_TCP_CONNECTIONS: Final = 64
+"""Of the TCP listener, likewise."""
 
-_LOG: Final = logging.getLogger(__name__)
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TcpListening:
+    """Where the control API listens beside its Unix socket, and whose tokens count there."""
 
-class _SameUserProtocol(H11Protocol):
-    """HTTP/1.1, for peers with our own user id only."""
-
-    refused = False
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
-        peer: socket.socket = transport.get_extra_info("socket")
-        uid = peer_uid(peer)
-        if uid != os.geteuid():
-            self.refused = True
-            _LOG.warning("refused a connection of user %d to the control socket", uid)
-            transport.abort()
-            return
-        super().connection_made(transport)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if not self.refused:
-            super().connection_lost(exc)
+    host: str
+    """A loopback address."""
+    port: int
+    """0 takes any that is free."""
+    tokens: TokenFile
+    on_failures: Callable[[str, int], None] = lambda _peer, _count: None
+    """Told of failed authentication now and then: the last peer, and how many since."""
+    on_listening: Callable[[str, int], None] = lambda _host, _port: None
+    """Told where it listens."""
 
 
 class _Server(uvicorn.Server):
@@ -91,17 +89,19 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _make_server(backend: Backend, hub: Hub, books: Books | None) -> _Server:
+def _make_server(door: ASGIApp, protocol: type[H11Protocol], *, most: int, close: bool) -> _Server:
     config = uvicorn.Config(
-        create_app(backend, hub, books=books),
-        http=_SameUserProtocol,
+        door,
+        http=protocol,
         ws="none",
         lifespan="off",
         access_log=False,
         log_config=None,
         server_header=False,
         date_header=False,
-        limit_concurrency=MAX_CONNECTIONS,
+        headers=[("connection", "close")] if close else None,
+        limit_concurrency=most,
+        h11_max_incomplete_event_size=HEAD_MAX_BYTES,
     )
     return _Server(config)
 
@@ -111,35 +111,54 @@ async def serve_control(
     path: Path,
     *,
     books: Books | None = None,
+    tokens: Tokens | None = None,
+    tcp: TcpListening | None = None,
     task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Serve the control API at `path` until cancelled; `task_status.started()` when it answers.
+    """Serve the control API at `path`, and over TCP if asked; `task_status.started()` when it answers.
 
-    Runs on asyncio (uvicorn does). Ends within `STOP_S` and a moment of the cancellation, streams included, and takes
-    the socket file with it.
+    Runs on asyncio (uvicorn does) until cancelled. Ends within `STOP_S` and a moment of the cancellation, streams
+    included, and takes the socket file with it.
 
     Raises:
         SocketUnusable: Before anything is served.
     """
-    listening = open_socket(path)
-    hub = Hub(backend.view())
-    server = _make_server(backend, hub, books)
-    try:
+    with contextlib.ExitStack() as opened:
+        listening = open_socket(path)
+        opened.callback(listening.close)
+        hub = Hub(backend.view())
+        app = create_app(backend, hub, books=books, tokens=tokens)
+        unix = _make_server(UnixDoor(app), SameUserProtocol, most=MAX_CONNECTIONS, close=False)
+        servers = [(unix, listening.listener)]
+        if tcp is not None:
+            servers.append(_open_tcp(app, tcp, opened))
         async with anyio.create_task_group() as tasks:
-            served = anyio.Event()
-            tasks.start_soon(_serve, server, listening.listener, served)
-            await server.answering.wait()
+            served = [anyio.Event() for _ in servers]
+            for (server, listener), ended in zip(servers, served, strict=True):
+                tasks.start_soon(_serve, server, listener, ended)
+            for server, _ in servers:
+                await server.answering.wait()
             task_status.started()
             try:
                 await hub.follow(backend.changes())
                 await anyio.sleep_forever()
             finally:
                 hub.close()
-                server.stop.set()
+                for server, _ in servers:
+                    server.stop.set()
                 with anyio.move_on_after(STOP_S + 2, shield=True):
-                    await served.wait()
-    finally:
-        listening.close()
+                    for ended in served:
+                        await ended.wait()
+
+
+def _open_tcp(app: ASGIApp, tcp: TcpListening, opened: contextlib.ExitStack) -> tuple[_Server, socket.socket]:
+    """Return a server of its own for TCP: a crowd there takes no place at the Unix socket."""
+    listener = open_tcp(tcp.host, tcp.port)
+    opened.callback(listener.close)
+    host, port = listener.getsockname()[:2]
+    door = TcpDoor(app, tcp.tokens, OriginCheck(host, port), on_failures=tcp.on_failures)
+    tcp.on_listening(host, port)
+    return _make_server(door, OneRequestProtocol, most=MAX_TCP_CONNECTIONS, close=True), listener
 
 
 async def _serve(server: _Server, listener: socket.socket, served: anyio.Event) -> None:

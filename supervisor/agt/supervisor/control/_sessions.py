@@ -9,11 +9,11 @@ from starlette.routing import BaseRoute, Route
 
 from agt.supervisor.actions import Refused
 from agt.supervisor.control._backend import Backend
+from agt.supervisor.control._requests import read_order
 from agt.supervisor.sessions import PAGE_MAX, SessionOrder
 
 ORDER_MAX_BYTES: Final = 512 * 1024
 """A thousand names of half a kilobyte."""
-_ORDERS: Final = msgspec.json.Decoder(SessionOrder)
 _TRUE: Final = ("1", "true")
 
 
@@ -34,26 +34,7 @@ def session_routes(backend: Backend) -> tuple[BaseRoute, ...]:
         return Response(msgspec.json.encode(found), media_type="application/json")
 
     async def restart(request: Request) -> Response:
-        receipt = await backend.restart_sessions(await _read_order(request))
+        receipt = await backend.restart_sessions(await read_order(request, SessionOrder, most=ORDER_MAX_BYTES))
         return Response(msgspec.json.encode(receipt), media_type="application/json")
 
     return (Route("/v1/sessions", page), Route("/v1/sessions/restarts", restart, methods=["POST"]))
-
-
-async def _read_order(request: Request) -> SessionOrder:
-    """Return the order in the body.
-
-    Raises:
-        Refused: `invalid`, naming the field and what it should be.
-    """
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > ORDER_MAX_BYTES:
-            raise Refused("invalid", f"the body is larger than {ORDER_MAX_BYTES} bytes", "send several orders")
-    try:
-        return _ORDERS.decode(bytes(body))
-    except msgspec.ValidationError as error:
-        raise Refused("invalid", str(error), "GET /v1/openapi.json shows what an order looks like") from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Refused("invalid", f"the body is not JSON: {error}", 'send {"sessions": ["NAME", ...]}') from error

@@ -71,6 +71,26 @@ def open_socket(path: Path) -> ListeningSocket:
     return ListeningSocket(listener, path, path.stat().st_ino)
 
 
+def open_tcp(host: str, port: int) -> socket.socket:
+    """Return a listening, non-blocking socket at a loopback address.
+
+    Raises:
+        SocketUnusable: When the address is in use or isn't there.
+    """
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+        listener.setblocking(False)  # noqa: FBT003 - the standard library's own signature.
+    except OSError as error:
+        listener.close()
+        raise SocketUnusable(
+            Path(f"{host}:{port}"), error.strerror or str(error), "choose another port with --http"
+        ) from error
+    return listener
+
+
 def _clear_stale(path: Path) -> None:
     if not path.exists():
         return
