@@ -125,3 +125,27 @@ def test_every_order_starts_nothing_before_what_it_waits_for(shape: list[tuple[s
     assert sorted(order) == sorted(spec.name for spec in specs)
     for name, needs in prerequisites(specs).items():
         assert all(order.index(need) < order.index(name) for need in needs)
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        (
+            {"readiness": {"by": "log", "pattern": "ready ("}},
+            "component[0].readiness (a): 'ready (' is no regular expression: missing ), unterminated subpattern",
+        ),
+        (
+            {"liveness": {"probe": {"by": "log", "pattern": "alive"}}},
+            "component[0].liveness (a): a line in its output says that it became ready, not that it still lives",
+        ),
+        (
+            {"readiness": {"by": "command", "command": ["ask", "{rum}/x"]}},
+            "component[0].readiness.command (a): unknown placeholder {rum}; did you mean 'run'?",
+        ),
+        ({"readiness": {"by": "command", "command": [" "]}}, "component[0].readiness.command (a): the program's name"),
+    ],
+)
+def test_probes_are_checked_with_the_rest(fields: dict[str, object], problem: str) -> None:
+    """A pattern that is none, a log line as liveness, a command that can't be meant."""
+    spec = msgspec.convert({"name": "a", "stage": "gateway", "command": ["x"], **fields}, ComponentSpec)
+    assert problem in "\n".join(problems([spec]))

@@ -82,6 +82,8 @@ class BudgetView(msgspec.Struct, frozen=True, kw_only=True):
     objective: str
     left: float | None
     """1 is untouched, below 0 is overspent; None without data."""
+    burn: dict[str, float] = {}
+    """How many times faster than allowed it is spent, by long window (`1h`), each together with its twelfth."""
 
 
 class AlertView(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,6 +107,8 @@ class ProcessView(msgspec.Struct, frozen=True, kw_only=True):
     restarts: int = 0
     detail: str = ""
     """What it waits for, or why it stopped."""
+    order: Literal["", "stopped", "decommissioned"] = ""
+    """What an operator has ordered: it rests until somebody wants it back. Empty when nothing is."""
 
 
 class RollbackView(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,9 +4,11 @@ from agt.supervisor.components._graph import problems, start_order
 from agt.supervisor.components._keeper import Keeper
 from agt.supervisor.components._spec import (
     STAGES,
+    CommandProbe,
     ComponentSpec,
     HttpProbe,
     Liveness,
+    LogProbe,
     NotifyProbe,
     Probe,
     RestartPolicy,
@@ -19,10 +21,12 @@ from agt.supervisor.components._spec import (
 
 __all__ = (
     "STAGES",
+    "CommandProbe",
     "ComponentSpec",
     "HttpProbe",
     "Keeper",
     "Liveness",
+    "LogProbe",
     "NotifyProbe",
     "Probe",
     "RestartPolicy",

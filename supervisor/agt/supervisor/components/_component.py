@@ -1,13 +1,16 @@
-"""One component under care: wait, start or adopt, watch, restart; stop when asked.
+"""One component under care: wait, start or adopt, watch, restart; stop when asked, and start again when asked.
 
 Theory of operation. `tend` is one task that goes round: wait until nothing is missing, run once, record the failure,
-wait as the policy says. `stop` cancels that round (and only the round), after which `tend` itself ends the process; so
-exactly one task ever moves the state. When `tend` is cancelled from outside, the supervisor is leaving: the process is
-left alone. The process's own watcher runs in the keeper's group and outlives the round.
+wait as the policy says. Whoever wants something else (an operator's order, a restart of the group, the end of the
+supervisor) notes it and cancels that round (and only the round), after which `tend` itself ends the process; so exactly
+one task ever moves the state. While an order stands, the component rests; when `tend` is cancelled from outside, the
+supervisor is leaving: the process is left alone. The process's own watcher runs in the keeper's group and outlives the
+round. What the restart policy has counted is written down at each turn, and the next supervisor goes on from there.
 """
 
 import logging
 import os
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from random import Random
@@ -18,28 +21,33 @@ from anyio.abc import TaskGroup
 
 from agt.supervisor._errors import LockHeld
 from agt.supervisor.components._adopt import Occupied, Vacant, look
+from agt.supervisor.components._archive import pinned_command, read_archive
 from agt.supervisor.components._bell import Bell
 from agt.supervisor.components._files import ComponentFiles, Record, command_digest
+from agt.supervisor.components._launch import boot_id
 from agt.supervisor.components._lifecycle import Happening, State, next_state
+from agt.supervisor.components._order import Order, read_order, write_order
+from agt.supervisor.components._output import Output
+from agt.supervisor.components._past import Past
 from agt.supervisor.components._process import Process, launch
 from agt.supervisor.components._readiness import ask, target
 from agt.supervisor.components._restart import HeldDown, RestartHistory
-from agt.supervisor.components._spec import ComponentSpec, Liveness, NotifyProbe, expand
+from agt.supervisor.components._spec import CommandProbe, ComponentSpec, LogProbe, NotifyProbe, expand
+from agt.supervisor.components._vigil import Vigil
 from agt.supervisor.view import ProcessView, Severity
 
 log = logging.getLogger("agt.supervisor")
 
-PROBE_EVERY_S = 0.05
-PROBE_TIMEOUT_S = 2.0
 IN_USE_TIMEOUT_S = 0.25
 RECORD_WITHIN_S = 2.0
 """How long a process that an earlier supervisor has just launched may take to write its record."""
 RECORD_POLL_S = 0.02
+UNWATCHED = "died while no supervisor was there"
 
 Alert = Callable[[Severity, str, str], None]
 """Severity, source, message."""
 Counted = Callable[[str, str], None]
-"""What is counted (`restarts`, `hold_downs`), and which component it happened to."""
+"""What has happened (`restarts`, `hold_downs`) and to which component."""
 
 
 class Component:
@@ -57,24 +65,28 @@ class Component:
         alert: Alert,
         recovered: Callable[[str], None],
         happened: Counted = lambda _kind, _name: None,
+        fell: Callable[[str], None] = lambda _name: None,
     ) -> None:
         self.spec = spec
         self.files = ComponentFiles(run / "components", spec.name)
+        self.output = Output(self.files.log)
         self.state = State.WAITING
         self.detail = ""
-        self.restarts = 0
+        self.order: Order | None = None
+        self.past = Past()
         self.process: Process | None = None
         self._run, self._bell, self._changed, self._alert = run, bell, changed, alert
-        self._recovered, self._happened = recovered, happened
+        self._recovered, self._happened, self._fell = recovered, happened, fell
+        self._rng = rng
         self._history = RestartHistory(spec.restart, rng)
-        self._command = tuple(expand(word, run=run) for word in spec.command)
-        own = {name: expand(value, run=run) for name, value in spec.environment.items()}
-        self._environment = {**environment, **own, "AGT_COMPONENT": spec.name}
-        self._digest = command_digest(self._command, own)
+        self._own = {name: expand(value, run=run) for name, value in spec.environment.items()}
+        self._environment = {**environment, **self._own, "AGT_COMPONENT": spec.name}
         self._round: anyio.CancelScope | None = None
-        self._stop_asked = False
-        self._said_ready = anyio.Event()
-        self._said_alive = anyio.Event()
+        self._leaving = False
+        self._again = ""
+        """Why it is to be started anew although nothing failed; empty when it isn't."""
+        self._vigil: Vigil | None = None
+        self._died_unwatched = False
         self._verdict = ""
         """Why we are ending the process ourselves; empty when it ends on its own."""
 
@@ -86,35 +98,129 @@ class Component:
             stage=self.spec.stage.value,
             state=self.state.value,
             pid=self.process.pid if self.process else None,
-            restarts=self.restarts,
+            restarts=self.past.restarts,
             detail=self.detail,
+            order=self.order.state if self.order else "",
         )
+
+    def is_down(self) -> bool:
+        """Whether it has no process."""
+        return self.process is None
 
     def notified(self, fields: Mapping[str, str]) -> None:
         """Take what the process said on the notification socket."""
-        if fields.get("READY") == "1":
-            self._said_ready.set()
-        if fields.get("WATCHDOG") == "1":
-            self._said_alive.set()
+        if self._vigil:
+            self._vigil.notified(fields)
 
     def stop(self) -> None:
-        """Ask for a stop; `state` says when it has happened."""
-        self._stop_asked = True
-        if self._round:
-            self._round.cancel()
+        """End the process and the care of it; `state` says when it has happened."""
+        self._leaving = True
+        self._interrupt()
+
+    def rest(self, order: Order) -> None:
+        """Stop until somebody wants it back, in this life of the supervisor and the next.
+
+        Raises:
+            OSError: when the order can't be made durable; nothing was changed then.
+        """
+        write_order(self.files.order, order)
+        self.order = order
+        if self.state is State.STOPPED:
+            self.detail = order.says
+        self._interrupt()
+
+    def wake(self) -> None:
+        """End an order; a component that waits for the end of a delay or hold-down is started now.
+
+        Raises:
+            OSError: when the order can't be taken back; nothing was changed then.
+        """
+        write_order(self.files.order, None)
+        rested, self.order = self.order is not None, None
+        if rested or self.state in {State.BACKOFF, State.HELD_DOWN}:
+            self._history.forget()
+            self._again = "started by an operator"
+            self._interrupt()
+
+    def restart(self, why: str) -> None:
+        """End the process and start it again; no failure is counted."""
+        self._again = why
+        self._interrupt()
 
     async def tend(self, watchers: TaskGroup, missing: Callable[[], tuple[str, ...]]) -> None:
         """Care for the component until it is stopped; `missing` names who isn't ready that it waits for."""
-        with anyio.CancelScope() as self._round:
-            while not self._stop_asked:
-                await self._wait_for(missing)
-                await self._recover(await self._run_once(watchers))
-        self._happen(Happening.STOP, "")
+        self._recall()
+        while not self._leaving:
+            if self.order is None:
+                with anyio.CancelScope() as self._round:
+                    await self._serve_out()
+                    while self._wanted:
+                        await self._wait_for(missing)
+                        await self._recover(await self._run_once(watchers))
+                self._round = None
+            await self._come_to_rest(watchers)
+            await self._bell.until(lambda: self._leaving or self.order is None)
+            if not self._leaving:
+                self._again = ""
+                self._happen(Happening.REVIVE, "")
+
+    @property
+    def _wanted(self) -> bool:
+        return not (self._leaving or self.order or self._again)
+
+    def _interrupt(self) -> None:
+        if self._round:
+            self._round.cancel()
+        self._changed()
+
+    def _recall(self) -> None:
+        """Go on from what an earlier supervisor has left: its count of failures, and an operator's order."""
+        self.past = self.files.read_past().since_boot(boot_id())
+        self._history = RestartHistory(self.spec.restart, self._rng, self.past.failures)
+        self._died_unwatched = self.past.running
+        self.order = read_order(self.files.order)
+
+    def _remember(self, **changes: object) -> None:
+        self.past = msgspec.structs.replace(self.past, failures=self._history.failures_so_far, **changes)
+        try:
+            self.files.write_past(self.past)
+        except OSError as error:  # The care goes on; only the next supervisor would count from less.
+            log.warning("%s: its restarts can't be recorded: %s", self.spec.name, error.strerror)
+
+    async def _serve_out(self) -> None:
+        """Wait for the end of a hold-down that an earlier supervisor has begun."""
+        left_s = self._history.hold_down_left_s(time.monotonic())
+        if left_s > 0:
+            self._happen(Happening.BUDGET_SPENT, f"held down for {left_s:.0f} s more, since before this supervisor")
+            await self._pause(left_s)
+
+    async def _come_to_rest(self, watchers: TaskGroup) -> None:
+        """End the process, also one that an earlier supervisor has left running although it should rest."""
+        if self.state is State.STOPPED:
+            return
+        why = self.order.says if self.order else self._again
+        if self.state is State.WAITING and self.order:
+            why = await self._find_left_running(watchers) or why
+        self._happen(Happening.STOP, why)
         if self.process:
             await self.process.end(self.spec.stop_grace_s)
             self._forget_process()
+        self._history.record_end(time.monotonic())
+        self._remember(running=False)
         if self.state is State.STOPPING:
-            self._happen(Happening.ENDED, "")
+            self._happen(Happening.ENDED, why)
+
+    async def _find_left_running(self, watchers: TaskGroup) -> str:
+        try:
+            found = await self._look()
+        except (LockHeld, OSError) as error:
+            return str(error)
+        if isinstance(found, Occupied):
+            self._enter(Process(found.record.pid, found.pidfd), watchers, since=self.output.end)
+            self._happen(Happening.ADOPTED, "adopted, to be stopped")
+        else:
+            os.close(found.lock_fd)
+        return ""
 
     async def _wait_for(self, missing: Callable[[], tuple[str, ...]]) -> None:
         def nothing_missing() -> bool:
@@ -133,7 +239,8 @@ class Component:
         except OSError as error:
             return f"cannot be started: {error.strerror or error}"
         process, self._verdict = self.process, ""
-        assert process is not None
+        if process is None:
+            return UNWATCHED
         try:
             async with anyio.create_task_group() as group:
                 group.start_soon(self._judge, process, record)
@@ -145,29 +252,49 @@ class Component:
         return f"{self._verdict}; {process.says}" if self._verdict else process.says
 
     async def _start_or_adopt(self, watchers: TaskGroup) -> Record | None:
-        """Make `process` the running one; the record is the adopted one's, None for a fresh start."""
+        """Make `process` the running one, if there is one; the record is the adopted one's, None for a fresh start."""
         found = await self._look()
+        unwatched, self._died_unwatched = self._died_unwatched, False
+        command, digest = self._command()
         if isinstance(found, Occupied):
-            self.restarts = max(self.restarts, found.record.restarts)
-            self._enter(Process(found.record.pid, found.pidfd), watchers)
-            older = " with an older command; restart it to apply the plan's" * (found.record.digest != self._digest)
+            record = found.record
+            self.past = msgspec.structs.replace(self.past, restarts=max(self.past.restarts, record.restarts))
+            # Where it began in its log; when that has been cut since, all that is left is what it wrote.
+            began = record.log_size if record.log_size <= self.output.end else 0
+            self._enter(Process(record.pid, found.pidfd), watchers, since=began)
+            older = " with an older command; restart it to apply the plan's" * (record.digest != digest)
             self._happen(Happening.ADOPTED, f"adopted{older}")
-            return found.record
+            return record
         try:
+            if unwatched:
+                return None
             await self._refuse_if_in_use()
+            since = self.output.end
             process = launch(
                 self.files,
-                self._command,
+                command,
                 self._environment,
                 lock_fd=found.lock_fd,
-                digest=self._digest,
-                restarts=self.restarts,
+                digest=digest,
+                restarts=self.past.restarts,
             )
         finally:
             os.close(found.lock_fd)
-        self._enter(process, watchers)
+        self._enter(process, watchers, since=since)
         self._happen(Happening.STARTED, "")
         return None
+
+    def _command(self) -> tuple[tuple[str, ...], str]:
+        """What to start and its digest: the plan's command, or with what the archive has kept for a revived one.
+
+        Raises:
+            OSError: when the archive can't be read.
+        """
+        command = tuple(expand(word, run=self._run) for word in self.spec.command)
+        kept = read_archive(self._run, self.spec.name)
+        if kept is not None and kept.revived is not None:
+            command = pinned_command(self._run, kept)
+        return command, command_digest(command, self._own)
 
     async def _look(self) -> Vacant | Occupied:
         """Look who runs, patiently: the launcher of a supervisor that has just died may still be writing its record."""
@@ -183,16 +310,17 @@ class Component:
     async def _refuse_if_in_use(self) -> None:
         """Somebody else's server at our address would pass for ours: refuse before starting."""
         probe = self.spec.readiness
-        if isinstance(probe, NotifyProbe):
+        if isinstance(probe, NotifyProbe | CommandProbe | LogProbe):
             return
         if not await ask(probe, run=self._run, timeout_s=IN_USE_TIMEOUT_S):
             where = target(probe, run=self._run)
             raise OSError(f"{where} already answers: another process has it; end that one or change the plan")
 
-    def _enter(self, process: Process, watchers: TaskGroup) -> None:
+    def _enter(self, process: Process, watchers: TaskGroup, *, since: int) -> None:
         self.process = process
-        self._said_ready, self._said_alive = anyio.Event(), anyio.Event()
+        self._vigil = Vigil(self.spec, run=self._run, environment=self._environment, output=self.output, since=since)
         watchers.start_soon(process.watch)
+        self._remember(running=True)
 
     def _forget_process(self) -> None:
         """Let go of a process that is gone, and of what it left behind: that would keep the lock."""
@@ -206,75 +334,44 @@ class Component:
 
     async def _judge(self, process: Process, adopted: Record | None) -> None:
         """See the process to readiness and then watch that it lives; end it when it fails at either."""
-        why = await self._until_ready(adopted)
+        assert self._vigil is not None
+        why = await self._vigil.until_ready(was_ready=adopted is not None and adopted.ready)
         if not why:
             self._happen(Happening.BECAME_READY, self.detail)
-            self._history.record_ready(anyio.current_time())
+            self._history.record_ready(time.monotonic())
+            self._remember()
             self._recovered(self.spec.name)
             self._remember_ready()
             if self.spec.liveness is None:
                 return
-            why = await self._until_dead(self.spec.liveness)
+            why = await self._vigil.until_dead(self.spec.liveness)
         self._verdict = self.detail = why
         self._changed()
         await process.end(self.spec.stop_grace_s)
 
-    async def _until_ready(self, adopted: Record | None) -> str:
-        """Wait for readiness; empty when ready, else why not."""
-        probe, within_s = self.spec.readiness, self.spec.ready_within_s
-        if isinstance(probe, NotifyProbe):
-            if adopted and adopted.ready:
-                return ""
-            with anyio.move_on_after(within_s):
-                await self._said_ready.wait()
-                return ""
-            return f"did not say READY=1 within {within_s:g} s"
-        why = "was not asked"
-        with anyio.move_on_after(within_s):
-            while True:
-                why = await ask(probe, run=self._run, timeout_s=PROBE_TIMEOUT_S)
-                if not why:
-                    return ""
-                await anyio.sleep(PROBE_EVERY_S)
-        return f"not ready within {within_s:g} s: {why}"
-
-    async def _until_dead(self, liveness: Liveness) -> str:
-        """Return why the component no longer lives; never while it does."""
-        if isinstance(liveness.probe, NotifyProbe):
-            return await self._until_silent(liveness.every_s * liveness.failures)
-        failures = 0
-        while True:
-            await anyio.sleep(liveness.every_s)
-            why = await ask(liveness.probe, run=self._run, timeout_s=liveness.timeout_s)
-            failures = failures + 1 if why else 0
-            if failures >= liveness.failures:
-                return f"not alive, asked {failures} times: {why}"
-
-    async def _until_silent(self, within_s: float) -> str:
-        while True:
-            self._said_alive = anyio.Event()
-            with anyio.move_on_after(within_s):
-                await self._said_alive.wait()
-                continue
-            return f"did not say WATCHDOG=1 within {within_s:g} s"
-
     async def _recover(self, why: str) -> None:
         """Record a failure and wait until the policy allows another start."""
-        decision = self._history.record_failure(anyio.current_time())
+        decision = self._history.record_failure(time.monotonic())
         name = self.spec.name
         if isinstance(decision, HeldDown):
             delay_s = decision.left_s
+            self._remember(running=False)
             self._happen(Happening.BUDGET_SPENT, f"held down for {delay_s:.0f} s: {why}")
             if decision.tripped:
                 self._happened("hold_downs", name)
                 self._alert("escalate", name, f"failed {decision.failures} times, {self.detail}")
         else:
             delay_s = decision.delay_s
+            self._remember(running=False)
             self._happen(Happening.DIED, f"starts again in {delay_s:.1f} s: {why}")
             self._alert("warn", name, f"{why}; starts again in {delay_s:.1f} s")
+        self._fell(name)
+        await self._pause(delay_s)
+
+    async def _pause(self, delay_s: float) -> None:
         await anyio.sleep(delay_s)
-        self.restarts += 1
-        self._happened("restarts", name)
+        self._remember(restarts=self.past.restarts + 1)
+        self._happened("restarts", self.spec.name)
         self._happen(Happening.RETRY, "")
 
     def _remember_ready(self) -> None:

@@ -1,8 +1,9 @@
-"""The files of one component in the run directory: lock, record and log.
+"""The files of one component in the run directory: lock, record, past, order and log.
 
 The lock is an flock on `NAME.lock`, taken by the supervisor and inherited by the process: held means that somebody
 lives. The record, `NAME.json`, says who; it is written by the launcher in the child and once more by the supervisor
-when the component has become ready. Neither is ever deleted: an old record is recognised by what it says.
+when the component has become ready. Neither is ever deleted: an old record is recognised by what it says. The past,
+`NAME.past.json`, is what its restart policy has counted; `NAME.order.json` is an operator's order to rest.
 """
 
 import fcntl
@@ -17,6 +18,7 @@ import msgspec
 from msgspec import Meta
 
 from agt.supervisor.components._launch import write_record
+from agt.supervisor.components._past import Past
 
 RECORD_MAX_BYTES = 64 << 10
 
@@ -32,6 +34,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     """Of the command and environment it was started with."""
     restarts: int = 0
     """How often the component had been restarted when this process was started."""
+    log_size: int = 0
+    """Size of its log when it was started: what it has written begins there."""
     ready: bool = False
     """Whether it has been ready: a notification is said only once, and the next supervisor wasn't there to hear it."""
 
@@ -52,6 +56,16 @@ class ComponentFiles:
     def record(self) -> Path:
         """Who holds the lock."""
         return self.folder / f"{self.name}.json"
+
+    @property
+    def past(self) -> Path:
+        """What the restart policy has counted."""
+        return self.folder / f"{self.name}.past.json"
+
+    @property
+    def order(self) -> Path:
+        """An operator's order to rest; not there when there is none."""
+        return self.folder / f"{self.name}.order.json"
 
     @property
     def log(self) -> Path:
@@ -90,22 +104,20 @@ class ComponentFiles:
         """Open the log for appending and return the descriptor."""
         return os.open(self.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
-    def bound_log(self, max_bytes: int) -> bool:
-        """Keep the log below its size: what was written moves to `NAME.log.1`; true when it did.
-
-        The process keeps its descriptor, so the file is copied and emptied rather than renamed; a line that is written
-        between the two is lost, which is the price of a log that needs no reader to be alive.
-        """
+    def read_past(self) -> Past:
+        """Return what is remembered of its failures; nothing when that can't be read."""
         try:
-            if self.log.stat().st_size <= max_bytes:
-                return False
-            with self.log.open("r+b") as log:
-                log.seek(-max_bytes, os.SEEK_END)
-                self.log.with_suffix(".log.1").write_bytes(log.read(max_bytes))
-                log.truncate(0)
-        except OSError:
-            return False
-        return True
+            return msgspec.json.decode(self.past.read_bytes()[:RECORD_MAX_BYTES], type=Past)
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+            return Past()
+
+    def write_past(self, past: Past) -> None:
+        """Replace what is remembered of its failures.
+
+        Raises:
+            OSError: when the disk says no; the old one stays.
+        """
+        write_record(str(self.past), msgspec.json.encode(past).decode() + "\n")
 
 
 def command_digest(command: Sequence[str], environment: dict[str, str]) -> str:

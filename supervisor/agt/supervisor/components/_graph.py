@@ -10,7 +10,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 
 from agt.supervisor._errors import ComponentsInvalid
-from agt.supervisor.components._spec import PLACEHOLDERS, STAGES, ComponentSpec, HttpProbe, Liveness
+from agt.supervisor.components._spec import (
+    PLACEHOLDERS,
+    STAGES,
+    CommandProbe,
+    ComponentSpec,
+    HttpProbe,
+    Liveness,
+    LogProbe,
+)
 
 COMPONENTS_MAX = 64
 """More than this in one plan is a mistake, and every one costs a task and a few descriptors."""
@@ -126,20 +134,25 @@ def _cycles(specs: Sequence[ComponentSpec]) -> list[str]:
 def _bad_commands(specs: Sequence[ComponentSpec]) -> list[str]:
     found = []
     for index, spec in enumerate(specs):
-        if not spec.command[0].strip():
-            found.append(f"{_key(index, spec, 'command')}: the program's name is empty")
-        texts = {"command": spec.command, "environment": tuple(spec.environment.values())}
-        for field, values in texts.items():
-            if any("\0" in value for value in values):
-                found.append(f"{_key(index, spec, field)}: holds a zero byte")
-        # A brace that is neither placeholder nor near one may be the program's own (JSON, a shell fragment).
-        names = sorted({name for text in spec.command for name in _PLACEHOLDER.findall(text)} - set(PLACEHOLDERS))
-        found += [
-            f"{_key(index, spec, 'command')}: unknown placeholder {{{name}}}{nearest(name, PLACEHOLDERS)}"
-            for name in names
-            if nearest(name, PLACEHOLDERS)
-        ]
+        commands = {"command": spec.command}
+        for field, probe in _probes(spec.readiness, spec.liveness):
+            if isinstance(probe, CommandProbe):
+                commands[f"{field}.command"] = probe.command
+        for field, words in commands.items():
+            found += [f"{_key(index, spec, field)}: {why}" for why in _bad_words(words)]
+        if any("\0" in value for value in spec.environment.values()):
+            found.append(f"{_key(index, spec, 'environment')}: holds a zero byte")
     return found
+
+
+def _bad_words(words: Sequence[str]) -> list[str]:
+    found = [] if words[0].strip() else ["the program's name is empty"]
+    if any("\0" in word for word in words):
+        found.append("holds a zero byte")
+    # A brace that is neither placeholder nor near one may be the program's own (JSON, a shell fragment).
+    names = sorted({name for word in words for name in _PLACEHOLDER.findall(word)} - set(PLACEHOLDERS))
+    near = {name: nearest(name, PLACEHOLDERS) for name in names}
+    return found + [f"unknown placeholder {{{name}}}{close}" for name, close in near.items() if close]
 
 
 def _bad_probes(specs: Sequence[ComponentSpec]) -> list[str]:
@@ -148,7 +161,19 @@ def _bad_probes(specs: Sequence[ComponentSpec]) -> list[str]:
         for field, probe in _probes(spec.readiness, spec.liveness):
             if isinstance(probe, HttpProbe) and bool(probe.socket) == bool(probe.port):
                 found.append(f"{_key(index, spec, field)}: an http probe needs either socket or port")
+            if isinstance(probe, LogProbe):
+                found += [f"{_key(index, spec, field)}: {why}" for why in _bad_pattern(field, probe.pattern)]
     return found
+
+
+def _bad_pattern(field: str, pattern: str) -> list[str]:
+    if field == "liveness":
+        return ["a line in its output says that it became ready, not that it still lives; use another probe"]
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        return [f"{pattern!r} is no regular expression: {error}"]
+    return []
 
 
 def _probes(readiness: object, liveness: Liveness | None) -> tuple[tuple[str, object], ...]:

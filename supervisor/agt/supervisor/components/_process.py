@@ -89,7 +89,8 @@ def launch(
         OSError: when the log can't be opened or no process can be made. A program that doesn't exist is no such case:
             the launcher says so in the log and exits with 127.
     """
-    facts = msgspec.json.encode({"digest": digest, "restarts": restarts}).decode()[1:-1]
+    log_size = files.log.stat().st_size if files.log.exists() else 0
+    facts = msgspec.json.encode({"digest": digest, "restarts": restarts, "log_size": log_size}).decode()[1:-1]
     argv = [sys.executable, "-I", "-S", _LAUNCHER, str(_CHILD_LOCK_FD), str(files.record), facts, "--", *command]
     log_fd = files.open_log()
     try:

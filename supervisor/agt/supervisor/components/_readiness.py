@@ -1,4 +1,4 @@
-"""Ask a component whether it is ready: by connecting, by HTTP, or by listening to what it says.
+"""Ask a component whether it is ready: by connecting, by HTTP, by a command, or by listening to what it says.
 
 Fails closed: no answer, a late answer, a strange answer and an error are all "not ready", each with its reason. The
 notification socket is one datagram socket in the run directory; the next supervisor binds the same path again, so that
@@ -14,7 +14,18 @@ from pathlib import Path
 import anyio
 from anyio.abc import ByteStream
 
-from agt.supervisor.components._spec import HttpProbe, NotifyProbe, Probe, TcpProbe, UnixProbe, socket_path
+from agt.supervisor.components._command import run_probe
+from agt.supervisor.components._spec import (
+    CommandProbe,
+    HttpProbe,
+    LogProbe,
+    NotifyProbe,
+    Probe,
+    TcpProbe,
+    UnixProbe,
+    expand,
+    socket_path,
+)
 
 NOTIFY_MAX_BYTES = 4096
 STATUS_LINE_MAX_BYTES = 4096
@@ -23,9 +34,12 @@ _CREDENTIALS = struct.Struct("3i")  # pid, uid, gid
 Notified = Callable[[int, Mapping[str, str]], None]
 
 
-async def ask(probe: Probe, *, run: Path, timeout_s: float) -> str:
-    """Say why the probe's target isn't ready; empty when it is."""
-    assert not isinstance(probe, NotifyProbe), "a notification is heard, not asked for"
+async def ask(probe: Probe, *, run: Path, timeout_s: float, environment: Mapping[str, str] = os.environ) -> str:
+    """Say why the probe's target isn't ready; empty when it is. `environment` is that of a probe that is a command."""
+    assert not isinstance(probe, NotifyProbe | LogProbe), "what is said or written is listened to, not asked for"
+    if isinstance(probe, CommandProbe):
+        words = [expand(word, run=run) for word in probe.command]
+        return await run_probe(words, environment=environment, timeout_s=timeout_s)
     try:
         with anyio.fail_after(timeout_s):
             return await _ask(probe, run)
@@ -41,6 +55,10 @@ def target(probe: Probe, *, run: Path) -> str:
     """Name what a probe asks, for messages."""
     if isinstance(probe, NotifyProbe):
         return "READY=1"
+    if isinstance(probe, CommandProbe):
+        return probe.command[0]
+    if isinstance(probe, LogProbe):
+        return repr(probe.pattern)
     if isinstance(probe, UnixProbe) or (isinstance(probe, HttpProbe) and probe.socket):
         return socket_path(probe.socket, run=run).name
     return f"{probe.host}:{probe.port}"

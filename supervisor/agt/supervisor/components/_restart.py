@@ -11,6 +11,7 @@ from collections import deque
 from dataclasses import dataclass
 from random import Random
 
+from agt.supervisor.components._past import Failures
 from agt.supervisor.components._spec import RestartPolicy
 
 
@@ -36,12 +37,35 @@ class HeldDown:
 class RestartHistory:
     """One component's failures and what follows from them."""
 
-    def __init__(self, policy: RestartPolicy, rng: Random) -> None:
+    def __init__(self, policy: RestartPolicy, rng: Random, past: Failures | None = None) -> None:
+        """Begin with nothing, or go on from what an earlier supervisor has left."""
         self._policy, self._rng = policy, rng
-        self._failed_at: deque[float] = deque(maxlen=max(policy.budget, 1))
+        past = past or Failures()
+        self._failed_at: deque[float] = deque(past.failed_at, maxlen=max(policy.budget, 1))
+        self._in_a_row = past.in_a_row
+        self._ready_at = past.ready_at
+        self._held_until = past.held_until
+
+    @property
+    def failures_so_far(self) -> Failures:
+        """Where the policy stands, to be remembered."""
+        return Failures(
+            failed_at=tuple(self._failed_at),
+            in_a_row=self._in_a_row,
+            ready_at=self._ready_at,
+            held_until=self._held_until,
+        )
+
+    def record_end(self, now: float) -> None:
+        """Note that the component isn't ready any more, and that this is no failure: somebody wanted it."""
+        self._settle(now)
+        self._ready_at = None
+
+    def forget(self) -> None:
+        """Begin anew: an operator starts it, who knows why it failed."""
+        self._failed_at.clear()
         self._in_a_row = 0
-        self._ready_at: float | None = None
-        self._held_until: float | None = None
+        self._ready_at = self._held_until = None
 
     def record_ready(self, now: float) -> None:
         """Note that the component is ready and healthy from now on."""

@@ -18,6 +18,8 @@ Seconds = Annotated[float, Meta(gt=0)]
 NAME_PATTERN: Final = r"^[a-z][a-z0-9-]{0,30}$"
 """Names become file names and metric labels, and a path with one has to fit a Unix socket's 107 bytes."""
 
+GROUP_PATTERN: Final = r"^([a-z][a-z0-9-]{0,30})?$"
+
 PLACEHOLDERS: Final = ("python", "run")
 
 
@@ -66,7 +68,25 @@ class HttpProbe(Strict, frozen=True, tag_field="by", tag="http"):
     host: str = "127.0.0.1"
 
 
-Probe = NotifyProbe | TcpProbe | UnixProbe | HttpProbe
+class CommandProbe(Strict, frozen=True, tag_field="by", tag="command"):
+    """Ready when a command ends with status 0; what it prints is the reason when it doesn't."""
+
+    command: Annotated[tuple[str, ...], Meta(min_length=1, max_length=256)]
+    """Program and arguments, no shell."""
+    every_s: Seconds = 1.0
+    """Between two tries, as readiness; liveness has its own `every_s`."""
+    timeout_s: Seconds = 5.0
+    """A try that takes longer is ended and has failed; liveness has its own `timeout_s`."""
+
+
+class LogProbe(Strict, frozen=True, tag_field="by", tag="log"):
+    """Ready when it has written a line, since its start, in which a pattern is found. For readiness only."""
+
+    pattern: Annotated[str, Meta(min_length=1, max_length=500)]
+    """A regular expression, searched in each line of standard output and error."""
+
+
+Probe = NotifyProbe | TcpProbe | UnixProbe | HttpProbe | CommandProbe | LogProbe
 
 
 class Liveness(Strict, frozen=True):
@@ -106,6 +126,8 @@ class ComponentSpec(Strict, frozen=True):
     """Program and arguments, no shell."""
     depends_on: tuple[str, ...] = ()
     """Names in the same or an earlier stage that have to be ready first, beside all of the earlier stages."""
+    group: Annotated[str, Meta(pattern=GROUP_PATTERN)] = ""
+    """When one of a group dies, all of it is ended, in reverse order, and started again in order."""
     readiness: Probe = NotifyProbe()
     ready_within_s: Seconds = 30.0
     """A start that takes longer has failed."""
@@ -116,6 +138,8 @@ class ComponentSpec(Strict, frozen=True):
     restart: RestartPolicy = RestartPolicy()
     log_max_bytes: Annotated[int, Meta(ge=4096)] = 4 << 20
     """Size of `components/NAME.log`; one older file of that size is kept beside it."""
+    archive: Annotated[tuple[str, ...], Meta(max_length=64)] = ()
+    """Files that `agt component archive` keeps beside those that the command names; paths."""
 
 
 def expand(text: str, *, run: Path) -> str:
