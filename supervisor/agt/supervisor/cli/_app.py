@@ -22,6 +22,7 @@ from agt.supervisor.cli import (
     _operate,
     _parity,
     _plan,
+    _report,
     _sessions,
     _shadow,
     _show,
@@ -104,7 +105,21 @@ def root(
     """Move live device connections from a legacy path to a reliable one, in steps, with a way back."""
 
 
-for part in (_books, _up, _operate, _kill, _show, _mode, _explain, _parity, _sessions, _shadow, _http, _metrics):
+for part in (
+    _books,
+    _up,
+    _operate,
+    _kill,
+    _show,
+    _mode,
+    _explain,
+    _parity,
+    _sessions,
+    _shadow,
+    _http,
+    _metrics,
+    _report,
+):
     part.register(app)
 app.add_typer(_plan.app, name="plan")
 app.add_typer(_snapshot.app, name="snapshot")

@@ -15,7 +15,10 @@ from agt.supervisor.records._store import Store
 
 SAMPLES_MAX: Final = 20_000
 """Samples kept; the oldest go first."""
+HOURS_MAX: Final = 30_000
+"""Last samples of an hour that are kept: 16 routers for 78 days. The oldest go first."""
 ENTRIES_SHOWN_MAX: Final = 500
+_HOUR_S: Final = 3600
 
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS journal (
@@ -28,6 +31,9 @@ CREATE TABLE IF NOT EXISTS progress (
     id INTEGER PRIMARY KEY CHECK (id = 1), number INTEGER NOT NULL, state BLOB NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS samples (
     id INTEGER PRIMARY KEY, at REAL NOT NULL, socket TEXT NOT NULL, sample BLOB NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS hours (
+    hour INTEGER NOT NULL, socket TEXT NOT NULL, router TEXT NOT NULL, at REAL NOT NULL, sample BLOB NOT NULL,
+    PRIMARY KEY (hour, socket, router)) STRICT;
 """
 
 
@@ -109,10 +115,16 @@ class Journal:
     ) -> None:
         """Keep what one check saw; samples older than `keep_since` or beyond `SAMPLES_MAX` are pruned.
 
-        Carried seconds only grow: a smaller number for the same instance and generation changes nothing. `progress`
-        is the state between two decisions with the number of the decision that it follows; only the newest is kept.
+        The last sample of each hour and router instance is kept for much longer (`HOURS_MAX`): counters are
+        cumulative, so that is all that a window of days needs. Carried seconds only grow: a smaller number for the
+        same instance and generation changes nothing. `progress` is the state between two decisions with the number of
+        the decision that it follows; only the newest is kept.
         """
         rows = [(sample.at, socket, msgspec.msgpack.encode(sample)) for socket, sample in samples.items()]
+        hours = [
+            (int(sample.at // _HOUR_S), socket, sample.router, at, body)
+            for (at, socket, body), sample in zip(rows, samples.values(), strict=True)
+        ]
         soak = [(one.socket, one.router, one.generation, one.seconds) for one in carried]
 
         def job(connection: sqlite3.Connection) -> None:
@@ -123,6 +135,11 @@ class Journal:
                 soak,
             )
             connection.execute("INSERT OR REPLACE INTO progress VALUES (1, ?, ?)", progress)
+            connection.executemany("INSERT OR REPLACE INTO hours VALUES (?, ?, ?, ?, ?)", hours)
+            connection.execute(
+                "DELETE FROM hours WHERE hour < (SELECT hour FROM hours ORDER BY hour DESC LIMIT 1 OFFSET ?)",
+                (HOURS_MAX,),
+            )
             connection.execute(
                 "DELETE FROM samples WHERE at < ? OR id <= (SELECT max(id) FROM samples) - ?", (keep_since, SAMPLES_MAX)
             )
@@ -139,14 +156,11 @@ class Journal:
         return await self._store.run(job)
 
     async def samples(self) -> list[tuple[str, RouterSample]]:
-        """Return the kept samples with their sockets, oldest first; one that can't be read any more is left out."""
+        """Return the kept samples with their sockets, oldest first; one that can't be read any more is left out.
 
-        def job(connection: sqlite3.Connection) -> list[tuple[str, bytes]]:
-            return connection.execute("SELECT socket, sample FROM samples ORDER BY id").fetchall()
-
-        return [
-            (socket, sample) for socket, body in await self._store.run(job) if (sample := _decoded(body)) is not None
-        ]
+        Before the first of them come the last ones of each hour, so that long windows survive a restart.
+        """
+        return await self._store.run(kept_samples)
 
     async def carried(self, generation: int) -> list[Carried]:
         """Return what each router instance carried of a generation."""
@@ -158,6 +172,17 @@ class Journal:
             return [Carried(socket=row[0], router=row[1], generation=row[2], seconds=row[3]) for row in rows]
 
         return await self._store.run(job)
+
+
+def kept_samples(connection: sqlite3.Connection, *, since: float = 0.0) -> list[tuple[str, RouterSample]]:
+    """Read the samples of an open database, oldest first, hours before the first sample included."""
+    rows = connection.execute(
+        "SELECT socket, sample FROM (SELECT at, 0 AS id, socket, sample FROM hours"
+        " WHERE at < coalesce((SELECT min(at) FROM samples), 9e99)"
+        " UNION ALL SELECT at, id, socket, sample FROM samples) WHERE at >= ? ORDER BY at, id",
+        (since,),
+    )
+    return [(socket, sample) for socket, body in rows if (sample := _decoded(body)) is not None]
 
 
 def _decoded(body: bytes) -> RouterSample | None:

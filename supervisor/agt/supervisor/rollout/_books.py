@@ -27,6 +27,10 @@ _ALERT: Final[dict[IncidentSeverity, Severity]] = {"minor": "warn", "major": "de
 Tell = Callable[[RaiseAlert | ResolveAlerts], None]
 
 
+def _nothing() -> None:
+    """Nobody listens."""
+
+
 class Books:
     """Audit, incidents and snapshots of one rollout; usable while it runs."""
 
@@ -43,6 +47,8 @@ class Books:
         """What can be restored."""
         self.open_incidents = 0
         """Incidents that stand."""
+        self.on_back: Callable[[], None] = _nothing
+        """Called when a way back is in the journal, and once more when it has settled."""
         self._plan, self._clock, self._tell = plan, clock, tell
         self._recorder: Recorder | None = None
         self._after_back = ""
@@ -88,6 +94,14 @@ class Books:
         """Leave word that something went back: a snapshot of that is wanted."""
         self._after_back = says
         self._wake.set()
+
+    async def keep_picture(self, view: bytes) -> None:
+        """Keep what an operator would see now, for reports.
+
+        Raises:
+            StoreUnavailable: when the disk refuses.
+        """
+        await self._open().context.keep_picture(view, at=self._clock())
 
     @property
     def audit(self) -> Audit:

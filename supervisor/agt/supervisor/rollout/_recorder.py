@@ -4,6 +4,7 @@ Forward decisions wait here for their record; decisions that went back are alrea
 they can be written. Every wait is bounded: a disk that hangs must not hang the rules.
 """
 
+import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -20,14 +21,17 @@ from agt.supervisor.records import (
     Audit,
     AuditRow,
     Carried,
+    Context,
     Entry,
     Happenings,
     Incidents,
     Journal,
+    KeptPlan,
     Policy,
     Store,
     StoreUnavailable,
 )
+from agt.supervisor.rollout._plan import Plan
 from agt.supervisor.rollout._soak import Soak
 from agt.supervisor.rollout._state import State
 from agt.supervisor.view import Severity
@@ -45,7 +49,7 @@ class Recorder:
 
     def __init__(self, store: Store, journal: Journal, alerts: AlertLedger, happenings: Happenings) -> None:
         self._store, self._journal, self.alerts, self.happenings = store, journal, alerts, happenings
-        self.audit, self.incidents = Audit(store), Incidents(store)
+        self.audit, self.incidents, self.context = Audit(store), Incidents(store), Context(store)
         self._backlog: deque[Entry] = deque(maxlen=BACKLOG_MAX)
         self._unaudited: deque[AuditRow] = deque(maxlen=BACKLOG_MAX)
         self._writing = anyio.Lock()
@@ -87,6 +91,13 @@ class Recorder:
                 f"the journal's newest state can't be read: {error}", "was it another version's?"
             ) from error
         return state if state.plan == plan else None
+
+    async def keep_plan(self, plan: Plan, *, at: float) -> None:
+        """Keep the plan for reports; a disk that refuses it refuses the next decision too, and that is told."""
+        body = msgspec.json.encode(plan.file)
+        with contextlib.suppress(StoreUnavailable):
+            kept = KeptPlan(at=at, squeeze=plan.squeeze, body=body)
+            await self._bounded(lambda: self.context.keep_plan(kept))
 
     async def entries(self) -> list[Entry]:
         """Return the last decisions, oldest first."""

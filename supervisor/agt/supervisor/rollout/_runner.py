@@ -110,6 +110,7 @@ class Rollout:
         recorder = self._recorder = await Recorder.open(self._path)
         try:
             self._state = await recorder.state(self.plan.name) or self._state
+            await recorder.keep_plan(self.plan, at=self._clock())
             self._timeline, self._soak = await recorder.past(self._state.generation)
             await self.books.opened(recorder)
             self._show_again(past_of(self.plan, await recorder.entries()))
@@ -302,6 +303,8 @@ class Rollout:
         if done.decided:
             recorder.done(self._entry(done, told))
             await recorder.flush()
+        if told is not None and told.rollback is not None:
+            self.books.on_back()
         return told
 
     def _assign(self, done: Step) -> None:
@@ -335,6 +338,7 @@ class Rollout:
             state = msgspec.json.encode(self._state)
             self._recorder.done(Entry(at=self._clock(), kind="settled", says=says, numbers=numbers, state=state))
             await self._recorder.flush()
+        self.books.on_back()
 
     def _entry(self, done: Step, told: Told | None = None) -> Entry:
         numbers: dict[str, object] = {
