@@ -18,7 +18,9 @@ from agt.chaos.demo._oracle import Finding
 from agt.chaos.demo._projection import Projection
 from agt.chaos.demo._report import Report, make_report, shortcomings, visit_key
 from agt.chaos.demo._story import Story, Visit
+from agt.chaos.demo.cli import demo_plan
 from agt.router import position
+from agt.supervisor.rollout import load_plan
 from agt.supervisor.view import GateView, RollbackView, View
 
 LADDER = ("dark", "canary", "cutover")
@@ -129,7 +131,7 @@ def report_of(*, candidate: Counts, agrees: bool = True, status: str = "complete
         disagreements=(),
         redelivered=0,
     )
-    return make_report(story, finding, [], began=10, seed=7)
+    return make_report(story, finding, [], plan=load_plan(demo_plan()), began=10, seed=7)
 
 
 def test_a_report_has_the_documented_keys() -> None:

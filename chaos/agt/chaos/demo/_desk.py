@@ -62,9 +62,7 @@ class Desk:
 
         async def listen(lines: Lines) -> None:
             while True:
-                for device, number, value in (await lines.read())["send"]:
-                    message = Message(device, number, payload_for(device, number, value), deadline_s=DEADLINE_S)
-                    self._router.send(message).add_done_callback(settled(device, number))
+                self._take(await lines.read(), settled)
 
         async with stream:
             lines = Lines(stream)
@@ -74,6 +72,14 @@ class Desk:
                     await listen(lines)
             except* (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
                 pass  # The fleet is gone; what was on its way still ends, and nobody is there to be told.
+
+    def _take(self, said: dict[str, Any], settled: Callable[[str, int], Callable[[Delivery], None]]) -> None:
+        """Forget devices that have gone for good, and send what is to be sent."""
+        for device in said.get("gone", ()):
+            self._router.detach(device)
+        for device, number, value in said.get("send", ()):
+            message = Message(device, number, payload_for(device, number, value), deadline_s=DEADLINE_S)
+            self._router.send(message).add_done_callback(settled(device, number))
 
 
 def payload_for(device: str, number: int, value: int) -> bytes:

@@ -19,6 +19,8 @@ _ENDPOINT_START = 0x2DF4
 DeviceKind = Literal["cync", "lines", "plain", "half-close"]
 KINDS: tuple[DeviceKind, ...] = ("cync", "lines")
 """What the demo's fleet is made of."""
+SESSION = "session-"
+"""What the names of terminal sessions begin with (`agt.chaos.demo.agtmux`): their terminals keep one watermark."""
 _NOUNS: dict[DeviceKind, str] = {"lines": "blind", "plain": "shade", "half-close": "gate"}
 
 
@@ -58,7 +60,7 @@ def _name(index: int, kinds: tuple[DeviceKind, ...]) -> DeviceName:
 
 def shares_watermark(device: str) -> bool:
     """Tell by its name whether a device keeps one watermark over all its attachments: its update's maker says so."""
-    return f"-{_NOUNS['lines']}-" in device
+    return f"-{_NOUNS['lines']}-" in device or device.startswith(SESSION)
 
 
 def only_ends(device: str) -> bool:

@@ -7,6 +7,7 @@ import msgspec
 from agt.chaos.checkers import Counts, Violation
 from agt.chaos.demo._oracle import Finding, Role
 from agt.chaos.demo._story import Story
+from agt.supervisor.rollout import Plan, gate_windows
 from agt.supervisor.view import AlertView
 
 
@@ -16,6 +17,8 @@ class GateReport(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     verdict: str
     samples: int
+    window: str
+    """How far it looks back, as the plan writes it: `phase` for the whole of it, `now` where it is no span."""
     reason: str
 
 
@@ -69,7 +72,9 @@ def visit_key(index: int, name: str) -> str:
     return f"{index}/{name}"
 
 
-def make_report(story: Story, finding: Finding, alerts: Sequence[AlertView], *, began: float, seed: int) -> Report:
+def make_report(
+    story: Story, finding: Finding, alerts: Sequence[AlertView], *, plan: Plan, began: float, seed: int
+) -> Report:
     """Put the report together."""
     view = story.last
     assert view is not None, "a run without a view has no report"
@@ -81,7 +86,7 @@ def make_report(story: Story, finding: Finding, alerts: Sequence[AlertView], *, 
         seed=seed,
         squeeze=round(view.squeeze, 3),
         final_phase=view.phase if view.status not in {"rolled-back", "killed"} else view.status,
-        phases=_phases(story, finding, began),
+        phases=_phases(story, finding, plan, began),
         rollbacks=tuple(
             RollbackReport(
                 at_s=round(rollback.at - began, 3),
@@ -133,7 +138,8 @@ def shortcomings(report: Report, violations: Sequence[Violation] = (), *, comple
     return found
 
 
-def _phases(story: Story, finding: Finding, began: float) -> tuple[PhaseReport, ...]:
+def _phases(story: Story, finding: Finding, plan: Plan, began: float) -> tuple[PhaseReport, ...]:
+    windows = {phase.name: gate_windows(phase) for phase in plan.phases}
     return tuple(
         PhaseReport(
             name=visit.name,
@@ -141,7 +147,13 @@ def _phases(story: Story, finding: Finding, began: float) -> tuple[PhaseReport, 
             left_s=round(visit.left_at - began, 3) if visit.left_at is not None else None,
             verdict=visit.verdict,
             gates=tuple(
-                GateReport(name=gate.name, verdict=gate.verdict, samples=gate.samples, reason=gate.reason)
+                GateReport(
+                    name=gate.name,
+                    verdict=gate.verdict,
+                    samples=gate.samples,
+                    window=windows.get(visit.name, {}).get(gate.name, ""),
+                    reason=gate.reason,
+                )
                 for gate in visit.gates
             ),
             share=finding.shares.get(visit_key(index, visit.name)),

@@ -63,18 +63,21 @@ class Sources:
 
         Args:
             names: The fleet.
-            rate: Commands a second over all devices; 0 for none.
+            rate: Commands a second over all devices, or for each one that is admitted later where there are none; 0
+                for none.
             rng: Draws the rhythm and the values.
             log: Where they note what they sent and were told.
             numbers: The last number of each device in an earlier run of this process.
             control: The runtime that carries a device as long as nothing else is known.
         """
-        self._interval_s = len(names) / rate if rate > 0 else float("inf")
+        self._interval_s = max(1, len(names)) / rate if rate > 0 else float("inf")
         self._rng, self._log = rng, log
-        self._sources = {
-            name.id: Source(name.id, name.kind, numbers.get(name.id, 0), float("inf"), runtime=control)
-            for name in names
-        }
+        self._numbers, self._control = dict(numbers), control
+        self._sources: dict[str, Source] = {}
+        self._retired: dict[str, Source] = {}
+        self._gone: list[str] = []
+        for name in names:
+            self._add(name, due=float("inf"))
         self._answered = anyio.Event()
         self.paused = False
         """True stops new commands; answers still come in."""
@@ -84,7 +87,28 @@ class Sources:
     @property
     def outstanding(self) -> int:
         """Commands handed over and not answered."""
-        return sum(len(source.outstanding) for source in self._sources.values())
+        return sum(len(source.outstanding) for source in self._everyone())
+
+    @property
+    def devices(self) -> frozenset[str]:
+        """Whom commands are thought of for."""
+        return frozenset(self._sources)
+
+    def admit(self, name: DeviceName) -> None:
+        """Begin to command one more device; one that was retired goes on with its numbers."""
+        if name.id not in self._sources:
+            self._add(name, due=anyio.current_time() + self._first())
+
+    def retire(self, device: str) -> None:
+        """Command a device no more; what is on its way is still answered."""
+        source = self._sources.pop(device)
+        self._numbers[device] = source.number
+        if source.outstanding:
+            self._retired[device] = source
+
+    def farewell(self, device: str) -> None:
+        """Tell the gateway that a device has gone for good: nobody has to wait for it any more."""
+        self._gone.append(device)
 
     async def run(self, path: Path) -> None:
         """Talk to the gateway on this socket until cancelled, dialling again when it dies."""
@@ -115,6 +139,16 @@ class Sources:
             self._answered = anyio.Event()
             await self._answered.wait()
 
+    def _add(self, name: DeviceName, *, due: float) -> None:
+        known = self._retired.pop(name.id, None)
+        number = self._numbers.get(name.id, 0)
+        source = Source(name.id, name.kind, number, due, runtime=self._control) if known is None else known
+        source.due = due
+        self._sources[name.id] = source
+
+    def _everyone(self) -> tuple[Source, ...]:
+        return (*self._sources.values(), *self._retired.values())
+
     def _first(self) -> float:
         return self._rng.uniform(0, self._interval_s) if self._interval_s < float("inf") else self._interval_s
 
@@ -123,9 +157,11 @@ class Sources:
             answers = (await lines.read())["told"]
             now = time.time()
             for device, number, outcome, runtime, resends, reason in answers:
-                source = self._sources.get(device)
+                source = self._sources.get(device) or self._retired.get(device)
                 if source is None or source.outstanding.pop(number, None) is None:
                     continue
+                if not source.outstanding:
+                    self._retired.pop(device, None)
                 source.runtime = runtime
                 told = Told(
                     t=now,
@@ -145,6 +181,9 @@ class Sources:
             source.due = anyio.current_time() + self._first()
         while True:
             await anyio.sleep(TICK_S)
+            if self._gone:
+                gone, self._gone = self._gone, []
+                await lines.write({"gone": gone})
             if batch := self._due():
                 # Noted before it is handed over: what nobody wrote down can't be missed.
                 self._log.flush()
@@ -178,7 +217,7 @@ class Sources:
 
     def _give_up(self, reason: str) -> None:
         now = time.time()
-        for source in self._sources.values():
+        for source in self._everyone():
             for number in source.outstanding:
                 told = Told(
                     t=now,

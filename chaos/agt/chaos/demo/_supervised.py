@@ -98,8 +98,8 @@ async def end(process: "subprocess.Popen[bytes]", run_dir: Path) -> None:
         await _gone(process, DOWN_WITHIN_S)
     if holder(run_dir):
         return  # Another's directory, and another's components.
-    for name in ("daemon", "gateway", "fleet"):
-        _kill_left_behind(run_dir, name)
+    for record in sorted((run_dir / "components").glob("*.json")):
+        _kill_left_behind(run_dir, record.stem)
 
 
 async def _ask_down(process: "subprocess.Popen[bytes]", run_dir: Path) -> None:

@@ -54,6 +54,7 @@ from agt.transport.wires.lines import LinesLink
 
 HOST = "127.0.0.1"
 MEASURING = RoundLimits(probe=ProbeLimits(bytes_max=1 << 20))
+RUNTIMES = Runtimes(control=CONTROL, candidate=CANDIDATE)
 """The whole fleet and its proxies are one process: a larger probe would hold up every device, not one."""
 SHADOW_SUFFIX = "-shadow"
 """Behind the candidate's name it labels what is measured of mirrored messages."""
@@ -63,15 +64,15 @@ logger = logging.getLogger("agt.demo.gateway")
 class Gateway:
     """Listeners, router and ledger of one run."""
 
-    def __init__(self, files: DemoFiles, *, allow_loss: bool = False) -> None:
-        """Open the ledger and read the selector.
+    def __init__(self, files: DemoFiles, *, runtimes: Runtimes = RUNTIMES, allow_loss: bool = False) -> None:
+        """Open the ledger and read the selector; `runtimes` are those of the plan, where none has been written yet.
 
         Raises:
             OSError: when the journal can't be opened.
         """
         self._files = files
         self._selector = SelectorFile(files.selector)
-        self._runtimes = _runtimes(self._selector)
+        self._runtimes = _runtimes(self._selector, runtimes)
         self._legacy = MetricGroups(self._runtimes.control)
         self._reliable = MetricGroups(self._runtimes.candidate)
         # A mirrored message is none of the candidate's: it is seen under a name of its own and no gate judges it.
@@ -169,9 +170,9 @@ def _time_answer() -> bytes:
     return time_body(datetime.datetime.fromtimestamp(time.time()).astimezone())
 
 
-def _runtimes(selector: SelectorFile) -> Runtimes:
+def _runtimes(selector: SelectorFile, unwritten: Runtimes) -> Runtimes:
     found = selector.read().selector or selector.killed_selector()
-    return found.runtimes if found is not None else Runtimes(control=CONTROL, candidate=CANDIDATE)
+    return found.runtimes if found is not None else unwritten
 
 
 async def live(gateway: Gateway) -> None:
@@ -199,8 +200,11 @@ def main(arguments: list[str] | None = None) -> int:
     files = demo_files()
 
     async def run() -> None:
-        await live(Gateway(files, allow_loss=options.allow_loss))
+        runtimes = Runtimes(control=options.control, candidate=options.candidate)
+        await live(Gateway(files, runtimes=runtimes, allow_loss=options.allow_loss))
 
+    parser.add_argument("--control", default=CONTROL, help="control's name, before a selector says it")
+    parser.add_argument("--candidate", default=CANDIDATE, help="the candidate's name")
     status = 0
     try:
         anyio.run(run)

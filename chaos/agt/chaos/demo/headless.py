@@ -22,6 +22,7 @@ from agt.chaos.demo._inject import inject
 from agt.chaos.demo._ledger import Counters, read_book
 from agt.chaos.demo._oracle import Finding, Role, Span, examine
 from agt.chaos.demo._report import Report, make_report, shortcomings, visit_key
+from agt.chaos.demo._signer import sign_off
 from agt.chaos.demo._story import Story, Visit
 from agt.chaos.demo._supervised import DemoFailed, EndedEarly, Options, files_of, supervised
 from agt.chaos.demo._talk import NoAnswer, ask
@@ -94,6 +95,7 @@ class HeadlessRun:
                             self._strike(strikes, visit)
                         if self._story.ended:
                             break
+                        await sign_off(client, self._plan, view)
                 except NoSupervisor as problem:
                     raise DemoFailed(str(problem)) from problem
                 if self._story.ended:
@@ -145,7 +147,7 @@ class HeadlessRun:
         roles: dict[str, Role] = {self._plan.control: "control", self._plan.candidate: "candidate"}
         history = join(read_records(self._files.sources_log), read_records(self._files.devices_log))
         finding = examine(history, roles, read_book(self._files.ledger), self._spans(), counters=counters)
-        report = make_report(self._story, finding, alerts, began=began, seed=self._options.seed)
+        report = make_report(self._story, finding, alerts, plan=self._plan, began=began, seed=self._options.seed)
         complete = self._story.status == "complete"
         found = shortcomings(report, finding.violations, complete=complete, faults=bool(self._faults))
         if disk_full(self._options.run_dir):

@@ -1,6 +1,7 @@
 """A plan carried out: read and checked, judged by pure functions, decided by a pure step, performed by one runner."""
 
 from agt.supervisor.rollout._durations import format_duration, parse_duration
+from agt.supervisor.rollout._gates import gate_name, gate_windows
 from agt.supervisor.rollout._plan import Plan, PlanInvalid, load_plan, parse_plan
 from agt.supervisor.rollout._plan_file import Drill, Phase, PlanFile, Route, Rule
 from agt.supervisor.rollout._runner import Rollout
@@ -24,6 +25,8 @@ __all__ = (
     "Status",
     "Verdict",
     "format_duration",
+    "gate_name",
+    "gate_windows",
     "load_plan",
     "parse_duration",
     "parse_plan",

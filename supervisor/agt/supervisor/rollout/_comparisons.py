@@ -5,9 +5,10 @@ are imported when a plan asks for one, since they bring HTTP clients along.
 """
 
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import anyio
+import msgspec
 
 from agt.router import RouterError
 from agt.supervisor._errors import SupervisorError
@@ -15,12 +16,20 @@ from agt.supervisor.rollout._plan_file import Check, PlanFile
 from agt.supervisor.rollout._shape import Problem
 from agt.supervisor.rollout._verdict import Judgement, Verdict, worst
 
+if TYPE_CHECKING:
+    from agt.router.parity import SourceSpec
+
 AT_ONCE: Final = 4
 """Projections that are compared at a time."""
 
 
-async def look_at_parity(check: Check, base: Path) -> Judgement:
+async def look_at_parity(check: Check, base: Path, run: Path) -> Judgement:
     """Compare every projection of the check's file; the worst verdict counts.
+
+    Args:
+        check: Names the file.
+        base: The plan's folder, where the file is, and others that it names.
+        run: The run directory, where bare names of sockets are.
 
     Raises:
         SupervisorError: when the file is not sound.
@@ -37,7 +46,7 @@ async def look_at_parity(check: Check, base: Path) -> Judgement:
     async def compare(number: int) -> None:
         one = named[number]
         async with places:
-            sides = (make_source(one.control, base=base), make_source(one.candidate, base=base))
+            sides = [make_source(_in_run(side, run), base=base) for side in (one.control, one.candidate)]
             result = await check_parity(one.projection, *sides)
         says = f"{result.name}: {result.reason}"
         judged[result.name] = Judgement(Verdict[result.verdict.name], says, samples=result.samples)
@@ -50,6 +59,11 @@ async def look_at_parity(check: Check, base: Path) -> Judgement:
         rows = sum(one.samples for one in judged.values())
         return Judgement(Verdict.PASSED, f"{', '.join(sorted(judged))} agree over {rows:,} rows", samples=rows)
     return found
+
+
+def _in_run(spec: "SourceSpec", run: Path) -> "SourceSpec":
+    """Let a socket's bare name be one of the run directory."""
+    return msgspec.structs.replace(spec, unix=str(run / spec.unix)) if spec.unix else spec
 
 
 async def look_at_suite(check: Check, base: Path) -> Judgement:

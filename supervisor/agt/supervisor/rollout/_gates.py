@@ -17,7 +17,7 @@ from agt.supervisor.rollout._checks import Checked, judge_check
 from agt.supervisor.rollout._metrics import METRICS, format_value
 from agt.supervisor.rollout._plan import Plan
 from agt.supervisor.rollout._plan_check import bounds_given, is_statistical
-from agt.supervisor.rollout._plan_file import Bounds, Gate, Objective
+from agt.supervisor.rollout._plan_file import Bounds, Gate, Objective, Phase
 from agt.supervisor.rollout._statistics import judge_statistics
 from agt.supervisor.rollout._verdict import Judgement, Verdict, worst
 from agt.supervisor.view import Severity
@@ -80,6 +80,18 @@ def gate_name(gate: Gate) -> str:
         return f"{gate.metric} against {gate.against}"
     (key,) = bounds_given(gate)
     return f"{gate.metric} {_COMPARE[key][1]} {format_value(gate.metric, getattr(gate, key))}"
+
+
+def gate_windows(phase: Phase) -> dict[str, str]:
+    """Return how far back each gate of a phase looks, by its name: a span, `phase`, or `now` for what is no span."""
+    return {gate_name(gate): _window(gate) for gate in phase.gate}
+
+
+def _window(gate: Gate) -> str:
+    if gate.sign_off or gate.alerts or gate.check or gate.metric in INSTANT:
+        return "now"
+    span = gate.window or ("its own" if gate.objective else "phase")
+    return f"{gate.consecutive} x {span}" if gate.consecutive > 1 else span
 
 
 def judge_gate(gate: Gate, look: Look) -> Judgement:

@@ -73,7 +73,7 @@ async def look_at_hours(check: Check, scene: Scene) -> Judgement:
 
 async def compare_listings(check: Check, scene: Scene) -> Judgement:
     """Compare the projections of a parity file."""
-    return await look_at_parity(check, scene.plan.folder)
+    return await look_at_parity(check, scene.plan.folder, scene.run)
 
 
 async def compare_answers(check: Check, scene: Scene) -> Judgement:

@@ -62,8 +62,8 @@ class Route(Strict, frozen=True, kw_only=True):
 
     @property
     def sends(self) -> bool:
-        """Whether the route sends a share of the devices to the candidate, by percentage or by number."""
-        return self.share > 0 or self.devices is not None
+        """Whether the route sends devices to the candidate: by percentage, by number or by name."""
+        return self.share > 0 or self.devices is not None or bool(self.cohort)
 
     @property
     def words(self) -> str:

@@ -334,7 +334,7 @@ def _keys(route: Route, plan: Plan) -> dict[str, object]:
     by_default = route.default == "candidate"
     return {
         "default": plan.candidate if by_default else plan.control,
-        "enabled": route.sends or bool(route.cohort),
+        "enabled": route.sends,
         "cohort": route.cohort,
         "percentage": None if by_default else route.percent,
         "shadow": route.shadow,
