@@ -14,7 +14,7 @@ import msgspec
 from agt.supervisor.measure import Reading, Readings
 from agt.supervisor.records import Alert, at_or_above
 from agt.supervisor.rollout._checks import Checked, judge_check
-from agt.supervisor.rollout._metrics import METRICS, format_value
+from agt.supervisor.rollout._metrics import INSTANT, METRICS, format_value
 from agt.supervisor.rollout._plan import Plan
 from agt.supervisor.rollout._plan_check import bounds_given, is_statistical
 from agt.supervisor.rollout._plan_file import Bounds, Gate, Objective, Phase
