@@ -58,6 +58,16 @@ def _lines(view: View, streams: int) -> Iterator[str]:
         [_sample("agt_error_budget_left", b.left, objective=b.objective) for b in view.budgets if b.left is not None],
     )
     yield from _family(
+        "agt_error_budget_burn",
+        "gauge",
+        "How many times faster than allowed a budget is spent, in the window and in its twelfth.",
+        [
+            _sample("agt_error_budget_burn", rate, objective=b.objective, window=window)
+            for b in view.budgets
+            for window, rate in b.burn.items()
+        ],
+    )
+    yield from _family(
         "agt_alerts_open",
         "gauge",
         "Open alerts in view by severity.",

@@ -13,8 +13,10 @@ import msgspec
 
 from agt.supervisor.measure import Reading, Readings
 from agt.supervisor.records import Alert, at_or_above
+from agt.supervisor.rollout._budgets import burn_reading, spent
 from agt.supervisor.rollout._checks import Checked, judge_check
-from agt.supervisor.rollout._metrics import INSTANT, METRICS, format_value
+from agt.supervisor.rollout._latency_windows import windows_breached
+from agt.supervisor.rollout._metrics import INSTANT, OF_WINDOWS, format_value
 from agt.supervisor.rollout._plan import Plan
 from agt.supervisor.rollout._plan_check import bounds_given, is_statistical
 from agt.supervisor.rollout._plan_file import Bounds, Gate, Objective, Phase
@@ -36,8 +38,6 @@ STUCK_ENOUGH: Final = 3
 has no others to count."""
 _STUCK_COUNTS: Final = ("success_ratio", "p50_seconds", "p95_seconds", "p99_seconds")
 """Metrics that what is in flight for too long makes worse."""
-_SHARES: Final = {"p50_seconds": 0.5, "p95_seconds": 0.05, "p99_seconds": 0.01}
-"""Share of messages that may be slower than a latency objective's limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +122,8 @@ def _judge_metric(bounds: Bounds, look: Look) -> Judgement:
         return _judge_statistics(bounds, look)
     if bounds.metric == "error_budget_left":
         return _judge_budget(bounds, look)
+    if bounds.metric in OF_WINDOWS:
+        return _judge_windows(bounds, look)
     start = _start(look, bounds.window)
     if start is None:
         return Judgement(Verdict.PENDING, "routers have not applied the route yet")
@@ -171,21 +173,11 @@ def budget_left(objective: Objective, look: Look) -> float | None:
 
     1 - (actual error / allowed error): 1 is untouched, below 0 is overspent.
     """
-    if look.candidate_since is None or METRICS[objective.metric].kind == "count":
+    if look.candidate_since is None:
         return None
     start = max(look.candidate_since, look.now - look.plan.window_s(objective.window))
-    (key,) = bounds_given(objective)
-    limit: float = getattr(objective, key)
-    if objective.metric in _SHARES:
-        slow = look.readings.slow_share(look.plan.candidate, start=start)
-        return None if slow is None else 1.0 - slow / _SHARES[objective.metric]
-    value = look.readings.read(objective.metric, look.plan.candidate, start=start).value
-    if value is None:
-        return None
-    actual, allowed = (1.0 - value, 1.0 - limit) if key in ("at_least", "above") else (value, limit)
-    if allowed <= 0:
-        return 1.0 if actual <= 0 else -1.0
-    return 1.0 - actual / allowed
+    made = spent(objective, look.plan, look.readings, start=start)
+    return None if made is None else 1.0 - made
 
 
 def _judge_alerts(least: Severity, look: Look) -> Judgement:
@@ -255,6 +247,17 @@ def _judge_budget(bounds: Bounds, look: Look) -> Judgement:
     ended = look.readings.read("samples", look.plan.candidate, start=look.candidate_since or look.since)
     reading = Reading(min(left, default=None), ended.samples, ended.stuck, "" if left else "no messages")
     return _judge_number(bounds, reading)
+
+
+def _judge_windows(bounds: Bounds, look: Look) -> Judgement:
+    if look.since is None:
+        return Judgement(Verdict.PENDING, "routers have not applied the route yet")
+    if bounds.metric == "burn_rate":
+        since = look.since if look.candidate_since is None else look.candidate_since
+        return _judge_number(bounds, burn_reading(bounds, look.plan, look.readings, since=since))
+    (key,) = bounds_given(bounds)
+    reading = windows_breached(bounds, look.plan, look.readings, since=look.since)
+    return compare(bounds.metric, key, getattr(bounds, key), reading, samples=0)  # `samples` are each window's.
 
 
 def _judge_against(bounds: Bounds, reading: Reading, look: Look, start: float) -> Judgement:

@@ -7,7 +7,7 @@ and the journal.
 from dataclasses import dataclass
 from typing import Final, Literal
 
-Kind = Literal["ratio", "seconds", "count"]
+Kind = Literal["ratio", "seconds", "count", "times"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,10 @@ METRICS: Final[dict[str, Metric]] = {
     "error_budget_left": Metric(
         "ratio", "1 - errors made / errors allowed, of the worst success objective", per_runtime=False
     ),
+    "burn_rate": Metric(
+        "times", "how many times faster than allowed a budget is spent, in a long and a short window", per_runtime=False
+    ),
+    "latency_windows_breached": Metric("count", "windows in a row whose p95 was over the limit", per_runtime=False),
     "incidents": Metric("count", "open incidents", per_runtime=False),
     "shadow_compared": Metric("count", "shadow comparisons", per_runtime=False),
     "shadow_differences": Metric("count", "shadow comparisons that differed", per_runtime=False),
@@ -68,6 +72,8 @@ INSTANT: Final = frozenset(
 """What holds at a moment, and not over a window."""
 
 
+OF_WINDOWS: Final = ("burn_rate", "latency_windows_breached")
+"""What is about the candidate over windows that the condition itself lays."""
 DAEMON_COUNTS: Final = ("conflicts", "invalid_cursors", "full_resyncs")
 """What the candidate's daemon counts while it lives; gates see what was added in their window."""
 DAEMON_LEVELS: Final = ("sources_not_active", "projection_version")
@@ -84,4 +90,4 @@ def format_value(metric: str, value: float) -> str:
         return f"{percent:.0f} %" if percent == round(percent) else f"{percent:.2f} %"
     if kind == "seconds":
         return f"{value * 1000:,.0f} ms" if value < 10 else f"{value:.1f} s"
-    return f"{value:,.0f}"
+    return f"{value:.1f}x" if kind == "times" else f"{value:,.0f}"

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from agt.supervisor.measure import split_address
 from agt.supervisor.rollout._durations import parse_checks, parse_duration
-from agt.supervisor.rollout._metrics import INSTANT, METRICS
+from agt.supervisor.rollout._metrics import INSTANT, METRICS, OF_WINDOWS
 from agt.supervisor.rollout._plan_file import CHECK_KINDS, Bounds, Check, Gate, Objective, PlanFile
 from agt.supervisor.rollout._plan_signals import signal_problems
 from agt.supervisor.rollout._shape import Problem, nearest
@@ -43,7 +43,12 @@ def _durations(plan: PlanFile) -> Iterator[Problem]:
     texts = [("checks_every", plan.checks_every)]
     texts += [(f"phase[{index}].soak", phase.soak) for index, phase in enumerate(plan.phase)]
     texts += [(f"objective[{index}].window", objective.window) for index, objective in enumerate(plan.objective)]
-    texts += [(f"{path}.window", bounds.window) for path, bounds in conditions(plan) if bounds.window]
+    texts += [
+        (f"{path}.{key}", getattr(bounds, key))
+        for path, bounds in conditions(plan)
+        for key in ("window", "short_window")
+        if getattr(bounds, key)
+    ]
     texts += [
         (f"check[{index}].{key}", getattr(check, key))
         for index, check in enumerate(plan.check)
@@ -187,6 +192,8 @@ def _objectives(plan: PlanFile) -> Iterator[Problem]:
             yield Problem(f"{path}.metric", f"no metric {objective.metric!r}", nearest(objective.metric, METRICS))
         elif objective.metric == "failure_ratio":
             yield Problem(f"{path}.metric", "is compared with control and no service level", "use success_ratio")
+        elif objective.metric in OF_WINDOWS:
+            yield Problem(f"{path}.metric", f"{objective.metric} is what gates and rules ask for, and no service level")
         elif objective.metric == "error_budget_left":
             yield Problem(f"{path}.metric", "an error budget is what an objective has, not what it is")
         if len(bounds_given(objective)) != 1:
@@ -231,6 +238,26 @@ def _checks(plan: PlanFile) -> Iterator[Problem]:
                 )
 
 
+def _windows(plan: PlanFile) -> Iterator[Problem]:
+    budgets = [one.name for one in plan.objective]
+    for path, bounds in conditions(plan):
+        own = {"burn_rate": ("short_window", "budget"), "latency_windows_breached": ("limit_seconds",)}
+        for metric, keys in own.items():
+            for key in [key for key in keys if getattr(bounds, key) and bounds.metric != metric]:
+                yield Problem(f"{path}.{key}", f"is only for {metric}", f'metric = "{metric}"')
+        if bounds.metric not in OF_WINDOWS:
+            continue
+        if not bounds.window:
+            yield Problem(f"{path}.window", f"{bounds.metric} is about windows of no length", 'window = "1h"')
+        if bounds.runtime == "control":
+            yield Problem(f"{path}.runtime", f"{bounds.metric} is the candidate's", "leave it out")
+        if bounds.budget and bounds.budget not in budgets:
+            yield Problem(f"{path}.budget", f"no objective {bounds.budget!r}", nearest(bounds.budget, budgets))
+        success = any(one.metric == "success_ratio" for one in plan.objective)
+        if bounds.metric == "burn_rate" and not (bounds.budget or success):
+            yield Problem(path, "no objective on success_ratio, so there is no budget to burn", "budget = 'its name'")
+
+
 def _measure(plan: PlanFile) -> Iterator[Problem]:
     settings = plan.measure
     if not settings.prometheus:
@@ -249,6 +276,7 @@ def _measure(plan: PlanFile) -> Iterator[Problem]:
 _LOOKS: Final[tuple[Callable[[PlanFile], Iterator[Problem]], ...]] = (
     _durations,
     _measure,
+    _windows,
     _names,
     _references,
     _routes,

@@ -99,6 +99,12 @@ class Bounds(Strict, frozen=True, kw_only=True):
     """Whose metric it is."""
     window: str = ""
     """How far back to look, never further than this phase; empty means the whole phase."""
+    short_window: str = ""
+    """For `burn_rate`: the second window that has to burn as fast; a twelfth of `window` when empty."""
+    budget: str = ""
+    """For `burn_rate`: the objective whose budget it is; the worst one on `success_ratio` when empty."""
+    limit_seconds: Annotated[float, Meta(gt=0)] | None = None
+    """For `latency_windows_breached`: what a window's p95 may be; the plan's latency limit when not given."""
     samples: Annotated[int, Meta(ge=0)] = 0
     """How many samples it takes to decide."""
     objective: str = ""

@@ -6,6 +6,7 @@ from typing import Any, Final
 from agt.router import Selector
 from agt.router.modes import ModeStatus, mode_line
 from agt.supervisor.measure import Readings, RouterSeen, RouterStatus
+from agt.supervisor.rollout._budgets import burn_shown
 from agt.supervisor.rollout._charts import Charts
 from agt.supervisor.rollout._durations import format_duration
 from agt.supervisor.rollout._gates import budget_left
@@ -83,7 +84,12 @@ def runtime_views(
 def budget_views(plan: Plan, state: State, seen: Observation, *, now: float) -> tuple[BudgetView, ...]:
     """Return what is left of each objective's budget."""
     look = look_of(plan, state, seen, now=now)
-    return tuple(BudgetView(objective=one.name, left=budget_left(one, look)) for one in plan.objectives)
+    return tuple(BudgetView(
+            objective=one.name,
+            left=budget_left(one, look),
+            burn=burn_shown(one, plan, seen.readings, since=state.candidate_since),
+        )
+        for one in plan.objectives)
 
 
 def ledger_views(plan: Plan, routers: Iterable[RouterSeen]) -> tuple[LedgerView, ...]:
