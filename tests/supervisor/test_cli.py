@@ -17,6 +17,7 @@ from agt.supervisor.view import ModeView, OverrideView, Preview, SwitchView, Vie
 OURS = (
     *("up", "down", "status", "advance", "hold", "resume", "rollback", "kill-switch", "set", "explain", "override"),
     *("sign-off", "record-cause", "alerts", "drill", "mode", "parity", "plan", "snapshot", "suite", "sessions"),
+    *("report", "version-matrix"),
 )
 BROUGHT = ("chaos", "demo", "replay")
 

@@ -40,7 +40,7 @@ class Reporter:
         """
         self._run, self._rollout, self._view, self._clock = run, rollout, view, clock
         self._wake = anyio.Event()
-        self._pictured = 0
+        self._pictured = 0.0
         rollout.books.on_back = self._went_back
 
     async def run(self) -> None:
@@ -65,9 +65,9 @@ class Reporter:
     async def _keep_picture(self) -> None:
         """Keep the view once for each way back: as it was then, and not as it is when all has settled."""
         view = self._view()
-        count = len(view.rollbacks)
-        if count != self._pictured:
-            self._pictured = count
+        newest = view.rollbacks[-1].at if view.rollbacks else 0.0
+        if newest != self._pictured:
+            self._pictured = newest
             await self._rollout.books.keep_picture(msgspec.json.encode(view))
 
     def _write(self) -> None:
