@@ -19,7 +19,7 @@ from agt.transport import (
 from agt.transport.testing import PlainLink
 from agt.transport.wires.lines import LinesLink
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("ignore:LegacyTransport is deprecated")]
 
 
 async def test_lines_arrive_one_a_message_and_are_only_written():

@@ -128,6 +128,8 @@ class RouterStatus(msgspec.Struct, frozen=True, kw_only=True):
     sessions: SessionsStatus = SessionsStatus()
     legacy_users: tuple[str, ...] = ()
     """Devices that control carries, by name, at most `LEGACY_USERS_MAX`."""
+    legacy_code: tuple[str, ...] = ()
+    """Lines of code in this process that used something deprecated, and how often, at most `LEGACY_USERS_MAX`."""
     mode: ModeStatus = ModeStatus()
     """The network mode, with what it was measured by."""
     loop_lag_s: float = 0.0

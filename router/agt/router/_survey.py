@@ -26,6 +26,7 @@ from agt.router._status import (
     RuntimeStatus,
     SessionsStatus,
 )
+from agt.transport import legacy_uses
 
 PREVIEW_NAMES_MAX = 100
 """Names listed in a preview."""
@@ -66,6 +67,7 @@ def survey(state: RouterState, *, now: float) -> RouterStatus:
             cut_commands=state.mover.cut_commands,
         ),
         legacy_users=tuple(users[:LEGACY_USERS_MAX]),
+        legacy_code=tuple(str(use) for use in legacy_uses()[:LEGACY_USERS_MAX]),
         mode=mode_status(state.mode, state.mode_report, state.situation.forced_mode(state.wall())),
         anomalies=state.ledger.anomalies_seen,
         journal=state.ledger.journal.broken if state.ledger.journal else "",

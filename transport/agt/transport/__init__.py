@@ -10,6 +10,7 @@ from agt.transport._config import Overflow, ReliableConfig, TransportConfig, loa
 from agt.transport._connections import Connection, TCPConnection, UnixConnection
 from agt.transport._dead_letters import DeadLetters, RefusedMessage
 from agt.transport._delivery import Delivery
+from agt.transport._deprecated import LegacyUse, deprecated, legacy_uses
 from agt.transport._errors import (
     BadCredential,
     Closed,
@@ -76,6 +77,7 @@ __all__ = (
     "KeyFile",
     "KeyRing",
     "LegacyTransport",
+    "LegacyUse",
     "Link",
     "MessageTooLarge",
     "MetricGroups",
@@ -119,6 +121,8 @@ __all__ = (
     "__version__",
     "begins_with",
     "commit_batch",
+    "deprecated",
+    "legacy_uses",
     "load_config",
     "new_runtime_nonce",
     "tls_client_context",

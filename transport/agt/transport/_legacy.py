@@ -12,6 +12,7 @@ from anyio.abc import ByteStream, TaskGroup
 
 from agt.transport._connections import Connection
 from agt.transport._delivery import Delivery
+from agt.transport._deprecated import deprecated
 from agt.transport._errors import ConnectionUnavailable, UsageError
 from agt.transport._metrics import TransportMetrics
 from agt.transport._outcome import Outcome
@@ -24,8 +25,9 @@ DRAIN_TIMEOUT_S = 2.0
 _LINE_END = b"\n"
 
 
+@deprecated("Use ReliableTransport instead")
 class LegacyTransport:
-    """Fire and forget over a legacy wire."""
+    """Fire and forget over a legacy wire. It warns, and `legacy_uses` names the lines of code that make one."""
 
     def __init__(
         self,
