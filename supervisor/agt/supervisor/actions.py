@@ -2,8 +2,8 @@
 
 Going forward (`advance`, `resume`, `set` upwards, `component` on, `override` to the candidate or ended, `mode`,
 `kill-switch off`) names the view's version that it was based on and is refused when that is stale. Going back
-(`rollback`, `hold`, `set` downwards, `component` off, `override` to control, `kill-switch on`) needs neither
-version nor key: it always works.
+(`rollback`, `hold`, `freeze`, `set` downwards, `component` off, `override` to control, `kill-switch on`) needs neither
+version nor key: it always works. `rehearse-back` tries the way back out with a probe and leaves nothing changed.
 """
 
 from typing import Literal
@@ -24,6 +24,9 @@ ActionName = Literal[
     "sign-off",
     "record-cause",
     "drill",
+    "rehearse-back",
+    "freeze",
+    "unfreeze",
     "down",
 ]
 
@@ -55,11 +58,11 @@ class Action(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     on: bool | None = None
     """For `component`: whether the candidate may carry it."""
     device: str = ""
-    """For `override`: whom."""
+    """For `override`: whom; for `rehearse-back` the probe, or a pattern; the plan's when empty."""
     side: Literal["", "control", "candidate"] = ""
     """For `override`: where to; empty ends it."""
     expires_at: float | None = None
-    """For `override` and `mode`: when it ends by itself, seconds since the epoch; None for never."""
+    """For `override`, `mode` and `freeze`: when it ends by itself, seconds since the epoch; None for never."""
 
 
 RefusalCode = Literal["stale", "refused", "unknown", "invalid", "unavailable"]

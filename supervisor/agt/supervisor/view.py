@@ -129,6 +129,24 @@ class RollbackView(msgspec.Struct, frozen=True, kw_only=True):
     """Messages in doubt that were reported as such."""
 
 
+class RehearsalView(msgspec.Struct, frozen=True, kw_only=True):
+    """The way back, walked with one probe device."""
+
+    at: float
+    """When it was ordered back, seconds since the epoch."""
+    device: str
+    router: str = ""
+    """Socket of the router that had it."""
+    by: str = ""
+    """Who wanted it; `the plan` where a check did."""
+    phase: str = ""
+    routed_ms: float | None = None
+    settled_ms: float | None = None
+    """From the order until every router said that the move had settled; None when that did not happen."""
+    problem: str = ""
+    """Why the way back is broken; empty when it isn't."""
+
+
 class LedgerView(msgspec.Struct, frozen=True, kw_only=True):
     """What became of every message, by runtime, as the routers count it."""
 
@@ -235,6 +253,10 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     """Newest first, at most 50."""
     processes: tuple[ProcessView, ...] = ()
     rollbacks: tuple[RollbackView, ...] = ()
+    rehearsals: tuple[RehearsalView, ...] = ()
+    """Ways back that were tried out with a probe, oldest first."""
+    frozen: str = ""
+    """Why nothing goes forward, until when; empty when it isn't frozen."""
     ledger: tuple[LedgerView, ...] = ()
     drills: tuple[DrillView, ...] = ()
     routers: tuple[RouterView, ...] = ()

@@ -15,6 +15,7 @@ from agt.supervisor._errors import SupervisorError
 from agt.supervisor.cli import (
     _books,
     _explain,
+    _freeze,
     _http,
     _kill,
     _metrics,
@@ -109,6 +110,7 @@ for part in (
     _books,
     _up,
     _operate,
+    _freeze,
     _kill,
     _show,
     _mode,

@@ -72,7 +72,7 @@ def rollback(
     asked = action("rollback", by=by, reason=reason, to=to, component=component, cohort=tuple(cohort or ()))
     api = control(run_dir)
     if dry_run:
-        _show(api.preview(asked), json=json)
+        show_answer(api.preview(asked), json=json)
     else:
         _act(api, asked, json=json)
 
@@ -207,22 +207,23 @@ def down(by: By = "", run_dir: RunDir = None, json: Json = False) -> None:
         if time.monotonic() > deadline:
             raise SupervisorError(f"it is still stopping after {DOWN_TIMEOUT_S:g} s (pid {pid})", f"see {run.log}")
         time.sleep(DOWN_POLL_S)
-    _show(receipt, json=json)
+    show_answer(receipt, json=json)
 
 
 def _forward(api: Control, kind: ActionName, /, *, dry_run: bool, json: bool, **fields: Any) -> None:
     asked = action(kind, version=api.view().version, **fields)
     if dry_run:
-        _show(api.preview(asked), json=json)
+        show_answer(api.preview(asked), json=json)
     else:
         _act(api, asked, json=json)
 
 
 def _act(api: Control, asked: Action, *, json: bool) -> None:
-    _show(api.act(asked, timeout_s=ACT_TIMEOUT_S), json=json)
+    show_answer(api.act(asked, timeout_s=ACT_TIMEOUT_S), json=json)
 
 
-def _show(answer: Receipt | Preview, *, json: bool) -> None:
+def show_answer(answer: Receipt | Preview, *, json: bool) -> None:
+    """Print what came of an action, or what would."""
     if json:
         print_json(answer)
         return

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from agt.supervisor.cli._options import Json, RunDir, control, print_json
-from agt.supervisor.view import AlertView, OverrideView, PhaseView, RouterView, RuntimeView, View
+from agt.supervisor.view import AlertView, OverrideView, PhaseView, RehearsalView, RouterView, RuntimeView, View
 
 _MARKS = {"done": "v", "active": ">", "pending": ".", "rolled-back": "<"}
 _VERDICT_MARKS = {"passed": "v", "pending": ".", "inconclusive": "?", "error": "!", "failed": "x"}
@@ -45,11 +45,14 @@ def status_lines(view: View) -> list[str]:
     lines = [f"{view.plan}: {view.status}{f' ({view.reason})' if view.reason else ''}"]
     killed = ", KILL SWITCH ON" if view.kill_switch else ""
     lines.append(f"{view.percentage:g} % on the candidate, squeeze {view.squeeze:g}x{killed}")
+    if view.frozen:
+        lines.append(view.frozen)
     sections = {
         "phases": [_phase_line(phase) for phase in view.phases],
         f"gates of {view.phase}": [
             f"{_VERDICT_MARKS[gate.verdict]} {gate.name}: {gate.verdict}, {gate.reason}" for gate in view.gates
         ],
+        "way back": [_rehearsal_line(one) for one in view.rehearsals[-1:]],
         "routers": [_router_line(one) for one in view.routers],
         "environment": [
             f"{'!' if switch.overrides else ' '} {switch.router}: {switch.says}" for switch in view.switches
@@ -83,6 +86,11 @@ def _runtime_line(runtime: RuntimeView) -> str:
     sessions = f"{runtime.sessions} live sessions{f' ({runtime.pinned} pinned)' if runtime.pinned else ''}"
     load = f"{runtime.devices} devices, {sessions}, {runtime.rate:.0f} msg/s"
     return f"{runtime.name}: {load}, {measured}, {runtime.in_flight} in flight"
+
+
+def _rehearsal_line(one: RehearsalView) -> str:
+    settled = "not settled" if one.settled_ms is None else f"back in {one.settled_ms:.0f} ms"
+    return f"rehearsed {_time(one.at)} with {one.device}: {one.problem or settled}"
 
 
 def _router_line(one: RouterView) -> str:

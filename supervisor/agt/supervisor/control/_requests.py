@@ -18,10 +18,10 @@ CALLER: Final = "agt.caller"
 BUDGET: Final = "agt.budget"
 """Where a door leaves what takes one request off the caller's budget; it returns the seconds to wait, 0 for none."""
 
-FORWARD: Final = frozenset({"advance", "resume", "kill-switch-off", "mode"})
+FORWARD: Final = frozenset({"advance", "resume", "kill-switch-off", "mode", "unfreeze"})
 """Actions that always go forward; `set` does so only upwards, which the backend knows."""
 
-GOING_BACK: Final = frozenset({"rollback", "hold", "kill-switch-on"})
+GOING_BACK: Final = frozenset({"rollback", "hold", "kill-switch-on", "freeze"})
 """Actions that always act, whatever version or key they carry."""
 
 _Order = TypeVar("_Order", bound=msgspec.Struct)
@@ -130,6 +130,8 @@ def check_complete(action: Action) -> None:
         raise Refused("invalid", "component needs on, true or false")
     if action.action == "override" and not action.device:
         raise Refused("invalid", "override needs a device")
+    if action.action == "freeze" and not action.reason.strip():
+        raise Refused("invalid", "freeze needs a reason", "say in a sentence why nothing goes forward")
     if action.action == "set":
         _check_share(action)
     if action.action in {"sign-off", "drill", "component", "mode"} and not action.name:

@@ -59,7 +59,7 @@ def find_fault(state: State, seen: tuple[RouterSeen, ...], look: Look) -> Fault 
         known = state.routers.get(router.socket)
         if known and known != router.status.router:
             return Fault(router.socket, f"{router.socket} was started anew; waits for a clean window")
-        if router.status.generation < state.generation and state.applied_at is not None:
+        if router.status.generation < state.applied_generation and state.applied_at is not None:
             return Fault(router.socket, f"{router.socket} fell back to generation {router.status.generation}")
         if router.sample is not None and router.sample.loop_lag_s > LAG_SHARE * look.plan.latency_limit_s:
             late = f"{router.socket} is starved: its own loop was {router.sample.loop_lag_s * 1000:,.0f} ms late"

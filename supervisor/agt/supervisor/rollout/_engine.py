@@ -14,7 +14,8 @@ import msgspec
 from agt.supervisor.rollout._attribution import UNANSWERED, unanswered_share
 from agt.supervisor.rollout._checks import failed_recurring, preflight_missing
 from agt.supervisor.rollout._counting import NotCounted, remembered, share_of
-from agt.supervisor.rollout._effects import OpenIncident, RaiseAlert, SetRoute
+from agt.supervisor.rollout._effects import OpenIncident, RaiseAlert, SetRoute, is_forward
+from agt.supervisor.rollout._freeze import frozen, thawed
 from agt.supervisor.rollout._gates import Look
 from agt.supervisor.rollout._outside import from_fault, from_outside, written_again
 from agt.supervisor.rollout._plan import Plan
@@ -40,9 +41,10 @@ def step(plan: Plan, state: State, seen: Observation, *, now: float) -> Step:
     done = (
         from_outside(state, seen)
         or _started(plan, state, seen, now)
-        or written_again(plan, state, seen)
+        or _written_again(plan, state, seen, now)
         or from_fault(plan, state, seen, look)
         or _recurring(plan, state, look)
+        or thawed(state, now=now)
     )
     if done is None:
         done = _rules(plan, state, seen, look)
@@ -51,11 +53,21 @@ def step(plan: Plan, state: State, seen: Observation, *, now: float) -> Step:
     return replace(done, gates=gates)
 
 
+def _written_again(plan: Plan, state: State, seen: Observation, now: float) -> Step | None:
+    """Write a route that was cut off; what goes forward waits for the end of a freeze."""
+    again = written_again(plan, state, seen)
+    forward = again is not None and any(is_forward(effect) for effect in again.effects)
+    return None if forward and frozen(plan, state, now=now) else again
+
+
 def _applied(plan: Plan, state: State, seen: Observation, now: float) -> State:
     """Note when every router was first seen to apply the route, and which instances they are."""
     statuses = [router.status for router in seen.routers if router.status is not None]
     everyone = len(statuses) == len(plan.routers) and state.generation > 0
-    if everyone and state.applied_at is None and all(one.settled_generation >= state.generation for one in statuses):
+    applied = everyone and all(one.settled_generation >= state.generation for one in statuses)
+    if applied and state.applied_generation != state.generation:
+        state = msgspec.structs.replace(state, applied_generation=state.generation)
+    if applied and state.applied_at is None:
         instances = {router.socket: router.status.router for router in seen.routers if router.status}
         state = msgspec.structs.replace(state, applied_at=now, routers=instances)
         if state.status is Status.STARTING:
@@ -67,6 +79,8 @@ def _started(plan: Plan, state: State, seen: Observation, now: float) -> Step | 
     """Route the first phase once every router answers and the preflight has passed."""
     if state.status is not Status.STARTING or state.generation:
         return None
+    if says := frozen(plan, state, now=now):
+        return Step(msgspec.structs.replace(state, reason=says))
     if any(router.status is None for router in seen.routers):
         missing = next(router.error for router in seen.routers if router.status is None)
         return Step(msgspec.structs.replace(state, reason=missing))
@@ -148,7 +162,8 @@ def _forward(plan: Plan, state: State, seen: Observation, look: Look, gates: tup
     """Leave the phase when it was carried for long enough and every gate is passed."""
     phase = plan.phases[state.phase]
     ready = state.status is Status.RUNNING and state.applied_at is not None and not state.by_hand
-    if not ready or seen.carried_s < plan.soak_s(phase) or not gates_passed(gates):
+    ripe = ready and seen.carried_s >= plan.soak_s(phase) and gates_passed(gates)
+    if not ripe or frozen(plan, state, now=look.now):
         return Step(state)
     try:
         return advance(plan, _with_baseline(state, phase, look), seen, now=look.now, by="all gates passed")

@@ -13,6 +13,7 @@ from agt.supervisor.actions import Action, ActionName, Refused
 from agt.supervisor.rollout._amend import set_component, set_mode, set_override
 from agt.supervisor.rollout._counting import NotCounted
 from agt.supervisor.rollout._effects import Kill, RaiseAlert, ResolveAlerts, SetRoute
+from agt.supervisor.rollout._freeze import end_freeze, frozen, set_freeze
 from agt.supervisor.rollout._gates import gate_name
 from agt.supervisor.rollout._partial import back_in_part
 from agt.supervisor.rollout._plan import Plan
@@ -46,6 +47,10 @@ _WAY_OUT: Final[dict[Status, str]] = {
 }
 
 
+_NEITHER: Final = frozenset({"sign-off", "record-cause", "unfreeze"})
+"""Actions that route nothing, so that a freeze leaves them."""
+
+
 class Counted(Action, frozen=True, kw_only=True):
     """An action by number of devices, once that is resolved: `percentage` is the share that ends with this one."""
 
@@ -62,6 +67,8 @@ def operate(plan: Plan, state: State, seen: Observation, action: Action, *, now:
     handler = _HANDLERS.get(action.action)
     if handler is None:
         raise Refused("unknown", f"the rollout knows no action {action.action!r}")
+    if not (is_back(action, state) or action.action in _NEITHER) and (says := frozen(plan, state, now=now)):
+        raise Refused("refused", says, "going back works; to go forward: agt unfreeze")
     try:
         return handler(plan, state, seen, action, now)
     except NotCounted as error:
@@ -79,7 +86,7 @@ def is_back(action: Action, state: State) -> bool:
         return action.on is False
     if action.action == "override":
         return action.side == "control"
-    return action.action in ("hold", "rollback", "kill-switch-on")
+    return action.action in ("hold", "rollback", "kill-switch-on", "freeze")
 
 
 def _raises(action: Action, state: State) -> bool:
@@ -245,4 +252,6 @@ _HANDLERS: Final[dict[ActionName, Handler]] = {
     "mode": set_mode,
     "sign-off": _sign_off,
     "record-cause": _record_cause,
+    "freeze": set_freeze,
+    "unfreeze": end_freeze,
 }

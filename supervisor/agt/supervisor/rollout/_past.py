@@ -11,7 +11,7 @@ import msgspec
 
 from agt.supervisor.records import Entry
 from agt.supervisor.rollout._plan import Plan
-from agt.supervisor.view import RollbackView
+from agt.supervisor.view import RehearsalView, RollbackView
 
 
 class Numbers(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -21,6 +21,8 @@ class Numbers(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the phase had carried when the decision was taken."""
     rollback: RollbackView | None = None
     """The way back that the entry opened or completed."""
+    rehearsal: RehearsalView | None = None
+    """The rehearsal that the entry keeps."""
 
 
 class _After(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,12 +38,15 @@ class Past:
     """Oldest first, each as it was last known."""
     carried_s: tuple[tuple[str, float], ...] = ()
     """Each phase that was left, and the seconds that it had carried."""
+    rehearsals: tuple[RehearsalView, ...] = ()
+    """Oldest first."""
 
 
 def past_of(plan: Plan, entries: Iterable[Entry]) -> Past:
     """Return what the entries of a plan, oldest first, say; one that can't be read says nothing."""
     rollbacks: dict[float, RollbackView] = {}
     carried: dict[str, float] = {}
+    rehearsals: list[RehearsalView] = []
     phase = 0
     for entry in entries:
         try:
@@ -53,7 +58,9 @@ def past_of(plan: Plan, entries: Iterable[Entry]) -> Past:
             continue
         if numbers.rollback is not None:
             rollbacks[numbers.rollback.at] = numbers.rollback
+        if numbers.rehearsal is not None:
+            rehearsals.append(numbers.rehearsal)
         if after.phase != phase:
             carried[plan.phases[phase].name] = numbers.carried_s
             phase = after.phase
-    return Past(tuple(rollbacks.values()), tuple(carried.items()))
+    return Past(tuple(rollbacks.values()), tuple(carried.items()), tuple(rehearsals))

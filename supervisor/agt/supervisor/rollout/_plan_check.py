@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from agt.supervisor.measure import split_address
 from agt.supervisor.rollout._durations import parse_checks, parse_duration
+from agt.supervisor.rollout._freeze_span import span_of
 from agt.supervisor.rollout._metrics import INSTANT, METRICS, OF_WINDOWS
 from agt.supervisor.rollout._plan_file import CHECK_KINDS, Bounds, Check, Gate, Objective, PlanFile
 from agt.supervisor.rollout._plan_signals import signal_problems
@@ -54,6 +55,12 @@ def _durations(plan: PlanFile) -> Iterator[Problem]:
         for index, check in enumerate(plan.check)
         for key in ("every", "timeout", "snapshot")
         if getattr(check, key)
+    ]
+    texts += [
+        (f"check[{index}].way_back.{key}", getattr(check.way_back, key))
+        for index, check in enumerate(plan.check)
+        if check.way_back is not None
+        for key in ("within", "at_most")
     ]
     texts += [(f"snapshots.{key}", getattr(plan.snapshots, key)) for key in ("every", "max_age")]
     texts += [(f"measure.{key}", getattr(plan.measure, key)) for key in ("max_age", "timeout")]
@@ -144,6 +151,19 @@ def _conditions(plan: PlanFile) -> Iterator[Problem]:
             yield Problem(f"{path}.consecutive", "counts windows of no length", 'say how long one is: window = "1d"')
         if bounds.consecutive > 1 and (bounds.check or bounds.alerts or bounds.metric in INSTANT):
             yield Problem(f"{path}.consecutive", "only holds for what is counted over a window")
+
+
+def _freezes(plan: PlanFile) -> Iterator[Problem]:
+    for index, span in enumerate(plan.freeze):
+        try:
+            start, end = span_of(span)
+        except (ZoneInfoNotFoundError, OSError):
+            yield Problem(f"freeze[{index}].zone", f"no time zone {span.zone!r}", "such as 'Europe/Berlin'")
+        except ValueError as error:
+            yield Problem(f"freeze[{index}]", str(error).lower(), "write 2026-12-20 or 2026-12-20T18:00")
+        else:
+            if end <= start:
+                yield Problem(f"freeze[{index}].end", "lies before its start")
 
 
 def _signals(plan: PlanFile) -> Iterator[Problem]:
@@ -282,6 +302,7 @@ _LOOKS: Final[tuple[Callable[[PlanFile], Iterator[Problem]], ...]] = (
     _routes,
     _conditions,
     _signals,
+    _freezes,
     _checks,
     _objectives,
     _gates,

@@ -146,6 +146,17 @@ class Hours(Strict, frozen=True, kw_only=True):
     """A time zone's name, such as `Europe/Berlin`."""
 
 
+class WayBack(Strict, frozen=True, kw_only=True):
+    """The way back, rehearsed with a probe device that may be moved at any time."""
+
+    device: Name
+    """Its id, or a pattern (`probe-*`): the first attached device by name."""
+    within: str = "7d"
+    """A rehearsal that is older is made anew; squeezed with the plan."""
+    at_most: str = "5s"
+    """From the order until every router has settled the move; never squeezed."""
+
+
 class Check(Strict, frozen=True, kw_only=True):
     """Something that is looked at by name, again and again: exactly one kind, with what belongs to it.
 
@@ -171,9 +182,11 @@ class Check(Strict, frozen=True, kw_only=True):
     when there is none."""
     hours: Hours | None = None
     """Passes during these hours: a deployment window."""
+    way_back: WayBack | None = None
+    """Passes when a probe device went to the candidate and back in time, not too long ago; rehearses when it is."""
 
 
-CHECK_KINDS: Final = ("command", "parity", "suite", "snapshot", "hours")
+CHECK_KINDS: Final = ("command", "parity", "suite", "snapshot", "hours", "way_back")
 """The keys of a `[[check]]` that say what it looks at."""
 
 
@@ -229,6 +242,18 @@ class Drill(Strict, frozen=True, kw_only=True):
     """What it will do, in words."""
     command: Annotated[tuple[str, ...], Meta(min_length=1)]
     """Program and arguments; `{python}` and `{run}` are filled in."""
+
+
+class FreezeSpan(Strict, frozen=True, kw_only=True):
+    """Days on which nothing goes forward, by the calendar; going back works."""
+
+    start: str
+    """`2026-12-20`, or with a time: `2026-12-20T18:00`."""
+    end: str
+    """The last day, frozen whole, or the time at which it ends."""
+    reason: str
+    zone: str = "UTC"
+    """A time zone's name, such as `Europe/Berlin`."""
 
 
 class Statistics(Strict, frozen=True, kw_only=True):
@@ -301,3 +326,4 @@ class PlanFile(Strict, frozen=True, kw_only=True):
     phase: Annotated[tuple[Phase, ...], Meta(min_length=1, max_length=64)]
     rule: tuple[Rule, ...] = ()
     drill: tuple[Drill, ...] = ()
+    freeze: Annotated[tuple[FreezeSpan, ...], Meta(max_length=100)] = ()

@@ -19,21 +19,22 @@ from anyio.abc import TaskStatus
 from agt.router import Selector, SelectorState
 from agt.supervisor.actions import Action, Refused
 from agt.supervisor.measure import Readings, RequestFailed, RouterSeen, Timeline
-from agt.supervisor.records import Entry, Policy, StoreUnavailable
+from agt.supervisor.records import AuditRow, Entry, Policy, StoreUnavailable
 from agt.supervisor.rollout._books import Books
 from agt.supervisor.rollout._checks import asked_for
 from agt.supervisor.rollout._counting import wanted
-from agt.supervisor.rollout._effects import Kill, RaiseAlert, ResolveAlerts, SetRoute, is_forward
+from agt.supervisor.rollout._effects import RaiseAlert, ResolveAlerts, is_forward
 from agt.supervisor.rollout._engine import step
 from agt.supervisor.rollout._inspector import RUNNERS, Inspector
 from agt.supervisor.rollout._live import Live
 from agt.supervisor.rollout._measuring import look_at_routers
-from agt.supervisor.rollout._moves import Moves, in_words
 from agt.supervisor.rollout._operator import Counted, is_back, operate
 from agt.supervisor.rollout._past import Numbers, Past, past_of
 from agt.supervisor.rollout._performer import Performer
 from agt.supervisor.rollout._plan import Plan
+from agt.supervisor.rollout._previews import preview_of
 from agt.supervisor.rollout._recorder import Recorder
+from agt.supervisor.rollout._rehearsal import OWNER, Rehearsals, done_in_words
 from agt.supervisor.rollout._rollbacks import Rollbacks
 from agt.supervisor.rollout._runtime_status import DaemonStatus, StatusDesk
 from agt.supervisor.rollout._sections import Picture, sections_of
@@ -44,11 +45,10 @@ from agt.supervisor.rollout._step import Observation, Step, judge_gates, look_of
 from agt.supervisor.rollout._turns import fresh
 from agt.supervisor.rollout._verdict import Judgement
 from agt.supervisor.rollout._way import Told, Way
-from agt.supervisor.view import Preview, Receipt, RollbackView, Severity
+from agt.supervisor.view import Preview, Receipt, RehearsalView, RollbackView, Severity
 
 SCRAPE_TIMEOUT_S: Final = 1.0
 """A router that takes longer to answer counts as silent."""
-_PREVIEWED: Final = frozenset(Preview.__struct_fields__)
 STORE: Final = "store"
 """Source of the alert that stands while nothing can be recorded."""
 
@@ -86,7 +86,16 @@ class Rollout:
         self._forward = anyio.Lock()
         self.books = Books(plan, run, clock=clock, tell=self._tell)
         """Audit, incidents and snapshots."""
-        runners = {**RUNNERS, "snapshot": self.books.snapshots.look}
+        self._rehearsals = Rehearsals(
+            plan,
+            self._way,
+            state=lambda: self._state,
+            act=self.act,
+            keep=self._keep_rehearsal,
+            tell=self._tell,
+            clock=clock,
+        )
+        runners = {**RUNNERS, "snapshot": self.books.snapshots.look, "way_back": self._rehearsals.look}
         self._inspector = Inspector(plan, run, clock=clock, asked=self._asked, runners=runners)
         self._daemon = StatusDesk(plan, run, clock=clock, counted=self._daemon_counted)
         self._by_hand: Selector | None = None
@@ -163,6 +172,8 @@ class Rollout:
             Refused: if it can't be done; then nothing was changed.
         """
         self._parts()
+        if action.action == "rehearse-back":
+            return await self._rehearsals.asked(action)
         action = await self._counted(action)
         if is_back(action, self._state) or action.action in ("sign-off", "record-cause"):
             done = self._operate(action)
@@ -195,25 +206,9 @@ class Rollout:
             Refused: if it could not be done now.
         """
         action = await self._counted(action)
-        done = self._operate(action)
-        percent, moves, routed = done.state.percent, Moves(), False
-        says = f"{done.says or 'changes nothing'}; stays at {percent:g} %"
-        for effect in done.effects:
-            if not isinstance(effect, SetRoute | Kill):
-                continue
-            leaves, routed = self.plan.candidate if percent < self._state.percent else self.plan.control, True
-            try:
-                moves = await self._way.preview(effect)
-                says = in_words(moves, percent=percent, leaves=leaves)
-            except RequestFailed as error:
-                says = f"goes to {percent:g} %; how many devices move can't be said: {error}"
-        facts = {key: value for key, value in msgspec.structs.asdict(moves).items() if key in _PREVIEWED}
-        return Preview(
-            action=action.action,
-            says=says,
-            version=self._view_version(),
-            percentage=percent if routed else None,
-            **facts,
+        done, version = self._operate(action), self._view_version()
+        return await preview_of(
+            self.plan, self._way, done, action=action.action, percent=self._state.percent, version=version
         )
 
     def raise_alert(self, severity: Severity, source: str, message: str, policy: Policy = "auto-resolve") -> None:
@@ -250,6 +245,7 @@ class Rollout:
                 live=self._live,
                 alerts=[alert.shown() for alert in alerts],
                 rollbacks=self._rollbacks.views,
+                rehearsals=self._rehearsals.views,
                 selector=self._selector,
                 carried_before=self._carried_before,
                 now=self._clock(),
@@ -313,7 +309,7 @@ class Rollout:
             self._carried_before[self.plan.phases[self._state.phase].name] = self._seen.carried_s
         if done.decided:
             self._stale_before = self._view_version() + 1
-        if done.state.generation != self._state.generation:
+        if done.state.routed_at != self._state.routed_at:
             self._inspector.again()
         self._state = done.state
         self._gates = self._judged()
@@ -325,20 +321,40 @@ class Rollout:
     def _show_again(self, past: Past) -> None:
         """Show what earlier supervisors of this run showed."""
         self._carried_before = dict(past.carried_s)
+        self._rehearsals.remember(past.rehearsals)
         self._rollbacks = Rollbacks(self._way, past.rollbacks, keep=self._keep_settled, on_change=self._on_change)
 
     async def _keep_settled(self, view: RollbackView) -> None:
-        """Journal what came of a way back; nothing waits for it, so it is written when the disk takes it."""
-        if self._recorder is None:
-            return
+        """Journal what came of a way back; nothing waits for it."""
         settled = "not settled in time" if view.settled_ms is None else f"settled in {view.settled_ms:,.0f} ms"
         says = f"back to {view.to_phase}: moved {view.moved}, {settled}, {view.indeterminate} indeterminate"
-        numbers = msgspec.json.encode(Numbers(carried_s=self._seen.carried_s, rollback=view))
+        await self._keep("settled", says, Numbers(carried_s=self._seen.carried_s, rollback=view))
+        self.books.on_back()
+
+    async def _keep_rehearsal(self, view: RehearsalView) -> None:
+        """Journal a rehearsal of the way back, and put it into the audit where the plan wanted it."""
+        says = done_in_words(view)
+        row = AuditRow(
+            at=view.at,
+            by=OWNER,
+            action="rehearse-back",
+            detail=msgspec.json.encode(view).decode(),
+            outcome="refused" if view.problem else "done",
+            says=says,
+        )
+        self.books.note_action(row)
+        await self._keep("rehearsed", says, Numbers(carried_s=self._seen.carried_s, rehearsal=view))
+        self._on_change()
+
+    async def _keep(self, kind: str, says: str, numbers: Numbers) -> None:
+        """Write an entry that decides nothing; what the disk refuses is written when it takes it."""
+        if self._recorder is None:
+            return
         async with self._forward:  # Not between a forward decision's record and its state: the newest entry is gone by.
             state = msgspec.json.encode(self._state)
-            self._recorder.done(Entry(at=self._clock(), kind="settled", says=says, numbers=numbers, state=state))
+            entry = Entry(at=self._clock(), kind=kind, says=says, numbers=msgspec.json.encode(numbers), state=state)
+            self._recorder.done(entry)
             await self._recorder.flush()
-        self.books.on_back()
 
     def _entry(self, done: Step, told: Told | None = None) -> Entry:
         numbers: dict[str, object] = {

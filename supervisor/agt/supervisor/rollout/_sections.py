@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agt.router import Selector
+from agt.supervisor.rollout._freeze import frozen
 from agt.supervisor.rollout._live import Live
 from agt.supervisor.rollout._plan import Plan
 from agt.supervisor.rollout._state import State, Status
@@ -22,7 +23,7 @@ from agt.supervisor.rollout._views import (
     selector_problems,
     switch_views,
 )
-from agt.supervisor.view import AlertView, RollbackView
+from agt.supervisor.view import AlertView, RehearsalView, RollbackView
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class Picture:
     live: Live
     alerts: Iterable[AlertView]
     rollbacks: tuple[RollbackView, ...]
+    rehearsals: tuple[RehearsalView, ...]
     selector: Selector | None
     carried_before: Mapping[str, float]
     """What earlier phases were carried, by name."""
@@ -62,6 +64,8 @@ def sections_of(picture: Picture) -> dict[str, Any]:
         "budgets": budget_views(plan, state, seen, now=picture.now),
         "alerts": tuple(picture.alerts),
         "rollbacks": picture.rollbacks,
+        "rehearsals": picture.rehearsals,
+        "frozen": frozen(plan, state, now=picture.now),
         "ledger": ledger_views(plan, seen.routers),
         "drills": drill_views(plan),
         "routers": router_views(seen.routers),

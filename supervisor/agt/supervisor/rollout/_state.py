@@ -141,6 +141,16 @@ class Amendment(msgspec.Struct, frozen=True, kw_only=True):
     expires: datetime.datetime | None = None
 
 
+class Freeze(msgspec.Struct, frozen=True, kw_only=True):
+    """An operator's word that nothing goes forward."""
+
+    by: str
+    reason: str
+    since: float
+    until: float | None = None
+    """When it ends by itself, seconds since the epoch; None for never."""
+
+
 class State(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that the next decision depends on, beside what is measured."""
 
@@ -172,6 +182,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     """When the present route was decided."""
     applied_at: float | None = None
     """When every router was first seen to apply the generation, its moves settled."""
+    applied_generation: int = 0
+    """The newest generation that every router was seen to apply; a change beside the route raises it too."""
     window_since: float | None = None
     """Windows start no earlier than this: set anew by faults that aren't the candidate's."""
     candidate_since: float | None = None
@@ -189,6 +201,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     """How often each phase was entered."""
     baseline: dict[str, float] = {}
     """Control's measures from before the candidate carried anything."""
+    freeze: Freeze | None = None
+    """Nothing goes forward while it lasts."""
     back_from: str = ""
     """The phase that was left by going back."""
     cause: str = ""

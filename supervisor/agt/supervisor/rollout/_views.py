@@ -84,12 +84,14 @@ def runtime_views(
 def budget_views(plan: Plan, state: State, seen: Observation, *, now: float) -> tuple[BudgetView, ...]:
     """Return what is left of each objective's budget."""
     look = look_of(plan, state, seen, now=now)
-    return tuple(BudgetView(
+    return tuple(
+        BudgetView(
             objective=one.name,
             left=budget_left(one, look),
             burn=burn_shown(one, plan, seen.readings, since=state.candidate_since),
         )
-        for one in plan.objectives)
+        for one in plan.objectives
+    )
 
 
 def ledger_views(plan: Plan, routers: Iterable[RouterSeen]) -> tuple[LedgerView, ...]:
