@@ -1,17 +1,21 @@
-"""`agt plan check`, `show` and `schema`: a plan before it is run."""
+"""`agt plan check`, `show` and `schema`: a plan before it is run; `complete` is for afterwards."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from agt.supervisor.cli._complete import complete
 from agt.supervisor.cli._options import Json, print_json
 
 if TYPE_CHECKING:
     from agt.supervisor.rollout import Phase, Plan
 
-app = typer.Typer(help="Look at a plan before it runs.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="Look at a plan before it runs, and at what can go after it.", no_args_is_help=True, rich_markup_mode=None
+)
 
+app.command()(complete)
 PlanPath = Annotated[Path, typer.Argument(metavar="PLAN", help="A plan file (TOML).")]
 
 

@@ -31,6 +31,8 @@ class RouterStatus(msgspec.Struct, frozen=True, kw_only=True):
     carried_s: dict[str, float] = {}
     """Seconds that each generation was carried by this instance."""
     legacy_users: list[Any] = []
+    legacy_code: tuple[str, ...] = ()
+    """Lines of code there that used something deprecated."""
     switches: tuple[dict[str, Any], ...] = ()
     """Environment variables that are set there: variable, overrides, says."""
     problems: tuple[str, ...] = ()
