@@ -1,6 +1,6 @@
 """Builders that the chaos tests share: an echoing target, and clients that speak in frames."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
@@ -73,3 +73,16 @@ def serve() -> Serve:
             tasks.cancel_scope.cancel()
 
     return start
+
+
+@pytest.fixture
+def until() -> Callable[[Callable[[], object]], Awaitable[None]]:
+    """Wait for a condition without a fixed sleep; fail when it doesn't come true."""
+
+    async def wait(holds: Callable[[], object]) -> None:
+        with anyio.fail_after(15):
+            while not holds():
+                await anyio.lowlevel.checkpoint()
+                await anyio.sleep(0.005)
+
+    return wait

@@ -57,6 +57,35 @@ def test_a_second_ack_moves_nothing() -> None:
     assert deliveries.next_due() is None
 
 
+def test_a_withdrawn_delivery_is_never_sent_again_and_its_late_ack_moves_nothing() -> None:
+    """A receiver that began anew says by its cursor what it has: that ends a degraded source, too."""
+    deliveries = Deliveries()
+    deliveries.issue("t", "poller", now=0.0)
+    assert deliveries.withdraw("t")
+    assert not deliveries.withdraw("t")
+    assert (deliveries.waiting, list(deliveries.due(now=99.0))) == (0, [])
+    assert deliveries.acknowledge("t") is AckAnswer.UNKNOWN
+    deliveries.issue("u", "poller", now=0.0)
+    for now in range(2, 12, 2):
+        list(deliveries.due(now=now))
+    assert deliveries.degraded == {"poller"}
+    deliveries.recovered("poller")
+    assert not deliveries.degraded
+
+
+def test_a_projection_is_restored_as_it_was_kept() -> None:
+    """Versions and all, so that a writer goes on with what it knew; a checkpoint that contradicts itself is refused."""
+    first = Projection()
+    first.put("a", 1, expected=0)
+    first.put("b", 2, expected=0)
+    again = Projection.restored(first.kept(), state_version=first.state_version, conflicts=3)
+    assert (again.rows(), again.state_version, again.conflicts) == ({"a": 1, "b": 2}, 2, 3)
+    assert again.put("a", 5, expected=1) == 3
+    assert first.get("a") == 1
+    with pytest.raises(ValueError, match="version 2"):
+        Projection.restored(first.kept(), state_version=1)
+
+
 @given(st.lists(st.tuples(st.sampled_from(["issue", "ack", "due"]), st.integers(0, 5)), max_size=80))
 def test_whatever_happens_a_token_is_committed_at_most_once(events: list[tuple[str, int]]) -> None:
     """And every attempt is at most the fifth."""

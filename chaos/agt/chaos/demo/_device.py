@@ -7,6 +7,7 @@ command that sets the state it already has changes nothing.
 
 import math
 import time
+from collections.abc import Callable
 from random import Random
 
 from agt.chaos.checkers import Effect, Ignored
@@ -28,6 +29,8 @@ class Device:
         self._log, self._rng = log, rng
         self._state: dict[int, int] = {}
         self._watermark = 0
+        self.report: Callable[[str, int, int], None] | None = None
+        """Told of each new state: the device, the state, the number of the command that set it."""
 
     @property
     def watermark(self) -> int:
@@ -55,6 +58,8 @@ class Device:
         self._state[part] = value
         self._watermark = max(self._watermark, number)
         self._log.add(Effect(t=now, device=self.id, number=number, path=path, changed=changed))
+        if changed and self.report is not None:
+            self.report(self.id, value, number)
 
     def reaction_s(self) -> float:
         """Draw how long the device takes to answer, in seconds."""

@@ -67,6 +67,25 @@ class DemoFiles:
         return self.run / "shadow.toml"
 
     @property
+    def events_socket(self) -> Path:
+        """Where the gateway admits sources of events."""
+        return self._own("events", ".sock")
+
+    @property
+    def nonce(self) -> Path:
+        """What a source has to know of this start of the gateway."""
+        return self._own("gateway", ".nonce")
+
+    def event_log(self, source: str) -> Path:
+        """Where a source keeps its events."""
+        return self._own(f"events-{source}", ".jsonl")
+
+    @property
+    def checkpoint(self) -> Path:
+        """The daemon's cursors and projection."""
+        return self.run / "daemon.checkpoint"
+
+    @property
     def listings_socket(self) -> Path:
         """Where the daemon lists the fleet."""
         return self.run / "daemon.sock"

@@ -1,7 +1,9 @@
-"""The demo's daemon as a process: a projection of the fleet in each runtime, listed on `daemon.sock`.
+"""The demo's daemon as a process: projections of the fleet, listed on `daemon.sock`.
 
 `python -m agt.chaos.demo.daemon`; started by the supervisor behind the gateway. `{"op": "list", "runtime": R}`
-answers `{"version", "devices"}`, `{"op": "status"}` answers `{"version", "owners"}`.
+answers `{"version", "devices"}`, `{"op": "status"}` answers `{"version", "owners"}` and how events, cursors and sources
+stand (`agt.chaos.demo.events`). The gateway delivers events on the same socket; what is durable is in
+`daemon.checkpoint`.
 """
 
 import signal
@@ -16,6 +18,7 @@ from agt.chaos.demo._files import DemoFiles, demo_files
 from agt.chaos.demo._notify import notify
 from agt.chaos.demo._projection import Projection
 from agt.chaos.demo._talk import serve_questions
+from agt.chaos.demo.events import EventTimes, Keeper
 
 LOOK_S = 0.5
 """How often the gateway is asked."""
@@ -25,7 +28,13 @@ class Daemon:
     """Keeps the projection in step with the gateway."""
 
     def __init__(self, files: DemoFiles) -> None:
+        """Go on from the checkpoint.
+
+        Raises:
+            ValueError: when it is damaged, or a clock of the events is none.
+        """
         self._files = files
+        self._keeper = Keeper(files.checkpoint, EventTimes.from_environment())
         self._projection = Projection()
         self._ready = False
 
@@ -36,6 +45,7 @@ class Daemon:
             httpx.AsyncClient(transport=transport, base_url="http://gateway", timeout=5.0) as client,
             anyio.create_task_group() as tasks,
         ):
+            tasks.start_soon(self._keeper.run)
             tasks.start_soon(serve_questions, self._files.listings_socket, self._answer)
             while True:
                 await self._look(client)
@@ -59,8 +69,16 @@ class Daemon:
             devices = self._projection.listing(str(question.get("runtime", "")))
             return {"version": self._projection.version, "devices": msgspec.to_builtins(devices)}
         if operation == "status":
-            return {"version": self._projection.version, "owners": self._projection.owners}
-        raise ValueError(f"unknown operation {operation!r}; there are list, status")
+            return {
+                "version": self._projection.version,
+                "owners": self._projection.owners,
+                **self._keeper.status(),
+            }
+        if operation in self._keeper.operations:
+            return await self._keeper.answer(question)
+        raise ValueError(
+            f"unknown operation {operation!r}; there are list, status, {', '.join(self._keeper.operations)}"
+        )
 
 
 async def live(daemon: Daemon) -> None:
@@ -76,7 +94,12 @@ async def live(daemon: Daemon) -> None:
 
 def main() -> int:
     """Start the daemon."""
-    anyio.run(live, Daemon(demo_files()))
+    try:
+        daemon = Daemon(demo_files())
+    except ValueError as problem:
+        sys.stderr.write(f"daemon: {problem}\n")
+        return 1
+    anyio.run(live, daemon)
     return 0
 
 

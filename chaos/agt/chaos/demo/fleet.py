@@ -3,8 +3,9 @@
 `python -m agt.chaos.demo.fleet`; started by the supervisor. Devices dial three proxies (one a wire) in this very
 process, the proxies dial the gateway; with `--direct` they dial the gateway itself, which leaves faults without a
 place. Faults come in on `fleet.sock`: `{"op": "add", "kind", "target", "amount"}`, `{"op": "clear"}`,
-`{"op": "dial", "count"}` (how many devices may have dialled), `{"op": "quiesce", "within_s"}` (no new commands; answers
-when all are told), `{"op": "resume"}`, `{"op": "status"}`.
+`{"op": "dial", "count"}` (how many devices may have dialled), `{"op": "quiesce", "within_s"}` (no new commands;
+answers when all are told), `{"op": "resume"}`, `{"op": "status"}`, `{"op": "refuse-cursors", "source", "count"}` (a
+source of events answers so many reads with an invalid cursor).
 """
 
 import argparse
@@ -35,6 +36,7 @@ from agt.chaos.demo._scopes import Routes
 from agt.chaos.demo._sources import Sources
 from agt.chaos.demo._talk import serve_questions
 from agt.chaos.demo._twin import serve_control_twin, serve_twin
+from agt.chaos.demo.events import EventLog, EventSource, EventTimes
 from agt.chaos.proxy import FaultProxy, WireName
 from agt.router import keep_collections_short
 from agt.transport import Outcome
@@ -58,6 +60,7 @@ class Fleet:
         memory: Memory,
         direct: bool = False,
         dialling: float = math.inf,
+        first: int = 0,
     ) -> None:
         """Make a fleet that goes on where `memory` left off; everything is drawn from `seed`."""
         self.names = names
@@ -69,6 +72,11 @@ class Fleet:
         self._devices = [Device(name, self._devices_log, self._rng[name.id]) for name in self.names]
         for device in self._devices:
             device.remember(memory.watermarks.get(device.id, 0))
+        self._event_logs: list[EventLog] = []
+        self._event_sources: dict[str, EventSource] = {}
+        kinds: list[DeviceKind] = sorted({one.kind for one in names})
+        for kind in kinds:
+            self._event_sources[kind] = self._event_source(kind, first)
         self.sources = Sources(
             self.names,
             rate=rate,
@@ -94,14 +102,32 @@ class Fleet:
             tasks.start_soon(serve_twin, self._files.twin_socket)
             tasks.start_soon(serve_control_twin, self._files.control_twin_socket)
             tasks.start_soon(self.sources.run, self._files.sources_socket)
+            for source in self._event_sources.values():
+                tasks.start_soon(source.run, self._files.events_socket, self._files.nonce)
             notify("READY=1")
             await self._start_devices(tasks, await self._ports())
 
     def close(self) -> None:
         """Write down what is still in memory."""
         self.sources.finish()
+        for source in self._event_sources.values():
+            source.flush()
+        for log in self._event_logs:
+            log.close()
         self._devices_log.close()
         self._sources_log.close()
+
+    def _event_source(self, kind: DeviceKind, first: int) -> EventSource:
+        """Make the source of one kind of device; those of other processes of the fleet have names of their own."""
+        name = f"{kind}{f'-{first}' if first else ''}"
+        log = EventLog(self._files.event_log(name))
+        self._event_logs.append(log)
+        known = f"{name}{'-' if self._files.gateway else ''}{self._files.gateway}"
+        source = EventSource(known, log, identity=self._files.fleet_socket, times=EventTimes.from_environment())
+        for device in self._devices:
+            if device.kind == kind:
+                device.report = source.note
+        return source
 
     async def _ports(self) -> Ports:
         """Return where devices dial: our proxies, or the gateway itself once it has said where it listens."""
@@ -148,15 +174,23 @@ class Fleet:
             self._more.set()
         elif operation == "resume":
             self.sources.paused = False
+        elif operation == "refuse-cursors":
+            self._refuse_cursors(str(question.get("source")), int(question.get("count", 1)))
         elif operation == "quiesce":
             await self._quiesce(float(question.get("within_s", 5.0)))
         elif operation != "status":
-            raise ValueError(f"unknown operation {operation!r}; there are add, clear, dial, quiesce, resume, status")
+            known = "add, clear, dial, quiesce, refuse-cursors, resume, status"
+            raise ValueError(f"unknown operation {operation!r}; there are {known}")
         return {
             "outstanding": self.sources.outstanding,
             "held_back": self.sources.held_back,
             "struck": self._faults.struck,
         }
+
+    def _refuse_cursors(self, source: str, count: int) -> None:
+        if source not in self._event_sources:
+            raise ValueError(f"no source of events {source!r}; there are {', '.join(self._event_sources)}")
+        self._event_sources[source].refusing = count
 
     async def _quiesce(self, within_s: float) -> None:
         """Let what is on its way arrive: no new commands, then the longest that a legacy write can still travel."""
@@ -221,6 +255,7 @@ def main(arguments: list[str] | None = None) -> int:
             memory=memory,
             direct=options.direct,
             dialling=options.dialling,
+            first=options.first,
         )
         fleet.sources.paused = options.paused
         try:

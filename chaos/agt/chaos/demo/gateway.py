@@ -26,6 +26,7 @@ from agt.chaos.demo._loss import LossHook
 from agt.chaos.demo._notify import notify
 from agt.chaos.demo._talk import serve_questions
 from agt.chaos.demo._twin import dialled_twins, make_shadow
+from agt.chaos.demo.events import Courier, Door, EventTimes
 from agt.router import (
     Ledger,
     LedgerJournal,
@@ -53,8 +54,8 @@ from agt.transport.wires.cync import CyncConfig, CyncLink, time_body
 from agt.transport.wires.lines import LinesLink
 
 HOST = "127.0.0.1"
-MEASURING = RoundLimits(probe=ProbeLimits(bytes_max=1 << 20))
 RUNTIMES = Runtimes(control=CONTROL, candidate=CANDIDATE)
+MEASURING = RoundLimits(probe=ProbeLimits(bytes_max=1 << 20))
 """The whole fleet and its proxies are one process: a larger probe would hold up every device, not one."""
 SHADOW_SUFFIX = "-shadow"
 """Behind the candidate's name it labels what is measured of mirrored messages."""
@@ -69,6 +70,7 @@ class Gateway:
 
         Raises:
             OSError: when the journal can't be opened.
+            ValueError: for a clock of the events that is none.
         """
         self._files = files
         self._selector = SelectorFile(files.selector)
@@ -88,6 +90,9 @@ class Gateway:
         )
         self._hook = LossHook() if allow_loss else None
         self._attachments = Attachments(self._router, self._hook)
+        times = EventTimes.from_environment()
+        self._door = Door(files.events_socket, files.nonce, times=times)
+        self._courier = Courier(files.listings_socket, self._door, gateway=files.gateway, times=times)
 
     async def run(self) -> None:
         """Serve until cancelled.
@@ -108,6 +113,8 @@ class Gateway:
             tasks.start_soon(partial(watch_mode, self._router, limits=MEASURING))
             tasks.start_soon(self._keep_policy, LegacyPolicy(self._router, lines.sessions))
             tasks.start_soon(Desk(self._router, self._files.sources_socket).run)
+            tasks.start_soon(self._door.run)
+            tasks.start_soon(self._courier.run)
             if self._hook is not None:
                 tasks.start_soon(serve_questions, self._files.hook_socket, self._lose)
             app = create_app(self._router, [TransportCollector(self._legacy, self._reliable, self._mirror)])
@@ -195,6 +202,8 @@ def main(arguments: list[str] | None = None) -> int:
         default=os.environ.get("AGT_DEMO_ALLOW_LOSS") == "1",
         help="test only: lose messages when told to",
     )
+    parser.add_argument("--control", default=CONTROL, help="control's name, before a selector says it")
+    parser.add_argument("--candidate", default=CANDIDATE, help="the candidate's name")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     files = demo_files()
@@ -203,12 +212,10 @@ def main(arguments: list[str] | None = None) -> int:
         runtimes = Runtimes(control=options.control, candidate=options.candidate)
         await live(Gateway(files, runtimes=runtimes, allow_loss=options.allow_loss))
 
-    parser.add_argument("--control", default=CONTROL, help="control's name, before a selector says it")
-    parser.add_argument("--candidate", default=CANDIDATE, help="the candidate's name")
     status = 0
     try:
         anyio.run(run)
-    except* (OSError, ConnectionUnavailable, RouterError) as problems:
+    except* (OSError, ConnectionUnavailable, RouterError, ValueError) as problems:
         sys.stderr.write("".join(f"gateway: {problem}\n" for problem in problems.exceptions))
         status = 1
     return status

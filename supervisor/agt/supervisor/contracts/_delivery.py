@@ -94,6 +94,17 @@ class Deliveries:
         self._end(token, AckAnswer.COMMITTED)
         return AckAnswer.COMMITTED
 
+    def withdraw(self, token: str) -> bool:
+        """Take back a delivery whose receiver began anew; what it still needs is delivered under tokens of its own.
+
+        Its ack, if one comes yet, is that of an unknown token. False when it doesn't wait.
+        """
+        return self._open.pop(token, None) is not None
+
+    def recovered(self, source: str) -> None:
+        """Note that the receiver has everything that this source was given up with, by the receiver's own cursor."""
+        self._degraded.discard(source)
+
     def due(self, *, now: float) -> Iterator[Resend]:
         """Yield what has waited too long: to be sent again under the same token, or given up."""
         late = [token for token, delivery in self._open.items() if delivery.due <= now]

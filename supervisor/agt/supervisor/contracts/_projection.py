@@ -4,7 +4,8 @@
 must be new. A conflict changes nothing and is counted, since in normal operation there are none.
 """
 
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any, Final, Self
 
 ROWS_MAX: Final = 1_000_000
 """Rows that a projection may have."""
@@ -29,6 +30,22 @@ class Projection:
         self.conflicts = 0
         """Writes that were refused for an outdated version."""
         self._rows: dict[str, tuple[int, Any]] = {}
+
+    @classmethod
+    def restored(cls, rows: Mapping[str, tuple[int, Any]], *, state_version: int, conflicts: int = 0) -> Self:
+        """Return a projection as a checkpoint kept it: rows with their versions.
+
+        Raises:
+            ValueError: when a row is newer than the whole, or there are too many.
+        """
+        if len(rows) > ROWS_MAX:
+            raise ValueError(f"a projection has at most {ROWS_MAX} rows")
+        newest = max((version for version, _ in rows.values()), default=0)
+        if newest > state_version:
+            raise ValueError(f"a row has version {newest}, and the projection only {state_version}")
+        made = cls()
+        made.state_version, made.conflicts, made._rows = state_version, conflicts, dict(rows)
+        return made
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -65,6 +82,10 @@ class Projection:
     def get(self, key: str) -> Any:
         """Return a row, None when there is none."""
         return self._rows.get(key, (0, None))[1]
+
+    def kept(self) -> dict[str, tuple[int, Any]]:
+        """Return all rows with their versions, as `restored` takes them."""
+        return dict(self._rows)
 
     def rows(self) -> dict[str, Any]:
         """Return all rows by key, sorted."""
