@@ -51,7 +51,7 @@ class Readings:
 
     def read(self, metric: str, runtime: str, *, start: float) -> Reading:
         """Return the metric of a runtime over what was counted since `start` (seconds since the epoch)."""
-        if metric == "in_flight_slow":
+        if metric == "in_flight_slow" and self.timeline.answering:
             return Reading(float(self.stuck(runtime)), samples=1)
         if metric in self.signals:
             return self.signals[metric]

@@ -52,6 +52,11 @@ class Timeline:
                 shadow=old.shadow,
             )
 
+    @property
+    def answering(self) -> bool:
+        """Whether some router's gauges are known now."""
+        return any(sample.gauges for sample in self._latest.values())
+
     def gauges(self, runtime: str) -> RuntimeGauges:
         """Return the runtime's gauges, added over the routers' latest samples."""
         found = [sample.gauges[runtime] for sample in self._latest.values() if runtime in sample.gauges]

@@ -17,6 +17,7 @@ from agt.supervisor.rollout._counting import NotCounted, remembered, share_of
 from agt.supervisor.rollout._effects import OpenIncident, RaiseAlert, SetRoute, is_forward
 from agt.supervisor.rollout._freeze import frozen, thawed
 from agt.supervisor.rollout._gates import Look
+from agt.supervisor.rollout._metrics import BASELINE_METRICS
 from agt.supervisor.rollout._outside import from_fault, from_outside, written_again
 from agt.supervisor.rollout._plan import Plan
 from agt.supervisor.rollout._plan_file import Phase
@@ -28,7 +29,6 @@ from agt.supervisor.rollout._verdict import Judgement
 
 RECURRING: Final = "recurring-check"
 """Source of the alert that a failed recurring check raises."""
-BASELINE_METRICS: Final = ("p50_seconds", "p95_seconds", "p99_seconds", "success_ratio")
 _JUDGED: Final = (Status.RUNNING, Status.HELD, Status.ROLLED_BACK, Status.CLEARED, Status.COMPLETE)
 """Where rules may speak: everywhere that the candidate may carry traffic, except while a fault is standing."""
 

@@ -4,6 +4,7 @@ No data is never passed: too few samples are `PENDING`, and messages in flight w
 `FAILED`. What can't be measured at all is `INCONCLUSIVE`.
 """
 
+import math
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -17,6 +18,7 @@ from agt.supervisor.rollout._budgets import burn_reading, spent
 from agt.supervisor.rollout._checks import Checked, judge_check
 from agt.supervisor.rollout._latency_windows import windows_breached
 from agt.supervisor.rollout._metrics import INSTANT, OF_WINDOWS, format_value
+from agt.supervisor.rollout._missing import missing_in_words
 from agt.supervisor.rollout._plan import Plan
 from agt.supervisor.rollout._plan_check import bounds_given, is_statistical
 from agt.supervisor.rollout._plan_file import Bounds, Gate, Objective, Phase
@@ -130,8 +132,11 @@ def _judge_metric(bounds: Bounds, look: Look) -> Judgement:
     runtime = look.plan.control if bounds.runtime == "control" else look.plan.candidate
     reading = look.readings.read(bounds.metric, runtime, start=start)
     if bounds.against:
-        return _judge_against(bounds, reading, look, start)
-    return _judge_number(bounds, reading)
+        judged = _judge_against(bounds, reading, look, start)
+        return _with_missing(judged, reading, bounds.metric, bounds.samples, look, bounds.window)
+    (key,) = bounds_given(bounds)
+    wanted = _needed(bounds.metric, key, getattr(bounds, key), bounds.samples)
+    return _with_missing(_judge_number(bounds, reading), reading, bounds.metric, wanted, look, bounds.window)
 
 
 def judge_objective(objective: Objective, look: Look) -> Judgement:
@@ -142,6 +147,7 @@ def judge_objective(objective: Objective, look: Look) -> Judgement:
     reading = look.readings.read(objective.metric, look.plan.candidate, start=start)
     (key,) = bounds_given(objective)
     judged = compare(objective.metric, key, getattr(objective, key), reading, samples=objective.samples)
+    judged = _with_missing(judged, reading, objective.metric, objective.samples, look, objective.window)
     stuck = objective.metric in _STUCK_COUNTS and reading.stuck >= STUCK_ENOUGH
     if judged.verdict is Verdict.FAILED and judged.samples < look.violation_samples and not stuck:
         few = f"{judged.samples:,} of {look.violation_samples:,} samples that a violation takes, {judged.reason}"
@@ -166,6 +172,23 @@ def compare(metric: str, key: str, limit: float, reading: Reading, *, samples: i
             Verdict.PENDING, f"{reading.samples:,} of {samples:,} samples, {shown}", reading.value, reading.samples
         )
     return Judgement(Verdict.PASSED if holds else Verdict.FAILED, shown, reading.value, reading.samples)
+
+
+def _needed(metric: str, key: str, limit: float, samples: int) -> int:
+    """Return how many samples a number takes to be decided."""
+    if metric in _GROWS and key in ("at_least", "above"):
+        return max(samples, math.floor(limit) + 1 if key == "above" else math.ceil(limit))
+    return samples
+
+
+def _with_missing(judged: Judgement, reading: Reading, metric: str, wanted: int, look: Look, window: str) -> Judgement:
+    """Add what is missing to a verdict that waits for samples only."""
+    start = _start(look, window)
+    if judged.verdict is not Verdict.PENDING or reading.value is None or start is None:
+        return judged
+    have = round(reading.value) if metric in _GROWS else reading.samples
+    missing = missing_in_words(have, wanted, elapsed_s=look.now - start, window_s=look.plan.window_s(window))
+    return replace(judged, reason=f"{judged.reason}; {missing}") if missing else judged
 
 
 def budget_left(objective: Objective, look: Look) -> float | None:

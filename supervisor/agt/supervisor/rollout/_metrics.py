@@ -72,6 +72,8 @@ INSTANT: Final = frozenset(
 """What holds at a moment, and not over a window."""
 
 
+BASELINE_METRICS: Final = ("p50_seconds", "p95_seconds", "p99_seconds", "success_ratio")
+"""What is kept of control, to compare with later."""
 OF_WINDOWS: Final = ("burn_rate", "latency_windows_breached")
 """What is about the candidate over windows that the condition itself lays."""
 DAEMON_COUNTS: Final = ("conflicts", "invalid_cursors", "full_resyncs")

@@ -2,11 +2,34 @@
 
 from collections.abc import Iterable, Iterator
 
-from agt.supervisor.rollout._metrics import DAEMON_COUNTS, DAEMON_LEVELS, OF_COMPONENTS
+from agt.supervisor.rollout._metrics import BASELINE_METRICS, DAEMON_COUNTS, DAEMON_LEVELS, OF_COMPONENTS
 from agt.supervisor.rollout._plan_file import Bounds, PlanFile
 from agt.supervisor.rollout._shape import Problem
 
 _OF_DAEMON = (*DAEMON_COUNTS, *DAEMON_LEVELS)
+
+
+def baseline_problems(plan: PlanFile) -> Iterator[Problem]:
+    """Yield every comparison with a baseline that nobody will have kept by then."""
+    keeps = [index for index, phase in enumerate(plan.phase) if phase.baseline or not phase.route.sends]
+    first = keeps[0] if keeps else len(plan.phase)
+    names = [phase.name for phase in plan.phase]
+    asked = [
+        (f"phase[{p}].gate[{g}]", gate, p) for p, phase in enumerate(plan.phase) for g, gate in enumerate(phase.gate)
+    ]
+    for index, rule in enumerate(plan.rule):
+        places = [names.index(name) for name in rule.phases if name in names] or [len(names)]
+        asked.append((f"rule[{index}].when", rule.when, min(places)))
+    for path, bounds, place in asked:
+        if bounds.against != "baseline":
+            continue
+        if bounds.metric not in BASELINE_METRICS:
+            known = ", ".join(BASELINE_METRICS)
+            yield Problem(f"{path}.against", f"no baseline is kept of {bounds.metric}", f"it is kept of {known}")
+        elif place <= first:
+            yield Problem(
+                f"{path}.against", "no earlier phase keeps a baseline", "set baseline = true in one, or begin with 0 %"
+            )
 
 
 def signal_problems(plan: PlanFile, conditions: Iterable[tuple[str, Bounds]]) -> Iterator[Problem]:
