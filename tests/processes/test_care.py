@@ -233,3 +233,16 @@ async def test_later_stages_do_not_wait_for_what_was_decommissioned(run, compone
     async with keeping(run, *specs) as watched:
         await until(lambda: watched["v4"].state == "stopped")
         assert watched["daemon"].detail == "waits for v4"
+
+
+async def test_what_runs_is_adopted_before_anything_is_waited_for(run, component, until, events) -> None:
+    """Its dependency is down when the next supervisor comes: it is watched all the same, and ended with the rest."""
+    specs = [component("base"), component("user", depends_on=("base",))]
+    async with keeping(run, *specs, leave=True) as watched:
+        await until(lambda: watched.keeper.ready)
+    (run / "components" / "base.order.json").write_bytes(msgspec.json.encode(rest()))
+    async with keeping(run, *specs) as watched:
+        await until(lambda: watched["user"].state == "ready" and watched["base"].state == "stopped")
+        assert watched["user"].detail == "adopted"
+    assert events()[-1] == "user stopped"
+    assert events().count("user started") == 1

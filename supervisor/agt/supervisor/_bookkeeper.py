@@ -53,6 +53,10 @@ class Bookkeeper:
         )
         self._books.note_action(row)
 
+    async def flush(self) -> None:
+        """Write the rows that wait, so that they outlive us; what the disk refuses is kept for the next time."""
+        await self._books.flush()
+
     async def audit(self, *, limit: int) -> AuditPage:
         """Return the newest rows.
 

@@ -25,6 +25,7 @@ from agt.supervisor.books import (
     SnapshotOrder,
     SnapshotPage,
 )
+from agt.supervisor.care import ComponentList, ComponentOrder, ComponentReceipt, Verb, Why
 from agt.supervisor.sessions import SessionList, SessionOrder, SessionReceipt
 from agt.supervisor.tokens import TokenMade, TokenOrder, TokenPage, TokenRevoked
 from agt.supervisor.view import AlertView, Preview, Receipt, View
@@ -32,6 +33,8 @@ from agt.supervisor.view import AlertView, Preview, Receipt, View
 TIMEOUT_S = 10.0
 RESTART_TIMEOUT_S = 20.0
 """Sessions drain before a restart is answered."""
+COMPONENT_TIMEOUT_S = 60.0
+"""An archive may have a gigabyte to copy."""
 SNAPSHOT_TIMEOUT_S = 30.0
 """A projection is asked, and everything is written to the disk."""
 ANSWER_MAX_BYTES = 16 << 20
@@ -180,6 +183,19 @@ class Control:
         """Let a token count no longer."""
         route = f"/v1/tokens/{quote(name, safe='')}?{urlencode({'by': by})}"
         return self._ask("DELETE", route, TokenRevoked)
+
+    def components(self) -> ComponentList:
+        """Return all components, in start order."""
+        return self._ask("GET", "/v1/components", ComponentList)
+
+    def why(self, name: str) -> Why:
+        """Say why a component is as it is."""
+        return self._ask("GET", f"/v1/components/{quote(name, safe='')}/why", Why)
+
+    def order_component(self, name: str, verb: Verb, order: ComponentOrder) -> ComponentReceipt:
+        """Ask something of one component; returns when it has happened, or after a while."""
+        route, body = f"/v1/components/{quote(name, safe='')}/{verb}", msgspec.json.encode(order)
+        return self._ask("POST", route, ComponentReceipt, body, timeout_s=COMPONENT_TIMEOUT_S)
 
     def _ask(
         self, method: str, route: str, kind: type[_Body], body: bytes = b"", *, timeout_s: float = TIMEOUT_S

@@ -19,6 +19,7 @@ import anyio
 from anyio.abc import TaskStatus
 
 from agt.supervisor._bookkeeper import Bookkeeper
+from agt.supervisor._component_desk import ComponentDesk
 from agt.supervisor._drills import run_drill
 from agt.supervisor._errors import SupervisorError
 from agt.supervisor._reporter import Reporter
@@ -79,6 +80,7 @@ class Supervisor:
             on_recovered=self.rollout.resolve_alerts,
             on_happened=self.rollout.happened,
         )
+        self._care = ComponentDesk(self.keeper, run.path, self._books)
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Be the supervisor until `down` or `leave`; `task_status.started()` when the control API answers.
@@ -229,6 +231,7 @@ class Supervisor:
                 self.run_directory.control,
                 books=self._books,
                 tokens=self._tokens,
+                care=self._care,
                 tcp=self._tokens.listening(self._http),
                 task_status=task_status,
             )

@@ -14,6 +14,7 @@ from typer.main import get_command
 from agt.supervisor._errors import SupervisorError
 from agt.supervisor.cli import (
     _books,
+    _component,
     _explain,
     _freeze,
     _http,
@@ -108,6 +109,7 @@ def root(
 
 for part in (
     _books,
+    _component,
     _up,
     _operate,
     _freeze,

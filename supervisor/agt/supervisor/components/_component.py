@@ -21,7 +21,6 @@ from anyio.abc import TaskGroup
 
 from agt.supervisor._errors import LockHeld
 from agt.supervisor.components._adopt import Occupied, Vacant, look
-from agt.supervisor.components._archive import pinned_command, read_archive
 from agt.supervisor.components._bell import Bell
 from agt.supervisor.components._files import ComponentFiles, Record, command_digest
 from agt.supervisor.components._launch import boot_id
@@ -34,6 +33,7 @@ from agt.supervisor.components._readiness import ask, target
 from agt.supervisor.components._restart import HeldDown, RestartHistory
 from agt.supervisor.components._spec import CommandProbe, ComponentSpec, LogProbe, NotifyProbe, expand
 from agt.supervisor.components._vigil import Vigil
+from agt.supervisor.components.archive import pinned_command, read_archive
 from agt.supervisor.view import ProcessView, Severity
 
 log = logging.getLogger("agt.supervisor")
@@ -79,14 +79,18 @@ class Component:
         self._recovered, self._happened, self._fell = recovered, happened, fell
         self._rng = rng
         self._history = RestartHistory(spec.restart, rng)
-        self._own = {name: expand(value, run=run) for name, value in spec.environment.items()}
-        self._environment = {**environment, **self._own, "AGT_COMPONENT": spec.name}
+        self.own_environment = {name: expand(value, run=run) for name, value in spec.environment.items()}
+        self._environment = {**environment, **self.own_environment, "AGT_COMPONENT": spec.name}
         self._round: anyio.CancelScope | None = None
         self._leaving = False
         self._again = ""
         """Why it is to be started anew although nothing failed; empty when it isn't."""
         self._vigil: Vigil | None = None
         self._died_unwatched = False
+        self._looked = False
+        """Whether it has been looked whether an earlier supervisor has left it running."""
+        self._retry_at = 0.0
+        """When a delay ends: seconds since boot."""
         self._verdict = ""
         """Why we are ending the process ourselves; empty when it ends on its own."""
 
@@ -102,6 +106,39 @@ class Component:
             detail=self.detail,
             order=self.order.state if self.order else "",
         )
+
+    @property
+    def says(self) -> str:
+        """Why it is as it is, now: a delay counts down."""
+        if self.state in {State.BACKOFF, State.HELD_DOWN}:
+            now = time.monotonic()
+            failures, left_s = self._history.failures(now), max(self._retry_at - now, 0.0)
+            word = "held down for" if self.state is State.HELD_DOWN else "starts again in"
+            more = " more" * (self.state is State.HELD_DOWN)
+            count = f" after {failures} failure{'s' * (failures != 1)}" if failures else ""
+            return f"{word} {left_s:.0f} s{more}{count}: {self.past.why}"
+        return self.detail or f"is {self.state}"
+
+    def command(self) -> tuple[str, ...]:
+        """What it is started with: the plan's command, or with the archive's files once it was revived.
+
+        Raises:
+            OSError: when the archive is needed and can't be read.
+        """
+        kept = read_archive(self._run, self.spec.name)
+        if kept is not None and kept.revived is not None:
+            return pinned_command(self._run, kept)
+        return tuple(expand(word, run=self._run) for word in self.spec.command)
+
+    @property
+    def archived_paths(self) -> tuple[str, ...]:
+        """Files that an archive keeps beside those that the command names."""
+        return tuple(expand(path, run=self._run) for path in self.spec.archive)
+
+    @property
+    def turning(self) -> bool:
+        """Whether it was asked to start, or start again, and has not begun to."""
+        return bool(self._again) or (self.order is None and self.state in {State.STOPPED, State.STOPPING})
 
     def is_down(self) -> bool:
         """Whether it has no process."""
@@ -155,7 +192,8 @@ class Component:
                 with anyio.CancelScope() as self._round:
                     await self._serve_out()
                     while self._wanted:
-                        await self._wait_for(missing)
+                        if not self._left_running():
+                            await self._wait_for(missing)
                         await self._recover(await self._run_once(watchers))
                 self._round = None
             await self._come_to_rest(watchers)
@@ -199,7 +237,7 @@ class Component:
         if self.state is State.STOPPED:
             return
         why = self.order.says if self.order else self._again
-        if self.state is State.WAITING and self.order:
+        if not self._looked:
             why = await self._find_left_running(watchers) or why
         self._happen(Happening.STOP, why)
         if self.process:
@@ -255,7 +293,8 @@ class Component:
         """Make `process` the running one, if there is one; the record is the adopted one's, None for a fresh start."""
         found = await self._look()
         unwatched, self._died_unwatched = self._died_unwatched, False
-        command, digest = self._command()
+        command = self.command()
+        digest = command_digest(command, self.own_environment)
         if isinstance(found, Occupied):
             record = found.record
             self.past = msgspec.structs.replace(self.past, restarts=max(self.past.restarts, record.restarts))
@@ -284,20 +323,24 @@ class Component:
         self._happen(Happening.STARTED, "")
         return None
 
-    def _command(self) -> tuple[tuple[str, ...], str]:
-        """What to start and its digest: the plan's command, or with what the archive has kept for a revived one.
+    def _left_running(self) -> bool:
+        """Whether an earlier supervisor has left it running: that is adopted before anything is waited for.
 
-        Raises:
-            OSError: when the archive can't be read.
+        It is served by now, whoever of those that it depends on is down; and what nobody adopts, nobody would end.
         """
-        command = tuple(expand(word, run=self._run) for word in self.spec.command)
-        kept = read_archive(self._run, self.spec.name)
-        if kept is not None and kept.revived is not None:
-            command = pinned_command(self._run, kept)
-        return command, command_digest(command, self._own)
+        if self._looked:
+            return False
+        try:
+            lock_fd = self.files.try_lock()
+        except OSError:
+            return False
+        if lock_fd is not None:
+            os.close(lock_fd)
+        return lock_fd is None
 
     async def _look(self) -> Vacant | Occupied:
         """Look who runs, patiently: the launcher of a supervisor that has just died may still be writing its record."""
+        self._looked = True
         deadline = anyio.current_time() + RECORD_WITHIN_S
         while True:
             try:
@@ -355,20 +398,21 @@ class Component:
         name = self.spec.name
         if isinstance(decision, HeldDown):
             delay_s = decision.left_s
-            self._remember(running=False)
+            self._remember(running=False, why=why)
             self._happen(Happening.BUDGET_SPENT, f"held down for {delay_s:.0f} s: {why}")
             if decision.tripped:
                 self._happened("hold_downs", name)
                 self._alert("escalate", name, f"failed {decision.failures} times, {self.detail}")
         else:
             delay_s = decision.delay_s
-            self._remember(running=False)
+            self._remember(running=False, why=why)
             self._happen(Happening.DIED, f"starts again in {delay_s:.1f} s: {why}")
             self._alert("warn", name, f"{why}; starts again in {delay_s:.1f} s")
         self._fell(name)
         await self._pause(delay_s)
 
     async def _pause(self, delay_s: float) -> None:
+        self._retry_at = time.monotonic() + delay_s
         await anyio.sleep(delay_s)
         self._remember(restarts=self.past.restarts + 1)
         self._happened("restarts", self.spec.name)

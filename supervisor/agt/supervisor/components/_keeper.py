@@ -14,7 +14,6 @@ from random import Random
 import anyio
 from anyio.abc import TaskGroup
 
-from agt.supervisor.components._archive import prune_archives
 from agt.supervisor.components._bell import Bell
 from agt.supervisor.components._component import Alert, Component, Counted
 from agt.supervisor.components._graph import dependants, prerequisites, start_order
@@ -22,6 +21,8 @@ from agt.supervisor.components._lifecycle import State
 from agt.supervisor.components._output import Moved
 from agt.supervisor.components._readiness import NotifySocket
 from agt.supervisor.components._spec import ComponentSpec
+from agt.supervisor.components._why import Standing
+from agt.supervisor.components.archive import prune_archives
 from agt.supervisor.view import ProcessView
 
 log = logging.getLogger("agt.supervisor")
@@ -120,6 +121,10 @@ class Keeper:
             KeyError: when the plan has none of that name.
         """
         return self._components[name]
+
+    def standings(self) -> dict[str, Standing]:
+        """Return how each component stands, each with its own reason."""
+        return {name: Standing(one.state.value, one.says) for name, one in self._components.items()}
 
     def needed_by(self, name: str) -> tuple[str, ...]:
         """Return who waits for a component, by name, but for those that rest by an operator's order."""

@@ -25,6 +25,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds since the epoch."""
     by: str = ""
     reason: str = ""
+    until: float | None = None
+    """When it was archived: until when it can be revived, seconds since the epoch."""
 
     @property
     def says(self) -> str:

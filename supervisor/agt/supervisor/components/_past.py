@@ -28,6 +28,8 @@ class Past(msgspec.Struct, frozen=True, kw_only=True):
     failures: Failures = Failures()
     running: bool = False
     """Whether it was meant to run and did, when this was written: found dead, it died with nobody watching."""
+    why: str = ""
+    """How it failed last."""
     restarts: int = 0
     """Starts after a failure, of all supervisors."""
 
@@ -35,4 +37,4 @@ class Past(msgspec.Struct, frozen=True, kw_only=True):
         """Return what still counts in this boot: after another one nothing runs, and no failure does."""
         if self.boot_id == boot_id:
             return self
-        return msgspec.structs.replace(self, boot_id=boot_id, failures=Failures(), running=False)
+        return msgspec.structs.replace(self, boot_id=boot_id, failures=Failures(), running=False, why="")

@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 from agt.supervisor.actions import Refused
 from agt.supervisor.control._backend import Backend
 from agt.supervisor.control._books import Books, book_routes
+from agt.supervisor.control._components import Care, component_routes
 from agt.supervisor.control._errors import error_response, limited_response, refusal_response
 from agt.supervisor.control._hub import Hub, TooManySubscribers
 from agt.supervisor.control._idempotency import KeyConflict, Receipts
@@ -101,7 +102,9 @@ async def _on_http(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == 404:
         return error_response("unknown", "there is no such route", "GET /v1/openapi.json lists them")
-    return error_response("invalid", error.detail, status=error.status_code)
+    answer = error_response("invalid", error.detail, status=error.status_code)
+    answer.headers.update(error.headers or {})  # 405 names what is allowed.
+    return answer
 
 
 async def _on_slow(_request: Request, error: Exception) -> Response:
@@ -128,10 +131,12 @@ def create_app(
     receipts: Receipts | None = None,
     books: Books | None = None,
     tokens: Tokens | None = None,
+    care: Care | None = None,
 ) -> Starlette:
     """Return the control API over a backend; `hub` feeds its streams and ends them when closed.
 
-    Without `books` there are no routes for audit, incidents and snapshots, without `tokens` none for tokens.
+    Without `books` there are no routes for audit, incidents and snapshots, without `tokens` none for tokens,
+    without `care` none for single components.
     """
     routes = _Routes(backend, hub, receipts or Receipts())
     return Starlette(
@@ -144,6 +149,7 @@ def create_app(
             *session_routes(backend),
             *(book_routes(books) if books is not None else ()),
             *(token_routes(tokens) if tokens is not None else ()),
+            *(component_routes(care) if care is not None else ()),
             Route("/v1/openapi.json", routes.openapi),
             Route("/healthz", routes.health),
             Route("/metrics", routes.metrics),

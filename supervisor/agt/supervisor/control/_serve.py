@@ -22,6 +22,7 @@ from agt.supervisor.access import OriginCheck, TokenFile
 from agt.supervisor.control._app import create_app
 from agt.supervisor.control._backend import Backend
 from agt.supervisor.control._books import Books
+from agt.supervisor.control._components import Care
 from agt.supervisor.control._doors import TcpDoor, UnixDoor
 from agt.supervisor.control._hub import Hub
 from agt.supervisor.control._protocols import HEAD_MAX_BYTES, OneRequestProtocol, SameUserProtocol
@@ -112,6 +113,7 @@ async def serve_control(
     *,
     books: Books | None = None,
     tokens: Tokens | None = None,
+    care: Care | None = None,
     tcp: TcpListening | None = None,
     task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
 ) -> None:
@@ -127,7 +129,7 @@ async def serve_control(
         listening = open_socket(path)
         opened.callback(listening.close)
         hub = Hub(backend.view())
-        app = create_app(backend, hub, books=books, tokens=tokens)
+        app = create_app(backend, hub, books=books, tokens=tokens, care=care)
         unix = _make_server(UnixDoor(app), SameUserProtocol, most=MAX_CONNECTIONS, close=False)
         servers = [(unix, listening.listener)]
         if tcp is not None:
