@@ -101,6 +101,14 @@ class AlertBook:
             if alert.open and alert.source == source and alert.policy == "auto-resolve"
         ]
 
+    def find(self, alert_id: int) -> Alert:
+        """Return one alert.
+
+        Raises:
+            KeyError: if there is none of that number.
+        """
+        return self._alerts[alert_id]
+
     def acknowledge(self, alert_id: int, *, at: float) -> Alert:
         """Resolve one alert by hand.
 

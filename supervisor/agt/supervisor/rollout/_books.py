@@ -12,12 +12,13 @@ import anyio
 
 from agt.supervisor._errors import SupervisorError
 from agt.supervisor.actions import Refused
-from agt.supervisor.records import Audit, AuditRow, Incident, Incidents, IncidentSeverity, StoreUnavailable
+from agt.supervisor.records import Alert, Audit, AuditRow, Incident, Incidents, IncidentSeverity, StoreUnavailable
 from agt.supervisor.rollout._durations import parse_duration
 from agt.supervisor.rollout._effects import RaiseAlert, ResolveAlerts
 from agt.supervisor.rollout._plan import Plan
 from agt.supervisor.rollout._recorder import Recorder
 from agt.supervisor.rollout._snapshots import EVERY_FLOOR_S, Snapshots
+from agt.supervisor.sinks import Dispatcher
 from agt.supervisor.view import Severity
 
 SNAPSHOTS: Final = "snapshots"
@@ -49,6 +50,8 @@ class Books:
         """Incidents that stand."""
         self.on_back: Callable[[], None] = _nothing
         """Called when a way back is in the journal, and once more when it has settled."""
+        self.sinks = Dispatcher(plan.file.sink, plan=plan.name, run=run)
+        """Where alerts go beside the ledger."""
         self._plan, self._clock, self._tell = plan, clock, tell
         self._recorder: Recorder | None = None
         self._after_back = ""
@@ -61,10 +64,37 @@ class Books:
             StoreUnavailable: when they can't be read.
         """
         self._recorder = recorder
+        recorder.on_alert = self.sinks.offer
         self.open_incidents = len(await self.incidents.newest(only_open=True))
 
     async def run(self) -> None:
-        """Take snapshots from time to time, and after each way back, until cancelled."""
+        """Take snapshots and hand alerts to the sinks, until cancelled."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self.sinks.run)
+            await self._take_again()
+
+    async def acknowledge(self, number: int) -> Alert:
+        """Resolve one alert by hand.
+
+        Raises:
+            Refused: while the rollout is not running, or when there is no such alert.
+        """
+        try:
+            return await self._open().acknowledge(number, at=self._clock())
+        except KeyError:
+            raise Refused("unknown", f"there is no alert {number}", "agt alerts list") from None
+
+    async def prune_alerts(self, *, older_than_s: float) -> int:
+        """Forget alerts that were resolved so long ago; open ones never.
+
+        Raises:
+            Refused: while the rollout is not running.
+            StoreUnavailable: when the disk refuses.
+        """
+        return await self._open().prune_alerts(older_than=self._clock() - older_than_s)
+
+    async def _take_again(self) -> None:
+        """Take snapshots from time to time, and after each way back."""
         every_s = max(EVERY_FLOOR_S, parse_duration(self.snapshots.settings.every) / self._plan.squeeze)
         while True:
             with anyio.move_on_after(every_s):

@@ -5,12 +5,14 @@ from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from agt.supervisor.measure import split_address
+from agt.supervisor.resources import RESOURCES
 from agt.supervisor.rollout._durations import parse_checks, parse_duration
 from agt.supervisor.rollout._freeze_span import span_of
 from agt.supervisor.rollout._metrics import INSTANT, METRICS, OF_WINDOWS
 from agt.supervisor.rollout._plan_file import CHECK_KINDS, Bounds, Check, Gate, Objective, PlanFile
 from agt.supervisor.rollout._plan_signals import baseline_problems, signal_problems
 from agt.supervisor.rollout._shape import Problem, nearest
+from agt.supervisor.sinks import sink_problem
 
 NUMBERS: Final = ("at_least", "above", "at_most", "below", "equals")
 """The keys that compare with a number."""
@@ -86,6 +88,7 @@ def _names(plan: PlanFile) -> Iterator[Problem]:
         "objective": [one.name for one in plan.objective],
         "drill": [one.name for one in plan.drill],
         "check": [one.name for one in plan.check],
+        "sink": [one.name for one in plan.sink],
     }
     for table, names in lists.items():
         for index, name in enumerate(names):
@@ -182,12 +185,13 @@ def _metric_problems(path: str, bounds: Bounds, *, observed: bool) -> Iterator[P
     elif bounds.against:
         if numbers or (bounds.ratio is None) == (bounds.plus_percent is None):
             yield Problem(path, "a comparison needs exactly one of ratio and plus_percent, and no number")
-        if not metric.per_runtime:
+        if not metric.per_runtime and not (bounds.metric in RESOURCES and bounds.against == "baseline"):
             yield Problem(f"{path}.against", f"{bounds.metric} is not measured by runtime")
     elif len(numbers) != 1:
         said = " and ".join(numbers) or "no bound"
         yield Problem(path, f"{bounds.metric} with {said}", f"give exactly one of {', '.join(NUMBERS)}, or `against`")
-    if not observed and (bounds.against or bounds.runtime == "control") and bounds.metric != "samples":
+    unseen = not observed and bounds.metric not in ("samples", *RESOURCES)
+    if unseen and (bounds.against or bounds.runtime == "control"):
         yield Problem(path, "control is not observed, so there is nothing to compare with", "set legacy_observed")
 
 
@@ -213,7 +217,7 @@ def _objectives(plan: PlanFile) -> Iterator[Problem]:
             yield Problem(f"{path}.metric", f"no metric {objective.metric!r}", nearest(objective.metric, METRICS))
         elif objective.metric == "failure_ratio":
             yield Problem(f"{path}.metric", "is compared with control and no service level", "use success_ratio")
-        elif objective.metric in OF_WINDOWS:
+        elif objective.metric in (*OF_WINDOWS, *RESOURCES):
             yield Problem(f"{path}.metric", f"{objective.metric} is what gates and rules ask for, and no service level")
         elif objective.metric == "error_budget_left":
             yield Problem(f"{path}.metric", "an error budget is what an objective has, not what it is")
@@ -259,6 +263,17 @@ def _checks(plan: PlanFile) -> Iterator[Problem]:
                 )
 
 
+def _resources(plan: PlanFile) -> Iterator[Problem]:
+    names = [one.name for one in plan.component]
+    for path, bounds in conditions(plan):
+        if bounds.metric in RESOURCES and not names:
+            yield Problem(f"{path}.metric", f"{bounds.metric} is of components, and the plan has none")
+        elif bounds.component and bounds.metric not in RESOURCES:
+            yield Problem(f"{path}.component", f"is only for {', '.join(RESOURCES)}")
+        elif bounds.component and bounds.component not in names:
+            yield Problem(f"{path}.component", f"no component {bounds.component!r}", nearest(bounds.component, names))
+
+
 def _windows(plan: PlanFile) -> Iterator[Problem]:
     budgets = [one.name for one in plan.objective]
     for path, bounds in conditions(plan):
@@ -294,9 +309,17 @@ def _measure(plan: PlanFile) -> Iterator[Problem]:
         yield Problem("measure.matchers", "are given without braces", """matchers = 'job="agt"'""")
 
 
+def _sinks(plan: PlanFile) -> Iterator[Problem]:
+    for index, sink in enumerate(plan.sink):
+        key, why = sink_problem(sink)
+        if why:
+            yield Problem(f"sink[{index}].{key}", why)
+
+
 _LOOKS: Final[tuple[Callable[[PlanFile], Iterator[Problem]], ...]] = (
     _durations,
     _measure,
+    _resources,
     _windows,
     _names,
     _references,
@@ -307,4 +330,5 @@ _LOOKS: Final[tuple[Callable[[PlanFile], Iterator[Problem]], ...]] = (
     _checks,
     _objectives,
     _gates,
+    _sinks,
 )

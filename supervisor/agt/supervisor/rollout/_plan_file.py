@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from agt.supervisor.components import ComponentSpec
+from agt.supervisor.sinks import Sink
 from agt.supervisor.view import Severity
 
 Percent = Annotated[float, Meta(ge=0, le=100)]
@@ -103,6 +104,8 @@ class Bounds(Strict, frozen=True, kw_only=True):
     """For `burn_rate`: the second window that has to burn as fast; a twelfth of `window` when empty."""
     budget: str = ""
     """For `burn_rate`: the objective whose budget it is; the worst one on `success_ratio` when empty."""
+    component: str = ""
+    """For `cpu_share`, `rss_bytes` and `descriptors`: whose; all of the plan's components when empty."""
     limit_seconds: Annotated[float, Meta(gt=0)] | None = None
     """For `latency_windows_breached`: what a window's p95 may be; the plan's latency limit when not given."""
     samples: Annotated[int, Meta(ge=0)] = 0
@@ -326,4 +329,6 @@ class PlanFile(Strict, frozen=True, kw_only=True):
     phase: Annotated[tuple[Phase, ...], Meta(min_length=1, max_length=64)]
     rule: tuple[Rule, ...] = ()
     drill: tuple[Drill, ...] = ()
+    sink: Annotated[tuple[Sink, ...], Meta(max_length=16)] = ()
+    """Where alerts go beside the ledger."""
     freeze: Annotated[tuple[FreezeSpan, ...], Meta(max_length=100)] = ()

@@ -17,6 +17,7 @@ import msgspec
 from agt.supervisor.measure import RouterSeen, Timeline
 from agt.supervisor.records import (
     SCHEMA,
+    Alert,
     AlertLedger,
     Audit,
     AuditRow,
@@ -55,6 +56,8 @@ class Recorder:
         self._writing = anyio.Lock()
         self.number = 0
         """Of the newest durable decision."""
+        self.on_alert: Callable[[Alert], None] = lambda _: None
+        """Told of each alert that is opened or resolved; must not wait."""
 
     @classmethod
     async def open(cls, path: Path) -> "Recorder":
@@ -176,11 +179,39 @@ class Recorder:
     def raise_alert(self, *, at: float, severity: Severity, source: str, message: str, policy: Policy) -> None:
         """Open an alert, in memory at once and on the disk with the next flush."""
         book = self.alerts.book
-        self.alerts.note(book.raise_alert(at=at, severity=severity, source=source, message=message, policy=policy))
+        self._note(book.raise_alert(at=at, severity=severity, source=source, message=message, policy=policy))
 
     def resolve_alerts(self, *, source: str, at: float) -> None:
         """Resolve what a source has open, as far as its policy allows."""
-        self.alerts.note(*self.alerts.book.resolve(source=source, at=at))
+        self._note(*self.alerts.book.resolve(source=source, at=at))
+
+    async def acknowledge(self, number: int, *, at: float) -> Alert:
+        """Resolve one alert by hand.
+
+        Raises:
+            KeyError: when there is none of that number.
+        """
+        stood = self.alerts.book.find(number).open
+        alert = self.alerts.book.acknowledge(number, at=at)
+        if stood:
+            self._note(alert)
+        await self.flush()
+        return alert
+
+    async def prune_alerts(self, *, older_than: float) -> int:
+        """Forget resolved alerts from before; open ones never. Return how many rows went.
+
+        Raises:
+            StoreUnavailable: when the disk refuses.
+        """
+        await self.flush()
+        return await self._bounded(lambda: self.alerts.prune(older_than=older_than))
+
+    def _note(self, *alerts: Alert | None) -> None:
+        self.alerts.note(*alerts)
+        for alert in alerts:
+            if alert is not None:
+                self.on_alert(alert)
 
     async def _bounded(self, job: Callable[[], Awaitable[Result]]) -> Result:
         try:
