@@ -9,6 +9,8 @@ import bisect
 import math
 from typing import Final
 
+import msgspec
+
 from agt.supervisor.measure._sample import RouterSample, RuntimeCounters, RuntimeGauges, ShadowCounters
 from agt.supervisor.measure._totals import Totals, grown, increase, shadow_increase
 
@@ -22,6 +24,12 @@ class Timeline:
     def __init__(self) -> None:
         self._latest: dict[str, RouterSample] = {}
         self._points: list[Totals] = []
+
+    def __deepcopy__(self, memo: dict[int, object]) -> "Timeline":
+        """Return one that goes on by itself; what has been seen is frozen, so both may hold it."""
+        one = Timeline()
+        one._latest, one._points = dict(self._latest), list(self._points)
+        return one
 
     def add(self, socket: str, sample: RouterSample) -> None:
         """Take a router's newer sample; an older one than it has is ignored (a clock that was set back)."""
@@ -40,6 +48,19 @@ class Timeline:
         if len(self._points) > MAX_POINTS:
             half = MAX_POINTS // 2
             self._points = self._points[:half:2] + self._points[half:]
+
+    def move(self, seconds: float) -> None:
+        """Move all that was seen by so many seconds: the clock that it was seen by has been set."""
+        if not seconds:
+            return
+        replace = msgspec.structs.replace
+        self._latest = {socket: replace(sample, at=sample.at + seconds) for socket, sample in self._latest.items()}
+        self._points = [replace(point, at=point.at + seconds) for point in self._points]
+
+    def not_ahead(self, now: float) -> None:
+        """Move all that was seen to before `now`: the clock was set back while nobody looked."""
+        newest = max((sample.at for sample in self._latest.values()), default=now)
+        self.move(min(0.0, now - newest))
 
     def forget(self, socket: str) -> None:
         """Drop a router's gauges while it doesn't answer; its counters go on from where they were."""

@@ -11,7 +11,7 @@ control misses are what a stalled candidate leaves behind on devices that were m
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from agt.supervisor.measure import RouterSeen
 from agt.supervisor.rollout._gates import Look, judge_objective
@@ -33,8 +33,20 @@ PATIENCE: Final = 5
 """Clean windows' worth of waiting before the rules judge again although no window was clean."""
 MEASUREMENTS: Final = "measurements"
 """Source of the fault that a router answers and nobody has counted what it does."""
+FEW_GROUPS: Final = 0.0625
+"""Share of the groups of devices that are a few: two of 32."""
+MOST_LOST: Final = 0.9
+"""Nearly all that failed: so much of it in a few groups is those devices' fault."""
+FEW_LOST: Final = 20
+"""Fewer lost messages show no pattern."""
+DEVICES: Final = "devices"
+"""Source of the fault that a few devices are away."""
 UNANSWERED: Final = "unanswered_ratio"
 """Key of control's unanswered share in the baseline."""
+
+
+Blame = Literal["gateway", "control", "environment"]
+"""Whose fault it is, when it isn't the candidate's; `environment` is what both paths need: devices, network."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +56,7 @@ class Fault:
     source: str
     """What alerts name: `gateway.sock`, a runtime's name."""
     reason: str
+    blame: Blame = "gateway"
 
 
 def clean_window_s(plan: Plan) -> float:
@@ -64,11 +77,41 @@ def find_fault(state: State, seen: tuple[RouterSeen, ...], look: Look) -> Fault 
         if router.sample is not None and router.sample.loop_lag_s > LAG_SHARE * look.plan.latency_limit_s:
             late = f"{router.socket} is starved: its own loop was {router.sample.loop_lag_s * 1000:,.0f} ms late"
             return Fault(router.socket, f"{late}, so it is not blamed on {look.plan.candidate}")
+    return _of_control(look) or _of_few_devices(state, look)
+
+
+def _of_control(look: Look) -> Fault | None:
+    """Return control's own fault, or that of what both paths need, when control is sick."""
     share = unanswered_share(look)
-    if share is not None and share > _tolerated(look):
-        sick = f"{look.plan.control} is sick too: {share:.1%} unanswered or slow"
-        return Fault(look.plan.control, f"{sick}, so it is not blamed on {look.plan.candidate}")
-    return None
+    if share is None or share <= _tolerated(look):
+        return None
+    control, says = look.plan.control, f"{share:.1%} unanswered or slow"
+    if _candidates_share(look) > SICK_SHARE:
+        says = f"{control} is sick too: {says}, so it is not blamed on {look.plan.candidate}"
+        return Fault(control, says, "environment")
+    return Fault(control, f"{control} is sick and {look.plan.candidate} is not: {says}", "control")
+
+
+def _of_few_devices(state: State, look: Look) -> Fault | None:
+    """Return the fault of a house or two: nearly all that failed did so in a few groups of devices.
+
+    Groups are made by a hash, so a fault of the candidate's strikes them all, and a line that is cut strikes one. That
+    excuses for as long as `PATIENCE` lasts, once in a route: then the rules judge, whoever it is that stays away.
+    """
+    excused = state.excused_since is None or look.now - state.excused_since <= PATIENCE * clean_window_s(look.plan)
+    if not excused or all(judge_objective(one, look).verdict is not Verdict.FAILED for one in look.plan.objectives):
+        return None
+    start = _recently(look, look.since or look.now)
+    groups = [group for group in look.readings.groups(look.plan.candidate, start=start) if group[0] > 0]
+    bad = sorted((lost for _, lost in groups), reverse=True)
+    few = round(len(groups) * FEW_GROUPS)
+    lost = sum(bad)
+    if not few or lost < FEW_LOST or sum(bad[:few]) < MOST_LOST * lost:
+        return None
+    says = (
+        f"{sum(bad[:few]) / lost:.0%} of what {look.plan.candidate} lost is in {few} of {len(groups)} groups of devices"
+    )
+    return Fault(DEVICES, f"a few devices are away: {says}", "environment")
 
 
 def unanswered_share(look: Look) -> float | None:
@@ -94,8 +137,11 @@ def unanswered_share(look: Look) -> float | None:
 
 def _tolerated(look: Look) -> float:
     """Return the share of unanswered messages on control that proves nothing about control."""
-    candidate = look.readings.slow_share(look.plan.candidate, start=_recently(look, look.since or look.now)) or 0.0
-    return max(2 * look.baseline.get(UNANSWERED, 0.0) + SICK_SHARE, SICK_RATIO * candidate)
+    return max(2 * look.baseline.get(UNANSWERED, 0.0) + SICK_SHARE, SICK_RATIO * _candidates_share(look))
+
+
+def _candidates_share(look: Look) -> float:
+    return look.readings.slow_share(look.plan.candidate, start=_recently(look, look.since or look.now)) or 0.0
 
 
 def _recently(look: Look, since: float) -> float:

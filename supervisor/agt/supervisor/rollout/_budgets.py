@@ -12,7 +12,7 @@ from typing import Final
 
 from agt.supervisor.measure import Reading, Readings
 from agt.supervisor.rollout._metrics import METRICS
-from agt.supervisor.rollout._plan import Plan
+from agt.supervisor.rollout._plan import WINDOW_FLOOR_S, Plan
 from agt.supervisor.rollout._plan_check import bounds_given
 from agt.supervisor.rollout._plan_file import Bounds, Objective
 
@@ -24,6 +24,34 @@ SAMPLES_LEAST: Final = 50
 """On fewer messages in the long window nothing is said, where a plan gives no other number."""
 SHOWN_WINDOWS: Final = ("1h", "6h", "3d")
 """Long windows that the view shows the burn of."""
+
+FAST_BURN: Final = 6.0
+"""A check in which errors come so many times faster than allowed violates the objective by itself, for a rule."""
+FAST_ERRORS: Final = 10
+"""Fewer errors in one check burn nothing."""
+
+
+def burns_fast(objective: Objective, plan: Plan, readings: Readings, *, since: float) -> float | None:
+    """Return how fast the budget burnt in the last check, if so fast that no rule may wait for the long window.
+
+    A month's window takes twenty minutes to notice that everything fails. None when nothing is wrong, or too little is
+    known.
+    """
+    start = max(since, readings.now - max(WINDOW_FLOOR_S, 1.5 * plan.check_interval_s))
+    samples = readings.read("samples", plan.candidate, start=start)
+    rate, total = spent(objective, plan, readings, start=start), samples.samples + samples.stuck
+    if rate is None or rate <= FAST_BURN or total < SAMPLES_LEAST:
+        return None
+    return rate if rate * _allowed(objective) * total >= FAST_ERRORS else None
+
+
+def _allowed(objective: Objective) -> float:
+    """Return the share of messages that may go wrong."""
+    if objective.metric in SHARES:
+        return SHARES[objective.metric]
+    (key,) = bounds_given(objective)
+    limit: float = getattr(objective, key)
+    return 1.0 - limit if key in ("at_least", "above") else limit
 
 
 def spent(objective: Objective, plan: Plan, readings: Readings, *, start: float) -> float | None:

@@ -13,6 +13,7 @@ import msgspec
 
 from agt.supervisor.rollout._attribution import UNANSWERED, unanswered_share
 from agt.supervisor.rollout._checks import failed_recurring, preflight_missing
+from agt.supervisor.rollout._clock import clock_was_set, moved_with_clock
 from agt.supervisor.rollout._counting import NotCounted, remembered, share_of
 from agt.supervisor.rollout._effects import OpenIncident, RaiseAlert, SetRoute, is_forward
 from agt.supervisor.rollout._freeze import frozen, thawed
@@ -35,11 +36,12 @@ _JUDGED: Final = (Status.RUNNING, Status.HELD, Status.ROLLED_BACK, Status.CLEARE
 
 def step(plan: Plan, state: State, seen: Observation, *, now: float) -> Step:
     """Return what to do after one check."""
-    state = _applied(plan, state, seen, now)
+    state = _applied(plan, moved_with_clock(state, seen.clock_jump_s), seen, now)
     look = look_of(plan, state, seen, now=now)
     gates = judge_gates(plan.phases[state.phase], look)
     done = (
         from_outside(state, seen)
+        or clock_was_set(state, seen)
         or _started(plan, state, seen, now)
         or _written_again(plan, state, seen, now)
         or from_fault(plan, state, seen, look)

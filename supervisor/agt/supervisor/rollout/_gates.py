@@ -14,7 +14,7 @@ import msgspec
 
 from agt.supervisor.measure import Reading, Readings
 from agt.supervisor.records import Alert, at_or_above
-from agt.supervisor.rollout._budgets import burn_reading, spent
+from agt.supervisor.rollout._budgets import burn_reading, burns_fast, spent
 from agt.supervisor.rollout._checks import Checked, judge_check
 from agt.supervisor.rollout._latency_windows import windows_breached
 from agt.supervisor.rollout._metrics import INSTANT, OF_WINDOWS, format_value
@@ -152,6 +152,11 @@ def judge_objective(objective: Objective, look: Look) -> Judgement:
     if judged.verdict is Verdict.FAILED and judged.samples < look.violation_samples and not stuck:
         few = f"{judged.samples:,} of {look.violation_samples:,} samples that a violation takes, {judged.reason}"
         judged = Judgement(Verdict.PENDING, few, judged.value, judged.samples)
+    elif judged.verdict is Verdict.PASSED and look.violation_samples and look.since is not None:
+        rate = burns_fast(objective, look.plan, look.readings, since=look.since)
+        if rate is not None:
+            says = f"{judged.reason}, but in the last check errors came {rate:,.0f} times faster than allowed"
+            judged = Judgement(Verdict.FAILED, says, judged.value, judged.samples)
     return Judgement(judged.verdict, f"{objective.name}: {judged.reason}", judged.value, judged.samples)
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from agt.supervisor.rollout._attribution import Fault, find_fault, is_clean
+from agt.supervisor.rollout._attribution import DEVICES, Fault, find_fault, is_clean
 from agt.supervisor.rollout._effects import Kill, Number, RaiseAlert, ResolveAlerts, SetRoute
 from agt.supervisor.rollout._gates import Look, judge_objective
 from agt.supervisor.rollout._plan import Plan
@@ -88,6 +88,8 @@ def _suspended(state: State, seen: Observation, fault: Fault, now: float) -> Ste
         "candidate_since": None if state.candidate_since is None else now,
         "routers": {**state.routers, **instances},
         "reason": fault.reason,
+        "blame": fault.blame,
+        "excused_since": state.excused_since or (now if fault.source == DEVICES else None),
         "breaches": {},
     }
     if state.status is Status.SUSPENDED:

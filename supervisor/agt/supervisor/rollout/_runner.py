@@ -22,6 +22,7 @@ from agt.supervisor.measure import Readings, RequestFailed, RouterSeen, Timeline
 from agt.supervisor.records import AuditRow, Entry, Policy, StoreUnavailable
 from agt.supervisor.rollout._books import Books
 from agt.supervisor.rollout._checks import asked_for
+from agt.supervisor.rollout._clock import ClockWatch, not_ahead
 from agt.supervisor.rollout._counting import wanted
 from agt.supervisor.rollout._effects import RaiseAlert, ResolveAlerts, is_forward
 from agt.supervisor.rollout._engine import step
@@ -78,7 +79,7 @@ class Rollout:
         self._way, self._path = Way(plan, run), run / "records.sqlite"
         self._on_change, self._view_version, self._clock = on_change, view_version, clock
         self._state = fresh(plan, now=clock())
-        self._timeline, self._soak = Timeline(), Soak()
+        self._timeline, self._soak, self._clocks = Timeline(), Soak(), ClockWatch()
         self._live = Live(plan, self._way.sockets, clock)
         self._recorder: Recorder | None = None
         self._rollbacks = Rollbacks(self._way, keep=self._keep_settled, on_change=on_change)
@@ -118,9 +119,10 @@ class Rollout:
         """
         recorder = self._recorder = await Recorder.open(self._path)
         try:
-            self._state = await recorder.state(self.plan.name) or self._state
+            self._state = not_ahead(await recorder.state(self.plan.name) or self._state, self._clock())
             await recorder.keep_plan(self.plan, at=self._clock())
             self._timeline, self._soak = await recorder.past(self._state.generation)
+            self._timeline.not_ahead(self._clock())
             await self.books.opened(recorder)
             self._show_again(past_of(self.plan, await recorder.entries()))
             self._gates = self._judged()
@@ -148,6 +150,8 @@ class Rollout:
         timeout_s = min(5.0, max(SCRAPE_TIMEOUT_S, self.plan.check_interval_s))
         routers = await look_at_routers(self.plan, self._way.sockets, at=self._clock(), timeout_s=timeout_s)
         now = self._clock()
+        jump_s = self._clocks.jumped_s(wall=now, monotonic=anyio.current_time())
+        self._timeline.move(jump_s)
         for router in routers:
             if router.sample is not None:
                 self._timeline.add(router.socket, router.sample)
@@ -155,7 +159,7 @@ class Rollout:
                 self._timeline.forget(router.socket)
         await self._remember(routers, now)
         counts = await self._way.counts(wanted(self.plan, self._state))
-        self._seen = replace(self._observation(routers, now), counts=counts)
+        self._seen = replace(self._observation(routers, now), counts=counts, clock_jump_s=jump_s)
         done = step(self.plan, self._state, self._seen, now=now)
         if any(is_forward(effect) for effect in done.effects):
             async with self._forward:

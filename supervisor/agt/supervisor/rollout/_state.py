@@ -189,6 +189,10 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     candidate_since: float | None = None
     """Since when the candidate carries traffic, for error budgets."""
     suspended_since: float | None = None
+    excused_since: float | None = None
+    """When a few devices were first taken for the cause of what the candidate loses on this route."""
+    blame: str = ""
+    """Whose fault the last suspension was: `gateway`, `control` or `environment`."""
     breaches: dict[str, int] = {}
     """Checks in a row that each rule has been violated for."""
     fired: tuple[str, ...] = ()

@@ -37,6 +37,8 @@ class Observation:
     """Whom the selector on the disk has in its cohort."""
     counts: Counts = field(default_factory=Counts)
     """What the next phase's number of devices is as a share."""
+    clock_jump_s: float = 0.0
+    """How far the supervisor's wall clock has moved since the check before, beyond the time that has passed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,6 +121,7 @@ def routed(state: State, seen: Observation, share: Share, now: float) -> dict[st
         "routed_at": now,
         "applied_at": None,
         "window_since": None,
+        "excused_since": None,
         "breaches": {},
         "fired": (),
     }
