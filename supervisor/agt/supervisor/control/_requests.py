@@ -24,6 +24,7 @@ FORWARD: Final = frozenset({"advance", "resume", "kill-switch-off", "mode", "unf
 GOING_BACK: Final = frozenset({"rollback", "hold", "kill-switch-on", "freeze"})
 """Actions that always act, whatever version or key they carry."""
 
+_FLAGS: Final = {"0": False, "false": False, "1": True, "true": True}
 _Order = TypeVar("_Order", bound=msgspec.Struct)
 
 
@@ -79,6 +80,29 @@ async def read_order(request: Request, kind: type[_Order], *, most: int = MAX_BO
     if not hasattr(order, "by"):
         return order
     return msgspec.structs.replace(order, by=bind_name(order.by, caller_of(request)))
+
+
+def read_number(text: str, what: str, most: int) -> int:
+    """Return a number from a query or a path.
+
+    Raises:
+        Refused: `invalid` for anything else, and above `most`.
+    """
+    if not (text.isascii() and text.isdigit() and len(text) < 12 and int(text) <= most):
+        raise Refused("invalid", f"{what} is a number from 0 to {most}")
+    return int(text)
+
+
+def read_flag(request: Request, name: str) -> bool:
+    """Return a yes or no from the query; no where it is left out.
+
+    Raises:
+        Refused: `invalid` for anything else.
+    """
+    text = request.query_params.get(name, "0")
+    if text not in _FLAGS:
+        raise Refused("invalid", f"{name} is 0 or 1")
+    return _FLAGS[text]
 
 
 async def read_action(request: Request) -> Action:

@@ -1,6 +1,6 @@
 """The routes for tokens; the doors let only the owner at them."""
 
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 from starlette.requests import Request
@@ -8,6 +8,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from agt.supervisor.access import bind_name
+from agt.supervisor.control._describe import delete, get, in_path, post, query
 from agt.supervisor.control._requests import caller_of, read_order
 from agt.supervisor.tokens import TokenMade, TokenOrder, TokenPage, TokenRevoked
 
@@ -48,6 +49,20 @@ def token_routes(tokens: Tokens) -> tuple[BaseRoute, ...]:
 
 def _json(value: object) -> Response:
     return Response(msgspec.json.encode(value), media_type="application/json", headers={"cache-control": "no-store"})
+
+
+def describe_tokens() -> dict[str, Any]:
+    """Return the paths of the OpenAPI document."""
+    return {
+        "/v1/tokens": get("All tokens, without what could be used; at the Unix socket only.", "TokenPage")
+        | post("Make a token; the only time that it is shown.", "TokenMade", takes="TokenOrder"),
+        "/v1/tokens/{name}": delete(
+            "Let a token count no longer.",
+            "TokenRevoked",
+            in_path("name", "The token's name."),
+            query("by", "Who asks; recorded."),
+        ),
+    }
 
 
 TOKEN_TYPES: Final = (TokenPage, TokenOrder, TokenMade, TokenRevoked)
