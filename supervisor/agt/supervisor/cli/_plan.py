@@ -9,7 +9,7 @@ from agt.supervisor.cli._complete import complete
 from agt.supervisor.cli._options import Json, print_json
 
 if TYPE_CHECKING:
-    from agt.supervisor.rollout import Phase, Plan
+    from agt.supervisor.rollout import Plan
 
 app = typer.Typer(
     help="Look at a plan before it runs, and at what can go after it.", no_args_is_help=True, rich_markup_mode=None
@@ -38,15 +38,32 @@ def check(plan: PlanPath, json: Json = False) -> None:
 
 
 @app.command()
-def show(plan: PlanPath, json: Json = False) -> None:
-    """Show a plan: the ladder with its soaks and gates, the rules, the processes."""
-    from agt.supervisor.rollout import load_plan  # noqa: PLC0415 - as above.
+def show(
+    plan: PlanPath,
+    squeeze: Annotated[
+        float | None, typer.Option("--squeeze", metavar="N", help="As it runs so many times faster. [default: 1]")
+    ] = None,
+    duration: Annotated[
+        str, typer.Option("--duration", metavar="3m", help="As it runs when it is fitted into this long.")
+    ] = "",
+    json: Json = False,
+) -> None:
+    """Show a plan: phases with soak, gates and way back, rules, checks, processes, and how alpha is split."""
+    from agt.supervisor.rollout import load_plan, parse_duration, summary_lines, summary_of  # noqa: PLC0415 - as above.
 
     loaded = load_plan(plan)
+    if squeeze is not None and duration:
+        raise typer.BadParameter("give one of --squeeze and --duration.")
+    try:
+        if duration:
+            squeeze = loaded.factor_for(parse_duration(duration))
+        found = summary_of(loaded.squeezed(1.0 if squeeze is None else squeeze))
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}.") from None
     if json:
-        print_json(loaded.file)
+        print_json(found)
     else:
-        typer.echo("\n".join(_lines(loaded)))
+        typer.echo("\n".join(summary_lines(found)))
 
 
 @app.command()
@@ -63,26 +80,3 @@ def schema(
 def _counts(plan: "Plan") -> str:
     kinds = {"phase": plan.phases, "rule": plan.rules, "component": plan.components}
     return ", ".join(f"{len(found)} {kind}{'s' * (len(found) != 1)}" for kind, found in kinds.items())
-
-
-def _lines(plan: "Plan") -> list[str]:
-    from agt.supervisor.components import start_order  # noqa: PLC0415 - as above.
-
-    lines = [f"{plan.name}: {plan.control} to {plan.candidate}, checked every {plan.file.checks_every}", "", "phases"]
-    lines += [f"  {phase.name}: {phase.route.words}, soak {phase.soak}; {_gates(phase)}" for phase in plan.phases]
-    if plan.rules:
-        lines += ["", "rules"]
-        lines += [f"  {rule.name}: {rule.then} {_where(rule.phases)}" for rule in plan.rules]
-    if plan.components:
-        lines += ["", "processes"]
-        lines += [f"  {spec.stage}: {spec.name}" for spec in start_order(plan.components)]
-    return lines
-
-
-def _gates(phase: "Phase") -> str:
-    named = [gate.name or gate.metric or gate.objective or gate.sign_off or "alerts" for gate in phase.gate]
-    return ", ".join(named) or "no gates"
-
-
-def _where(phases: tuple[str, ...]) -> str:
-    return f"in {', '.join(phases)}" if phases else "in every phase"

@@ -4,6 +4,7 @@ from agt.supervisor.rollout._durations import format_duration, parse_duration
 from agt.supervisor.rollout._gates import gate_name, gate_windows
 from agt.supervisor.rollout._plan import Plan, PlanInvalid, load_plan, parse_plan
 from agt.supervisor.rollout._plan_file import Drill, Phase, PlanFile, Route, Rule
+from agt.supervisor.rollout._plan_summary import PlanSummary, summary_lines, summary_of
 from agt.supervisor.rollout._runner import Rollout
 from agt.supervisor.rollout._shape import Problem
 from agt.supervisor.rollout._state import Event, State, Status
@@ -17,6 +18,7 @@ __all__ = (
     "Plan",
     "PlanFile",
     "PlanInvalid",
+    "PlanSummary",
     "Problem",
     "Rollout",
     "Route",
@@ -30,4 +32,6 @@ __all__ = (
     "load_plan",
     "parse_duration",
     "parse_plan",
+    "summary_lines",
+    "summary_of",
 )

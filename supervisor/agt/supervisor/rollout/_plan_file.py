@@ -80,10 +80,15 @@ class Bounds(Strict, frozen=True, kw_only=True):
     metric: str = ""
     """A named metric, compared with a number or with `against`."""
     at_least: float | None = None
+    """Holds when the value is this or more."""
     above: float | None = None
+    """Holds when it is more than this."""
     at_most: float | None = None
+    """Holds when it is this or less."""
     below: float | None = None
+    """Holds when it is less than this."""
     equals: float | None = None
+    """Holds when it is exactly this."""
     against: Literal["", "control", "baseline"] = ""
     """Compare with the same metric of control now, or of control as it was before the candidate carried anything."""
     ratio: Annotated[float, Meta(gt=0)] | None = None
@@ -168,6 +173,7 @@ class Check(Strict, frozen=True, kw_only=True):
     """
 
     name: Name
+    """What gates and rules call it."""
     says: str = ""
     """What it is for, in words."""
     every: str = "1m"
@@ -197,12 +203,19 @@ class Objective(Strict, frozen=True, kw_only=True):
     """One service level: a metric of the candidate, a bound and a window."""
 
     name: Name
+    """What gates and rules call it."""
     metric: str
+    """A named metric of the candidate."""
     at_least: float | None = None
+    """Holds when the value is this or more."""
     above: float | None = None
+    """Holds when it is more than this."""
     at_most: float | None = None
+    """Holds when it is this or less."""
     below: float | None = None
+    """Holds when it is less than this."""
     equals: float | None = None
+    """Holds when it is exactly this."""
     window: str = "30d"
     """What there is since the phase was routed, at most this."""
     samples: Annotated[int, Meta(ge=0)] = 20
@@ -213,6 +226,7 @@ class Phase(Strict, frozen=True, kw_only=True):
     """One rung of the ladder."""
 
     name: Name
+    """What the ladder calls it."""
     route: Route = Route()
     soak: str
     """How long routers must have carried this route."""
@@ -229,8 +243,11 @@ class Rule(Strict, frozen=True, kw_only=True):
     """What sends the rollout back, holds it or tells someone."""
 
     name: Name
+    """What alerts and the journal call it."""
     when: When
+    """What has to be so."""
     then: Reaction
+    """What it does when it speaks."""
     phases: tuple[str, ...] = ()
     """Phases in which it applies; empty means all."""
     incident: Literal["", "minor", "major", "critical"] = ""
@@ -241,6 +258,7 @@ class Drill(Strict, frozen=True, kw_only=True):
     """Something that an operator may try on purpose."""
 
     name: Name
+    """What an operator asks for."""
     says: str
     """What it will do, in words."""
     command: Annotated[tuple[str, ...], Meta(min_length=1)]
@@ -255,6 +273,7 @@ class FreezeSpan(Strict, frozen=True, kw_only=True):
     end: str
     """The last day, frozen whole, or the time at which it ends."""
     reason: str
+    """Why, in words; shown while it lasts."""
     zone: str = "UTC"
     """A time zone's name, such as `Europe/Berlin`."""
 
@@ -289,6 +308,7 @@ class SnapshotSettings(Strict, frozen=True, kw_only=True):
     """When snapshots are taken, how many are kept, and what they hold beside records and selector."""
 
     every: str = "15m"
+    """How often one is taken by itself."""
     kept: Annotated[int, Meta(ge=1, le=1000)] = 3
     """How many are left, beside those that somebody asked to keep."""
     max_age: str = "10m"
@@ -309,7 +329,9 @@ class PlanFile(Strict, frozen=True, kw_only=True):
     """A whole plan, as its file writes it."""
 
     schema: Literal[1]
+    """The version of this format."""
     name: Name
+    """What screens, alerts and the journal call it."""
     runtimes: Runtimes
     routers: Annotated[tuple[str, ...], Meta(min_length=1, max_length=16)] = ("gateway.sock",)
     """Sockets of the routers; bare names are in the run directory."""

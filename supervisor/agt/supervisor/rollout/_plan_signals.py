@@ -14,7 +14,7 @@ def baseline_problems(plan: PlanFile) -> Iterator[Problem]:
     keeps = [index for index, phase in enumerate(plan.phase) if phase.baseline or not phase.route.sends]
     first = keeps[0] if keeps else len(plan.phase)
     names = [phase.name for phase in plan.phase]
-    asked = [
+    asked: list[tuple[str, Bounds, int]] = [
         (f"phase[{p}].gate[{g}]", gate, p) for p, phase in enumerate(plan.phase) for g, gate in enumerate(phase.gate)
     ]
     for index, rule in enumerate(plan.rule):
