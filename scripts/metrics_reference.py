@@ -112,7 +112,9 @@ def supervisor_families() -> Iterable[Metric]:
         status="running",
         phases=(PhaseView(name="canary-10", state="active", percent=10.0, soak_s=1.0),),
         budgets=(BudgetView(objective="success", left=1.0, burn={"1h": 0.0}),),
-        processes=(ProcessView(name="gateway", stage="gateway", state="ready"),),
+        processes=(
+            ProcessView(name="gateway", stage="gateway", state="ready", cpu_share=0.0, rss_bytes=0, descriptors=0),
+        ),
     )
     return text_string_to_metric_families(render_metrics(view, 0))
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from agt.supervisor.measure import (
+    Reading,
     Readings,
     RouterSample,
     RouterSeen,
@@ -89,6 +90,7 @@ class Bench:
     up: bool = True
     killed: bool = False
     lag_s: float = 0.0
+    signals: dict[str, Reading] = field(default_factory=dict)
     counted: bool = True
     """Whether somebody has counts of the router; a Prometheus server that is away has none."""
     generation: int = 0
@@ -125,6 +127,7 @@ class Bench:
                 now=self.now,
                 control=self.plan.control,
                 latency_limit_s=self.plan.latency_limit_s,
+                signals=self.signals,
             ),
             carried_s=self.carried.get(self.state.generation, 0.0),
             selector_generation=self.generation,

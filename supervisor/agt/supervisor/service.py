@@ -31,6 +31,7 @@ from agt.supervisor.access import TokenFile
 from agt.supervisor.actions import Action, Refused
 from agt.supervisor.components import Keeper
 from agt.supervisor.control import SocketUnusable, serve_control
+from agt.supervisor.resources import ComponentUsage
 from agt.supervisor.rollout import Drill, Plan, Rollout
 from agt.supervisor.sessions import SessionList, SessionOrder, SessionReceipt
 from agt.supervisor.view import Preview, Receipt, Severity, View
@@ -80,6 +81,8 @@ class Supervisor:
             on_recovered=self.rollout.resolve_alerts,
             on_happened=self.rollout.happened,
         )
+        self._usage = ComponentUsage(lambda: self.keeper.views, time.monotonic)
+        self.rollout.costs = self._usage.readings
         self._care = ComponentDesk(self.keeper, run.path, self._books)
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
@@ -121,7 +124,7 @@ class Supervisor:
 
     def view(self) -> View:
         """Return the present picture."""
-        return View(version=self._version, at=time.time(), processes=self.keeper.views, **self.rollout.sections())
+        return View(version=self._version, at=time.time(), processes=self._usage.shown(), **self.rollout.sections())
 
     async def changes(self) -> AsyncIterator[View]:
         """Yield a newer view after each change, at most one every `PUBLISH_EVERY_S`."""

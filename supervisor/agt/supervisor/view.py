@@ -109,6 +109,12 @@ class ProcessView(msgspec.Struct, frozen=True, kw_only=True):
     """What it waits for, or why it stopped."""
     order: Literal["", "stopped", "decommissioned"] = ""
     """What an operator has ordered: it rests until somebody wants it back. Empty when nothing is."""
+    cpu_share: float | None = None
+    """Share of one core over the last minute, its descendants included; None until there are two looks."""
+    rss_bytes: int | None = None
+    """Resident memory."""
+    descriptors: int | None = None
+    """Open file descriptors."""
 
 
 class RollbackView(msgspec.Struct, frozen=True, kw_only=True):

@@ -88,9 +88,22 @@ def _lines(view: View, streams: int) -> Iterator[str]:
         "Restarts of the component.",
         [_sample("agt_component_restarts_total", p.restarts, component=p.name) for p in view.processes],
     )
+    yield from _costs(view)
     yield from _family(
         "agt_control_streams", "gauge", "Open streams of the control API.", [_sample("agt_control_streams", streams)]
     )
+
+
+def _costs(view: View) -> Iterator[str]:
+    for name, field, says in (
+        ("agt_component_cpu_share", "cpu_share", "Share of one core over the last minute."),
+        ("agt_component_resident_bytes", "rss_bytes", "Resident memory of the component."),
+        ("agt_component_open_descriptors", "descriptors", "Open file descriptors of the component."),
+    ):
+        values = [(p.name, getattr(p, field)) for p in view.processes]
+        yield from _family(
+            name, "gauge", says, [_sample(name, value, component=one) for one, value in values if value is not None]
+        )
 
 
 def render_metrics(view: View, streams: int) -> str:

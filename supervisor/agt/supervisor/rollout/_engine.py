@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from agt.supervisor.resources import RESOURCES
 from agt.supervisor.rollout._attribution import UNANSWERED, unanswered_share
 from agt.supervisor.rollout._checks import failed_recurring, preflight_missing
 from agt.supervisor.rollout._clock import clock_was_set, moved_with_clock
@@ -181,4 +182,5 @@ def _with_baseline(state: State, phase: Phase, look: Look) -> State:
     values: Mapping[str, float | None] = {
         metric: look.readings.read(metric, look.plan.control, start=start).value for metric in BASELINE_METRICS
     } | {UNANSWERED: unanswered_share(look)}
-    return msgspec.structs.replace(state, baseline={name: value for name, value in values.items() if value is not None})
+    costs = {key: one.value for key, one in look.readings.signals.items() if key.partition(":")[0] in RESOURCES}
+    return msgspec.structs.replace(state, baseline={k: v for k, v in {**values, **costs}.items() if v is not None})

@@ -24,6 +24,7 @@ from agt.supervisor.rollout._plan_check import bounds_given, is_statistical
 from agt.supervisor.rollout._plan_file import Bounds, Gate, Objective, Phase
 from agt.supervisor.rollout._statistics import judge_statistics
 from agt.supervisor.rollout._verdict import Judgement, Verdict, worst
+from agt.supervisor.resources import key_of
 from agt.supervisor.view import Severity
 
 _COMPARE: Final[dict[str, tuple[Callable[[float, float], bool], str]]] = {
@@ -130,7 +131,7 @@ def _judge_metric(bounds: Bounds, look: Look) -> Judgement:
     if start is None:
         return Judgement(Verdict.PENDING, "routers have not applied the route yet")
     runtime = look.plan.control if bounds.runtime == "control" else look.plan.candidate
-    reading = look.readings.read(bounds.metric, runtime, start=start)
+    reading = look.readings.read(key_of(bounds.metric, bounds.component), runtime, start=start)
     if bounds.against:
         judged = _judge_against(bounds, reading, look, start)
         return _with_missing(judged, reading, bounds.metric, bounds.samples, look, bounds.window)
@@ -295,8 +296,8 @@ def _judge_against(bounds: Bounds, reading: Reading, look: Look, start: float) -
             verdict = Verdict.INCONCLUSIVE if "observed" in other.why else Verdict.PENDING
             return Judgement(verdict, f"nothing to compare with: {other.why}")
         reference = other.value
-    elif bounds.metric in look.baseline:
-        reference = look.baseline[bounds.metric]
+    elif (key := key_of(bounds.metric, bounds.component)) in look.baseline:
+        reference = look.baseline[key]
     else:
         return Judgement(Verdict.INCONCLUSIVE, "no baseline was kept for this metric")
     limit = reference * (bounds.ratio if bounds.ratio is not None else 1 + (bounds.plus_percent or 0.0) / 100)

@@ -7,7 +7,9 @@ and the journal.
 from dataclasses import dataclass
 from typing import Final, Literal
 
-Kind = Literal["ratio", "seconds", "count", "times"]
+from agt.supervisor.resources import RESOURCES
+
+Kind = Literal["ratio", "seconds", "count", "times", "bytes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,9 @@ METRICS: Final[dict[str, Metric]] = {
     ),
     "legacy_users": Metric("count", "devices that still use the legacy listener", per_runtime=False),
     "sessions_left_on_control": Metric("count", "live sessions that control still carries", per_runtime=False),
+    "cpu_share": Metric("ratio", "share of one core that components use, over the last minute", per_runtime=False),
+    "rss_bytes": Metric("bytes", "resident memory of components", per_runtime=False),
+    "descriptors": Metric("count", "open file descriptors of components", per_runtime=False),
     "hold_downs": Metric("count", "components held down after too many failures", per_runtime=False),
     "restarts": Metric("count", "components started again after a failure", per_runtime=False),
     "conflicts": Metric("count", "writes of the projection that met another version", per_runtime=False),
@@ -61,6 +66,7 @@ METRICS: Final[dict[str, Metric]] = {
 
 INSTANT: Final = frozenset(
     {
+        *RESOURCES,
         "in_flight_slow",
         "incidents",
         "legacy_users",
@@ -72,7 +78,7 @@ INSTANT: Final = frozenset(
 """What holds at a moment, and not over a window."""
 
 
-BASELINE_METRICS: Final = ("p50_seconds", "p95_seconds", "p99_seconds", "success_ratio")
+BASELINE_METRICS: Final = ("p50_seconds", "p95_seconds", "p99_seconds", "success_ratio", *RESOURCES)
 """What is kept of control, to compare with later."""
 OF_WINDOWS: Final = ("burn_rate", "latency_windows_breached")
 """What is about the candidate over windows that the condition itself lays."""
@@ -92,4 +98,6 @@ def format_value(metric: str, value: float) -> str:
         return f"{percent:.0f} %" if percent == round(percent) else f"{percent:.2f} %"
     if kind == "seconds":
         return f"{value * 1000:,.0f} ms" if value < 10 else f"{value:.1f} s"
+    if kind == "bytes":
+        return f"{value / (1 << 20):,.1f} MiB"
     return f"{value:.1f}x" if kind == "times" else f"{value:,.0f}"

@@ -18,7 +18,7 @@ from anyio.abc import TaskStatus
 
 from agt.router import Selector, SelectorState
 from agt.supervisor.actions import Action, Refused
-from agt.supervisor.measure import Readings, RequestFailed, RouterSeen, Timeline
+from agt.supervisor.measure import Reading, Readings, RequestFailed, RouterSeen, Timeline
 from agt.supervisor.records import AuditRow, Entry, Policy, StoreUnavailable
 from agt.supervisor.rollout._books import Books
 from agt.supervisor.rollout._checks import asked_for
@@ -81,6 +81,8 @@ class Rollout:
         self._state = fresh(plan, now=clock())
         self._timeline, self._soak, self._clocks = Timeline(), Soak(), ClockWatch()
         self._live = Live(plan, self._way.sockets, clock)
+        self.costs: Callable[[], dict[str, Reading]] = dict
+        """What components cost, asked at each check."""
         self._recorder: Recorder | None = None
         self._rollbacks = Rollbacks(self._way, keep=self._keep_settled, on_change=on_change)
         self._performer: Performer | None = None
@@ -410,6 +412,7 @@ class Rollout:
                 signals={
                     **signals_of(self.plan, routers, incidents=self.books.open_incidents),
                     **of_components(self.plan),
+                    **self.costs(),
                     **self._daemon.readings(now=now),
                 },
                 happenings=happenings_of(self.plan, self._recorder.happenings.times) if self._recorder else {},
