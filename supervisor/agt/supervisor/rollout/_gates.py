@@ -14,6 +14,7 @@ import msgspec
 
 from agt.supervisor.measure import Reading, Readings
 from agt.supervisor.records import Alert, at_or_above
+from agt.supervisor.resources import key_of
 from agt.supervisor.rollout._budgets import burn_reading, burns_fast, spent
 from agt.supervisor.rollout._checks import Checked, judge_check
 from agt.supervisor.rollout._latency_windows import windows_breached
@@ -24,7 +25,6 @@ from agt.supervisor.rollout._plan_check import bounds_given, is_statistical
 from agt.supervisor.rollout._plan_file import Bounds, Gate, Objective, Phase
 from agt.supervisor.rollout._statistics import judge_statistics
 from agt.supervisor.rollout._verdict import Judgement, Verdict, worst
-from agt.supervisor.resources import key_of
 from agt.supervisor.view import Severity
 
 _COMPARE: Final[dict[str, tuple[Callable[[float, float], bool], str]]] = {

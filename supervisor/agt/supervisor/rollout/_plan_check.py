@@ -12,7 +12,6 @@ from agt.supervisor.rollout._metrics import INSTANT, METRICS, OF_WINDOWS
 from agt.supervisor.rollout._plan_file import CHECK_KINDS, Bounds, Check, Gate, Objective, PlanFile
 from agt.supervisor.rollout._plan_signals import baseline_problems, signal_problems
 from agt.supervisor.rollout._shape import Problem, nearest
-from agt.supervisor.resources import RESOURCES
 from agt.supervisor.sinks import sink_problem
 
 NUMBERS: Final = ("at_least", "above", "at_most", "below", "equals")
