@@ -1,16 +1,36 @@
 """The whole supervisor as a process: up, down, adopted after `kill -9`, refused in words."""
 
+import contextlib
 import os
 import signal
 import socket
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
 
 
-def test_up_status_down(up, agt, plan, component, eventually, events) -> None:
-    """Components in order, a status from another process, everything gone in reverse after `down`."""
+@pytest.fixture
+def manager(run: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[str]]]:
+    """Be the service manager of what is started from here; return what it was told so far, first lines only."""
+    told: list[str] = []
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as listener:
+        listener.bind(str(run / "manager.sock"))
+        monkeypatch.setenv("NOTIFY_SOCKET", str(run / "manager.sock"))
+        monkeypatch.setenv("WATCHDOG_USEC", "200000")
+
+        def read() -> list[str]:
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    told.append(listener.recv(4096).decode().splitlines()[0])
+            return told
+
+        yield read
+
+
+def test_up_status_down(up, agt, plan, component, eventually, events, manager) -> None:
+    """Components in order, a status from another process, everything gone in reverse; a service manager hears of it."""
     supervisor = up(plan(component("source", stage="sources"), component("gateway")))
     eventually(lambda: supervisor.all_ready)
     status, out, _ = agt("status", "--json")
@@ -21,6 +41,9 @@ def test_up_status_down(up, agt, plan, component, eventually, events) -> None:
     assert "gateway: ready (pid" in agt("status")[1]
     assert agt("down")[:2] == (0, "stops gateway, source, then itself\n")
     assert supervisor.wait()[0] == 0
+    assert manager()[0] == "READY=1"
+    assert {*manager()[1:]} == {"WATCHDOG=1", "STOPPING=1"}
+    assert manager().count("STOPPING=1") == 1
     assert events()[-2:] == ["gateway stopped", "source stopped"]
     assert not supervisor.run.control.exists()
 

@@ -25,6 +25,7 @@ from agt.supervisor._errors import SupervisorError
 from agt.supervisor._reporter import Reporter
 from agt.supervisor._routers import list_routers
 from agt.supervisor._rundir import RunDirectory
+from agt.supervisor._sd_notify import ServiceManager
 from agt.supervisor._session_desk import SessionDesk
 from agt.supervisor._token_desk import TokenDesk
 from agt.supervisor.access import TokenFile
@@ -84,6 +85,7 @@ class Supervisor:
         self._usage = ComponentUsage(lambda: self.keeper.views, time.monotonic)
         self.rollout.costs = self._usage.readings
         self._care = ComponentDesk(self.keeper, run.path, self._books)
+        self._manager = ServiceManager()
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Be the supervisor until `down` or `leave`; `task_status.started()` when the control API answers.
@@ -103,9 +105,12 @@ class Supervisor:
                 await group.start(self._serve)
                 log.info("supervising %s in %s", self.plan.name, self.run_directory.path)
                 group.start_soon(self.keeper.run)
+                self._manager.ready(f"supervising {self.plan.name}")
+                group.start_soon(self._manager.keep_alive)
                 group.start_soon(self._reporter.run)
                 task_status.started()
                 await self._stopping.wait()
+                self._manager.stopping("leaves its components" if self._leave_components else "stops its components")
                 rollout_scope.cancel()
                 await rollout_ended.wait()
                 if not self._leave_components:
