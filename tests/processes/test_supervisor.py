@@ -18,7 +18,7 @@ def manager(run: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[],
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as listener:
         listener.bind(str(run / "manager.sock"))
         monkeypatch.setenv("NOTIFY_SOCKET", str(run / "manager.sock"))
-        monkeypatch.setenv("WATCHDOG_USEC", "200000")
+        monkeypatch.setenv("WATCHDOG_USEC", "60000000")  # A socket holds ten datagrams until they are read.
 
         def read() -> list[str]:
             with contextlib.suppress(BlockingIOError):
