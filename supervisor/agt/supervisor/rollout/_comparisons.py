@@ -90,7 +90,7 @@ def file_problems(plan: PlanFile, base: Path) -> list[Problem]:
     """Return what is wrong with the files that a plan's checks name, read from `base`, the plan's own folder."""
     found: list[Problem] = []
     for index, check in enumerate(plan.check):
-        kind = "parity" if check.parity else "suite" if check.suite else ""
+        kind = next((one for one in ("parity", "suite", "versions") if getattr(check, one)), "")
         if kind:
             found += _problems_of(base / getattr(check, kind), f"check[{index}].{kind}", kind)
     sources = {"snapshots.projection": plan.snapshots.projection, "runtime_status.source": plan.runtime_status.source}
@@ -110,14 +110,19 @@ def _source_problems(text: str, where: str) -> list[Problem]:
 def _problems_of(path: Path, where: str, kind: str) -> list[Problem]:
     from agt.router.parity import ParityInvalid, load_parity  # noqa: PLC0415 - see above.
     from agt.router.regression import load_suite  # noqa: PLC0415 - see above.
+    from agt.supervisor.versions import MatrixInvalid, load_matrix_file  # noqa: PLC0415 - see above.
 
     try:
-        if kind == "parity":
+        if kind == "versions":
+            load_matrix_file(path)
+        elif kind == "parity":
             load_parity(path)
         else:
             loaded = load_suite(path)
             if loaded.control is None or loaded.candidate is None:
                 return [Problem(where, f"{path.name} leaves a side out", "it needs control and candidate")]
+    except MatrixInvalid as error:
+        return [Problem(where, line) for line in error.what.splitlines()]
     except ParityInvalid as error:
         return [Problem(where, f"{path.name}: {problem}") for problem in error.problems]
     except RouterError as error:

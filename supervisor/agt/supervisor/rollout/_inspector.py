@@ -22,6 +22,7 @@ from agt.supervisor.rollout._plan import Plan
 from agt.supervisor.rollout._plan_check import kinds_of
 from agt.supervisor.rollout._plan_file import Check
 from agt.supervisor.rollout._verdict import Judgement, Verdict
+from agt.supervisor.rollout._version_check import look_at_versions
 
 AT_ONCE: Final = 4
 """Checks that run at a time."""
@@ -81,11 +82,17 @@ async def compare_answers(check: Check, scene: Scene) -> Judgement:
     return await look_at_suite(check, scene.plan.folder)
 
 
+async def ask_versions(check: Check, scene: Scene) -> Judgement:
+    """See whether the version matrix is complete."""
+    return await look_at_versions(check, scene.plan.folder, run=scene.run, now=scene.now)
+
+
 RUNNERS: Final[Mapping[str, CheckRunner]] = {
     "command": run_command,
     "hours": look_at_hours,
     "parity": compare_listings,
     "suite": compare_answers,
+    "versions": ask_versions,
 }
 """By kind of check."""
 

@@ -225,10 +225,17 @@ def _sign_off(plan: Plan, state: State, _seen: Observation, action: Action, _now
         )
     if not action.by:
         raise Refused("invalid", "a sign-off needs a name", "say who signs: --by NAME")
+    if gate.signers and not _may_sign(action.by, gate.signers):
+        raise Refused("refused", f"{action.by} may not sign {gate_name(gate)}", f"it is for {', '.join(gate.signers)}")
     says = f"{gate_name(gate)} of {plan.phases[state.phase].name} signed off by {_who(action)}"
     signed = {**state.sign_offs, gate_name(gate): action.by}
     after = msgspec.structs.replace(state, journal=state.journal + 1, sign_offs=signed)
     return Step(after, (RaiseAlert("info", "rollout", says),), says, "signed-off")
+
+
+def _may_sign(by: str, signers: tuple[str, ...]) -> bool:
+    """Return whether a name is one of those; a token's name also counts where no token is asked for."""
+    return by in signers or by.removeprefix("token:") in signers
 
 
 def _record_cause(_plan: Plan, state: State, _seen: Observation, action: Action, _now: float) -> Step:

@@ -11,6 +11,8 @@ import msgspec
 
 from agt.supervisor.records import Entry
 from agt.supervisor.rollout._plan import Plan
+from agt.supervisor.rollout._step import Step
+from agt.supervisor.rollout._way import Told
 from agt.supervisor.view import RehearsalView, RollbackView
 
 
@@ -64,3 +66,18 @@ def past_of(plan: Plan, entries: Iterable[Entry]) -> Past:
             carried[plan.phases[phase].name] = numbers.carried_s
             phase = after.phase
     return Past(tuple(rollbacks.values()), tuple(carried.items()), tuple(rehearsals))
+
+
+def entry_of(done: Step, told: Told | None = None, *, carried_s: float, at: float) -> Entry:
+    """Return the entry that keeps a decision: its gates, what the phase had carried, and the state after it."""
+    numbers: dict[str, object] = {
+        "carried_s": carried_s,
+        "gates": [
+            {"name": name, "verdict": judged.verdict.word, "reason": judged.reason, "samples": judged.samples}
+            for name, judged in done.gates
+        ],
+    }
+    if told is not None and told.rollback is not None:
+        numbers["rollback"] = told.rollback
+    state = msgspec.json.encode(done.state)
+    return Entry(at=at, kind=done.kind, says=done.says, numbers=msgspec.json.encode(numbers), state=state)

@@ -10,7 +10,7 @@ from agt.supervisor.rollout._durations import parse_checks, parse_duration
 from agt.supervisor.rollout._freeze_span import span_of
 from agt.supervisor.rollout._metrics import INSTANT, METRICS, OF_WINDOWS
 from agt.supervisor.rollout._plan_file import CHECK_KINDS, Bounds, Check, Gate, Objective, PlanFile
-from agt.supervisor.rollout._plan_signals import baseline_problems, signal_problems
+from agt.supervisor.rollout._plan_signals import baseline_problems, sign_off_problems, signal_problems
 from agt.supervisor.rollout._shape import Problem, nearest
 from agt.supervisor.sinks import sink_problem
 
@@ -172,6 +172,7 @@ def _freezes(plan: PlanFile) -> Iterator[Problem]:
 def _signals(plan: PlanFile) -> Iterator[Problem]:
     yield from signal_problems(plan, conditions(plan))
     yield from baseline_problems(plan)
+    yield from sign_off_problems(plan)
 
 
 def _metric_problems(path: str, bounds: Bounds, *, observed: bool) -> Iterator[Problem]:

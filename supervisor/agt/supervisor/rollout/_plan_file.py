@@ -132,6 +132,8 @@ class Gate(Bounds, frozen=True, kw_only=True):
     """What the ladder calls it; made from the condition when empty."""
     sign_off: str = ""
     """Who has to sign off, as a name or a role."""
+    signers: tuple[Name, ...] = ()
+    """The names that may sign; anybody by name when empty. `token:mia` only counts when her token was shown."""
 
 
 class When(Bounds, frozen=True, kw_only=True):
@@ -186,6 +188,8 @@ class Check(Strict, frozen=True, kw_only=True):
     """A parity file, beside the plan: passes when every projection in it agrees."""
     suite: str = ""
     """A suite file, beside the plan: passes when the candidate is no worse on the same requests."""
+    versions: str = ""
+    """A version-matrix file, beside the plan: passes when every component tells its version on both sides."""
     snapshot: str = ""
     """The oldest that a snapshot may be, such as `10m`: passes when one that young can be restored; takes a fresh one
     when there is none."""
@@ -195,7 +199,7 @@ class Check(Strict, frozen=True, kw_only=True):
     """Passes when a probe device went to the candidate and back in time, not too long ago; rehearses when it is."""
 
 
-CHECK_KINDS: Final = ("command", "parity", "suite", "snapshot", "hours", "way_back")
+CHECK_KINDS: Final = ("command", "parity", "suite", "versions", "snapshot", "hours", "way_back")
 """The keys of a `[[check]]` that say what it looks at."""
 
 

@@ -32,6 +32,14 @@ def baseline_problems(plan: PlanFile) -> Iterator[Problem]:
             )
 
 
+def sign_off_problems(plan: PlanFile) -> Iterator[Problem]:
+    """Yield every list of signers for nothing to sign."""
+    for p, phase in enumerate(plan.phase):
+        for g, gate in enumerate(phase.gate):
+            if gate.signers and not gate.sign_off:
+                yield Problem(f"phase[{p}].gate[{g}].signers", "there is nothing to sign", 'add sign_off = "who"')
+
+
 def signal_problems(plan: PlanFile, conditions: Iterable[tuple[str, Bounds]]) -> Iterator[Problem]:
     """Yield every condition on a number that has no source in this plan."""
     for path, bounds in conditions:

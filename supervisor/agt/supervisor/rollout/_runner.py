@@ -30,7 +30,7 @@ from agt.supervisor.rollout._inspector import RUNNERS, Inspector
 from agt.supervisor.rollout._live import Live
 from agt.supervisor.rollout._measuring import look_at_routers
 from agt.supervisor.rollout._operator import Counted, is_back, operate
-from agt.supervisor.rollout._past import Numbers, Past, past_of
+from agt.supervisor.rollout._past import Numbers, Past, entry_of, past_of
 from agt.supervisor.rollout._performer import Performer
 from agt.supervisor.rollout._plan import Plan
 from agt.supervisor.rollout._previews import preview_of
@@ -98,7 +98,11 @@ class Rollout:
             tell=self._tell,
             clock=clock,
         )
-        runners = {**RUNNERS, "snapshot": self.books.snapshots.look, "way_back": self._rehearsals.look}
+        runners = {
+            **RUNNERS,
+            "snapshot": self.books.snapshots.look,
+            "way_back": self._rehearsals.look,
+        }
         self._inspector = Inspector(plan, run, clock=clock, asked=self._asked, runners=runners)
         self._daemon = StatusDesk(plan, run, clock=clock, counted=self._daemon_counted)
         self._by_hand: Selector | None = None
@@ -290,7 +294,7 @@ class Rollout:
         recorder, performer = self._parts()
         if done.state.phase != before.phase or done.kind == "started":
             await self.books.before(self.plan.phases[done.state.phase].name)
-        number = await recorder.decide(self._entry(done))
+        number = await recorder.decide(entry_of(done, carried_s=self._seen.carried_s, at=self._clock()))
         if self._state.journal != before.journal:  # A check in between that decides nothing is no reason to refuse.
             raise Refused("stale", "the rollout went back while this was being recorded")
         self._assign(replace(done, state=msgspec.structs.replace(done.state, journal=number)))
@@ -303,7 +307,7 @@ class Rollout:
         self._assign(done)
         told = await performer.perform(done, before=before, at=self._clock())
         if done.decided:
-            recorder.done(self._entry(done, told))
+            recorder.done(entry_of(done, told, carried_s=self._seen.carried_s, at=self._clock()))
             await recorder.flush()
         if told is not None and told.rollback is not None:
             self.books.on_back()
@@ -361,21 +365,6 @@ class Rollout:
             entry = Entry(at=self._clock(), kind=kind, says=says, numbers=msgspec.json.encode(numbers), state=state)
             self._recorder.done(entry)
             await self._recorder.flush()
-
-    def _entry(self, done: Step, told: Told | None = None) -> Entry:
-        numbers: dict[str, object] = {
-            "carried_s": self._seen.carried_s,
-            "gates": [
-                {"name": name, "verdict": judged.verdict.word, "reason": judged.reason, "samples": judged.samples}
-                for name, judged in done.gates
-            ],
-        }
-        if told is not None and told.rollback is not None:
-            numbers["rollback"] = told.rollback
-        state = msgspec.json.encode(done.state)
-        return Entry(
-            at=self._clock(), kind=done.kind, says=done.says, numbers=msgspec.json.encode(numbers), state=state
-        )
 
     def _check_version(self, action: Action) -> None:
         if action.version is None:
