@@ -16,6 +16,7 @@ class Sink(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Where alerts go beside the ledger."""
 
     name: Annotated[str, Meta(min_length=1, max_length=64)]
+    """What alerts and `agt status` call it."""
     kind: Literal["log", "webhook", "command"]
     """A structured line in the supervisor's log, an HTTP POST, or a program that reads JSON from its standard input."""
     severity: Severity = "warn"
