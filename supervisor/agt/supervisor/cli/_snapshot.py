@@ -1,7 +1,9 @@
 """`agt snapshot`: the supervisor's own snapshots, and two trees of JSON snapshots compared."""
 
+import math
 import time
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +11,7 @@ import typer
 
 from agt.supervisor._errors import SupervisorError
 from agt.supervisor.books import SnapshotMeta, SnapshotOrder
-from agt.supervisor.cli._options import By, Json, RunDir, control, login, print_json
+from agt.supervisor.cli._options import By, Json, Reason, RunDir, control, login, print_json, run_directory
 from agt.supervisor.cli._parity import rule_for_this_run
 
 app = typer.Typer(help="Snapshots.", no_args_is_help=True, rich_markup_mode=None)
@@ -69,6 +71,47 @@ def check(
         typer.echo(f"{found.id}: {found.verdict.value}, {found.says}")
     if not found.ok:
         raise typer.Exit(1)
+
+
+@app.command()
+def restore(
+    name: Annotated[str, typer.Argument(metavar="SNAPSHOT", help="Its id, as `agt snapshot list` prints it.")],
+    older_than: Annotated[
+        str, typer.Option("--older-than", metavar="DURATION", help="Allow it to be as old as this. [default: 10m]")
+    ] = "10m",
+    force: Annotated[bool, typer.Option("--force", help="Allow any age. Never a damaged one, or one ahead.")] = False,
+    dry: Annotated[bool, typer.Option("--dry-run", help="Only say whether it would be right.")] = False,
+    reason: Reason = "",
+    by: By = "",
+    run_dir: RunDir = None,
+    json: Json = False,
+) -> None:
+    """Put records and selector back; supervisor and components have to be down. What was there is kept aside."""
+    import anyio  # noqa: PLC0415 - only this command pays for it.
+
+    from agt.supervisor._restore import dry_run, restore_snapshot  # noqa: PLC0415 - as above.
+    from agt.supervisor.rollout._durations import parse_duration  # noqa: PLC0415 - as above.
+    from agt.supervisor.snapshots import SnapshotFolder  # noqa: PLC0415 - as above.
+
+    try:
+        max_age_s = math.inf if force else parse_duration(older_than)
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}.") from None
+    run = run_directory(run_dir)
+    if dry:
+        found = dry_run(SnapshotFolder(run.path / "snapshots"), name, run.path, now=time.time(), max_age_s=max_age_s)
+        print_json(found) if json else typer.echo(f"{found.id}: {found.verdict.value}, {found.says}")
+        return
+    asked = partial(restore_snapshot, run, name, by=by or login(), max_age_s=max_age_s, clock=time.time, reason=reason)
+    done = anyio.run(asked)
+    if json:
+        print_json(done)
+        return
+    typer.echo(f"{done.check.id}: {done.check.verdict.value}, {done.check.says}")
+    typer.echo(f"put back {', '.join(done.parts)}; what was there: {', '.join(done.aside) or 'nothing'}")
+    if done.left:
+        typer.echo(f"left {done.left}")
+    typer.echo(f"audit head {done.head}; now `agt up PLAN`: `agt status` says when the restore is proven")
 
 
 def _line(meta: SnapshotMeta) -> str:

@@ -16,6 +16,7 @@ from agt.supervisor.records import Alert, Audit, AuditRow, Incident, Incidents, 
 from agt.supervisor.rollout._durations import parse_duration
 from agt.supervisor.rollout._effects import RaiseAlert, ResolveAlerts
 from agt.supervisor.rollout._plan import Plan
+from agt.supervisor.rollout._proving import prove_restore
 from agt.supervisor.rollout._recorder import Recorder
 from agt.supervisor.rollout._snapshots import EVERY_FLOOR_S, Snapshots
 from agt.supervisor.sinks import Dispatcher
@@ -52,7 +53,7 @@ class Books:
         """Called when a way back is in the journal, and once more when it has settled."""
         self.sinks = Dispatcher(plan.file.sink, plan=plan.name, run=run)
         """Where alerts go beside the ledger."""
-        self._plan, self._clock, self._tell = plan, clock, tell
+        self._plan, self._run, self._clock, self._tell = plan, run, clock, tell
         self._recorder: Recorder | None = None
         self._after_back = ""
         self._wake = anyio.Event()
@@ -71,6 +72,7 @@ class Books:
         """Take snapshots and hand alerts to the sinks, until cancelled."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self.sinks.run)
+            tasks.start_soon(self._prove)
             await self._take_again()
 
     async def acknowledge(self, number: int) -> Alert:
@@ -92,6 +94,10 @@ class Books:
             StoreUnavailable: when the disk refuses.
         """
         return await self._open().prune_alerts(older_than=self._clock() - older_than_s)
+
+    async def _prove(self) -> None:
+        """Judge a restore that nobody has judged yet."""
+        await prove_restore(self._plan, self._run, clock=self._clock, tell=self._tell, note_action=self.note_action)
 
     async def _take_again(self) -> None:
         """Take snapshots from time to time, and after each way back."""

@@ -124,7 +124,7 @@ class Snapshots:
     def _facts(self, document: Any) -> tuple[int, dict[str, int]]:
         """Return the version and the counts of the projection, or of the records where there is none."""
         if document is None:
-            counts = _count_rows(self._run / RECORDS)
+            counts = count_rows(self._run / RECORDS)
             return counts["journal"], counts
         rows = document if isinstance(document, dict) else {"rows": document}
         version = next((rows[name] for name in ("state_version", "version") if isinstance(rows.get(name), int)), 0)
@@ -139,7 +139,12 @@ def _copy(source: Path, target: Path) -> None:
     target.write_bytes(source.read_bytes())
 
 
-def _count_rows(path: Path) -> dict[str, int]:
+def count_rows(path: Path) -> dict[str, int]:
+    """Return how many rows of each kind the records have.
+
+    Raises:
+        SnapshotRefused: when they can't be read.
+    """
     try:
         with contextlib.closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
             return {name: connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in _TABLES}  # noqa: S608 - our own names.
