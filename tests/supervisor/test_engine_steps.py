@@ -307,3 +307,14 @@ def _disturb(bench, word):
         bench.new.bad = 20 if word == "fail" else 0
     elif word in ("sick", "well"):
         bench.old.bad = 20 if word == "sick" else 0
+
+
+def test_baseline_is_kept_by_whoever_leaves_the_phase(bench):
+    """An operator who advances by force keeps it too; what was measured is there to be compared with."""
+    bench.tick()
+    for _ in range(3):
+        bench.tick()
+    assert bench.state.baseline == {}
+    _act(bench, "advance", reason="we know why", version=9)
+    assert bench.plan.phases[bench.state.phase].name == "half"
+    assert bench.state.baseline["success_ratio"] == 1.0

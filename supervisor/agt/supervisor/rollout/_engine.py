@@ -169,12 +169,12 @@ def _forward(plan: Plan, state: State, seen: Observation, look: Look, gates: tup
     if not ripe or frozen(plan, state, now=look.now):
         return Step(state)
     try:
-        return advance(plan, _with_baseline(state, phase, look), seen, now=look.now, by="all gates passed")
+        return advance(plan, with_baseline(state, phase, look), seen, now=look.now, by="all gates passed")
     except NotCounted as missing:
         return Step(msgspec.structs.replace(state, reason=str(missing)))
 
 
-def _with_baseline(state: State, phase: Phase, look: Look) -> State:
+def with_baseline(state: State, phase: Phase, look: Look) -> State:
     """Keep control's measures where the plan says so, or before the candidate carries anything."""
     if not phase.baseline and phase.route.sends:
         return state

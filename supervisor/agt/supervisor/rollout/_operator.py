@@ -13,6 +13,7 @@ from agt.supervisor.actions import Action, ActionName, Refused
 from agt.supervisor.rollout._amend import set_component, set_mode, set_override
 from agt.supervisor.rollout._counting import NotCounted
 from agt.supervisor.rollout._effects import Kill, RaiseAlert, ResolveAlerts, SetRoute
+from agt.supervisor.rollout._engine import with_baseline
 from agt.supervisor.rollout._freeze import end_freeze, frozen, set_freeze
 from agt.supervisor.rollout._gates import gate_name
 from agt.supervisor.rollout._partial import back_in_part
@@ -107,7 +108,8 @@ def _who(action: Action) -> str:
 
 
 def _advance(plan: Plan, state: State, seen: Observation, action: Action, now: float) -> Step:
-    gates = judge_gates(plan.phases[state.phase], look_of(plan, state, seen, now=now))
+    phase, look = plan.phases[state.phase], look_of(plan, state, seen, now=now)
+    gates = judge_gates(phase, look)
     if (state.status, Event.ADVANCED) not in TRANSITIONS:
         raise NotPossible(state.status, Event.ADVANCED)
     if state.applied_at is None or any(router.status is None for router in seen.routers):
@@ -117,7 +119,9 @@ def _advance(plan: Plan, state: State, seen: Observation, action: Action, now: f
         open_gates = ", ".join(name for name, judged in gates if judged.verdict)
         raise Refused("refused", f"gates are open: {open_gates}", "give a reason to force it; it is recorded")
     by = f"by {_who(action)}" if passed else f"forced by {_who(action)}"
-    return advance(plan, msgspec.structs.replace(state, by_hand=False), seen, now=now, by=by)
+    # Later gates compare with the baseline, whoever left the phase that keeps it.
+    kept = with_baseline(msgspec.structs.replace(state, by_hand=False), phase, look)
+    return advance(plan, kept, seen, now=now, by=by)
 
 
 def _hold(_plan: Plan, state: State, _seen: Observation, action: Action, _now: float) -> Step:
