@@ -1,5 +1,7 @@
 """The command line without a supervisor: help, usage, and errors in one line."""
 
+import ast
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -357,3 +359,38 @@ def test_importing_the_command_line_loads_nothing_heavy() -> None:
     code = f"import sys; from agt.supervisor.cli import run; run(['--help']); print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_command_loads_its_own_module_and_no_other() -> None:
+    """What all of them take together is a tenth of a second; one alone leaves that to the others."""
+    code = (
+        "import sys; from agt.supervisor.cli import run; run(['status', '--run-dir', '/nowhere']);"
+        "print(sorted(m for m in sys.modules if m.startswith('agt.supervisor.cli._')))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    own = {f"agt.supervisor.cli._{name}" for name in ("app", "guard", "options", "show")}
+    assert set(ast.literal_eval(done.stdout.splitlines()[-1])) == own
+
+
+def test_the_table_of_commands_is_what_the_modules_bring() -> None:
+    """Every command is found by its name, and no module brings one that the table hides."""
+    from agt.supervisor.cli import _app  # noqa: PLC0415 - beside its only use.
+
+    for module, commands in _app.PARTS.items():
+        assert tuple(sorted(_app._own(module).commands)) == commands
+
+
+@pytest.mark.parametrize("shell", ["bash"])
+def test_the_shell_completes_commands(shell: str) -> None:
+    """`agt --show-completion` prints a script, and what it calls names the commands that begin so."""
+    agt = Path(sys.executable).parent / "agt"
+    environment = {**os.environ, "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+    shown = subprocess.run(
+        [agt, "--show-completion", shell], env=environment, capture_output=True, text=True, check=True
+    )
+    assert "_AGT_COMPLETE" in shown.stdout
+    asked = {"_AGT_COMPLETE": f"complete_{shell}", "COMP_WORDS": "agt kill", "COMP_CWORD": "1"}
+    asked |= {"_TYPER_COMPLETE_ARGS": "agt kill", "_TYPER_COMPLETE_FISH_ACTION": "get-args"}
+    found = subprocess.run([agt], env=environment | asked, capture_output=True, text=True, check=False)
+    assert "kill-switch" in found.stdout
+    assert "rollback" not in found.stdout

@@ -3,11 +3,14 @@
 Run by `agt chaos kill` and `agt chaos move`; the gateways, fleets and the oracle are the demo's.
 """
 
+from agt.chaos.scale._idle import IdleFigures, IdleWork, idle_devices
 from agt.chaos.scale._kill import KillFigures, KillRound, KillWork, kill_devices
 from agt.chaos.scale._move import Moved, MoveFigures, MoveWork, move_devices
 from agt.chaos.scale._stage import Stage, StageFailed, Troupe
 
 __all__ = (
+    "IdleFigures",
+    "IdleWork",
     "KillFigures",
     "KillRound",
     "KillWork",
@@ -17,6 +20,7 @@ __all__ = (
     "Stage",
     "StageFailed",
     "Troupe",
+    "idle_devices",
     "kill_devices",
     "move_devices",
 )
