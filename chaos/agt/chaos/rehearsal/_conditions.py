@@ -34,7 +34,7 @@ class Path(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Share that meets a full queue."""
     differs: Ratio = 0.0
     """Share of mirrored answers that differ."""
-    houses: Ratio = 1.0
+    groups: Ratio = 1.0
     """Share of the groups of devices that all this happens to."""
 
 

@@ -40,7 +40,7 @@ class Flow:
 
     def passes(self, rate: float, seconds: float, path: Path) -> None:
         """Let so many messages a second pass for so long."""
-        share = min(1.0, max(1, round(GROUPS * path.houses)) / GROUPS)
+        share = min(1.0, max(1, round(GROUPS * path.groups)) / GROUPS)
         sent = self._drawn(rate * seconds)
         late = self._drawn(sent * path.slow * share)
         stalled_rate = rate * path.stalls * share

@@ -42,8 +42,6 @@ BEGINS_AT: Final = 1_700_000_000.0
 """Wall clock at the beginning, seconds since the epoch."""
 STRIDE_SHARE: Final = 24
 """While nothing happens, a phase's soak is passed in so many strides."""
-IN_A_ROW: Final = 8
-"""So many times longer are the strides through windows in a row: three to a window."""
 DEVICES: Final = 500
 STORE: Final = "store"
 LOOKS: Final = 3
@@ -171,12 +169,7 @@ class World:
         if not quiet:
             return self.plan.check_interval_s
         phase = self.plan.phases[self.state.phase]
-        # Of windows in a row each has to be seen a few times only: there are others, and each check judges them all.
-        windows = [
-            self.plan.window_s(gate.window) * (IN_A_ROW if gate.consecutive > 1 else 1)
-            for gate in phase.gate
-            if gate.window
-        ]
+        windows = [self.plan.window_s(gate.window) for gate in phase.gate if gate.window]
         return max(self.plan.check_interval_s, min([self.plan.soak_s(phase), *windows]) / STRIDE_SHARE)
 
     def alerts(self) -> list[Alert]:

@@ -32,7 +32,9 @@ class FleetShape:
     common_outages: float = 0.5
     """Expected outages of everything in one phase."""
     partial_outages: float = 0.5
-    """Expected outages of a random tenth of the devices in one phase."""
+    """Expected outages of a random tenth of the houses in one phase."""
+    house_devices: int = 1
+    """Devices that share a line: a partial outage strikes all of a house or none."""
     outage_checks: int = 4
     """How long an outage lasts."""
 
@@ -82,12 +84,15 @@ class PhaseTraffic:
         self._struck = [0.0] * (2 * GROUPS)
         self._ended = [0.0] * (2 * GROUPS)
         self._bad = [0.0] * (2 * GROUPS)
-        for device in fleet.devices:
+        struck = False
+        for number, device in enumerate(fleet.devices):
+            if number % max(1, fleet.shape.house_devices) == 0:
+                struck = dice.random() < 0.1
             on_candidate = device.rank < percent
             place = device.group + (0 if on_candidate else GROUPS)
             self._traffic[place] += device.traffic
             self._failing[place] += device.traffic * min(1.0, device.failing + (effect if on_candidate else 0.0))
-            if dice.random() < 0.1:
+            if struck:
                 self._struck[place] += device.traffic
 
     def check(self, *, common: bool, partial: bool) -> None:

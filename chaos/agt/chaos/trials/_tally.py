@@ -4,13 +4,15 @@ import math
 import random
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agt.chaos.trials._fleet import FleetShape
 from agt.chaos.trials._plan import TrialPlan, TrialResult, run_trial
 
 CHUNK = 25
 """Trials that a process runs before it reports."""
+Work = tuple[TrialPlan, int, int, float, int, int]
+"""What a process runs: plan, first seed, trials, effect, devices, devices in a house."""
 
 
 @dataclass(slots=True)
@@ -52,10 +54,10 @@ class Tally:
         return (middle + z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))) / (1 + z * z / n)
 
 
-def shape_for(seed: int) -> FleetShape:
-    """Draw a fleet's shape: from a hundred devices to a few thousand, from even to very uneven."""
+def shape_for(seed: int, *, devices: int = 0, house_devices: int = 1) -> FleetShape:
+    """Draw a fleet's shape: from a hundred devices to a few thousand (or `devices`), from even to very uneven."""
     dice = random.Random(seed ^ 0x5EED)
-    return FleetShape(
+    drawn = FleetShape(
         devices=round(100 * 2 ** dice.uniform(0, 4.5)),
         messages_per_check=2 ** dice.uniform(0, 4),
         failure_rate=0.0005 * 2 ** dice.uniform(0, 5),
@@ -63,6 +65,7 @@ def shape_for(seed: int) -> FleetShape:
         common_outages=dice.uniform(0, 1),
         partial_outages=dice.uniform(0, 1),
     )
+    return replace(drawn, devices=devices or drawn.devices, house_devices=house_devices)
 
 
 def run_trials(
@@ -71,21 +74,22 @@ def run_trials(
     trials: int,
     seed: int,
     effect: float,
+    devices: int = 0,
+    house_devices: int = 1,
     jobs: int = 1,
     progress: Callable[[int], None] | None = None,
 ) -> Tally:
-    """Run trials on fleets of all shapes; `progress` hears how many are done."""
-    tally = Tally()
-    for part in _parts(plan, trials, seed, effect, jobs):
+    """Run trials on fleets of all shapes, or of so many devices; `progress` hears how many are done."""
+    tally, starts = Tally(), range(seed, seed + trials, CHUNK)
+    work = [(plan, start, min(CHUNK, seed + trials - start), effect, devices, house_devices) for start in starts]
+    for part in _parts(work, jobs):
         tally.merge(part)
         if progress is not None:
             progress(tally.trials)
     return tally
 
 
-def _parts(plan: TrialPlan, trials: int, seed: int, effect: float, jobs: int) -> Iterator[Tally]:
-    starts = range(seed, seed + trials, CHUNK)
-    work = [(plan, start, min(CHUNK, seed + trials - start), effect) for start in starts]
+def _parts(work: list[Work], jobs: int) -> Iterator[Tally]:
     if jobs == 1:
         yield from map(_chunk, work)
         return
@@ -93,9 +97,11 @@ def _parts(plan: TrialPlan, trials: int, seed: int, effect: float, jobs: int) ->
         yield from pool.map(_chunk, work)
 
 
-def _chunk(work: tuple[TrialPlan, int, int, float]) -> Tally:
-    plan, start, count, effect = work
+def _chunk(work: Work) -> Tally:
+    plan, start, count, effect, devices, house_devices = work
     tally = Tally()
     for seed in range(start, start + count):
-        tally.add(run_trial(plan, shape_for(seed), seed=seed, effect=effect))
+        tally.add(
+            run_trial(plan, shape_for(seed, devices=devices, house_devices=house_devices), seed=seed, effect=effect)
+        )
     return tally

@@ -27,6 +27,12 @@ def trials(
     alpha: Annotated[
         float, typer.Option("--alpha", min=1e-6, max=0.4, metavar="A", help="What the whole plan may be wrong.")
     ] = 0.05,
+    devices: Annotated[
+        int, typer.Option("--devices", min=0, metavar="N", help="In each fleet; 0 draws from 100 to 2,300.")
+    ] = 0,
+    house: Annotated[
+        int, typer.Option("--house", min=1, metavar="N", help="Devices on one line, that fail together.")
+    ] = 1,
     seed: Annotated[int, typer.Option("--seed", min=0, metavar="S", help="The first seed.")] = 1,
     jobs: Annotated[int | None, typer.Option("--jobs", min=1, max=256, metavar="J", help="Processes.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -43,12 +49,22 @@ def trials(
         trials=plans,
         seed=seed,
         effect=effect,
+        devices=devices,
+        house_devices=house,
         jobs=jobs or os.cpu_count() or 1,
         progress=_Progress(plans, started),
     )
     seconds = time.monotonic() - started
     if as_json:
-        plain = {"plan": asdict(plan), "effect": effect, "seed": seed, "seconds": round(seconds, 1), **_figures(tally)}
+        plain = {
+            "plan": asdict(plan),
+            "effect": effect,
+            "seed": seed,
+            "devices": devices,
+            "house": house,
+            "seconds": round(seconds, 1),
+            **_figures(tally),
+        }
         typer.echo(msgspec.json.format(msgspec.json.encode(plain), indent=2))
     else:
         _show(plan, tally, effect=effect, seconds=seconds)

@@ -93,9 +93,9 @@ def _of_control(look: Look) -> Fault | None:
 
 
 def _of_few_devices(state: State, look: Look) -> Fault | None:
-    """Return the fault of a house or two: nearly all that failed did so in a few groups of devices.
+    """Return the fault of a few devices: nearly all that failed did so in a group or two.
 
-    Groups are made by a hash, so a fault of the candidate's strikes them all, and a line that is cut strikes one. That
+    Groups are made by a hash: a fault of the candidate's strikes them all, a few devices that are away strike few. That
     excuses for as long as `PATIENCE` lasts, once in a route: then the rules judge, whoever it is that stays away.
     """
     excused = state.excused_since is None or look.now - state.excused_since <= PATIENCE * clean_window_s(look.plan)
