@@ -26,7 +26,7 @@ from agt.supervisor.rollout._plan_file import Phase
 from agt.supervisor.rollout._rules import RuleLook, applies, counted, look_at, speaking
 from agt.supervisor.rollout._state import Event, State, Status, moved
 from agt.supervisor.rollout._step import Observation, Step, gates_passed, judge_gates, look_of
-from agt.supervisor.rollout._turns import advance, go_back, routed
+from agt.supervisor.rollout._turns import advance, current_route, go_back, routed
 from agt.supervisor.rollout._verdict import Judgement
 
 RECURRING: Final = "recurring-check"
@@ -122,7 +122,8 @@ def _recurring(plan: Plan, state: State, look: Look) -> Step | None:
 
 def _rules(plan: Plan, state: State, seen: Observation, look: Look) -> Step:
     """Count what is violated, and let the most urgent rule that is ripe speak."""
-    if state.status not in _JUDGED or not (state.percent or state.status is Status.RUNNING):
+    carries = state.percent or current_route(plan, state).cohort
+    if state.status not in _JUDGED or not (carries or state.status is Status.RUNNING):
         return Step(state)
     phase = plan.phases[state.phase]
     # While moves settle nothing can pass, but a candidate that stalls in the middle of them has to be seen.

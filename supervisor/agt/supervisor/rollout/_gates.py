@@ -228,24 +228,31 @@ def _judge_check(name: str, look: Look) -> Judgement:
 
 
 def _judge_consecutive(bounds: Bounds, look: Look) -> Judgement:
-    """Judge each of the last windows by itself, newest first; all of them have to lie in the phase, and to hold."""
-    window_s, single = look.plan.window_s(bounds.window), msgspec.structs.replace(bounds, consecutive=1)
+    """Judge each of the last windows by itself, newest first; all of them have to lie in the phase, and to hold.
+
+    The older ones are looked at once there are enough of them: a month of days costs something at each check.
+    """
+    window_s, wanted = look.plan.window_s(bounds.window), bounds.consecutive
     if look.since is None:
         return Judgement(Verdict.PENDING, "routers have not applied the route yet")
+    seen = next((number for number in range(wanted) if look.now - (number + 1) * window_s < look.since), wanted)
     fewest: int | None = None
-    for number in range(bounds.consecutive):
-        end = look.now - number * window_s
-        if end - window_s < look.since:
-            return Judgement(
-                Verdict.PENDING, f"{number} of {bounds.consecutive} x {bounds.window} seen", None, fewest or 0
-            )
-        readings = look.readings.at(end) if number else look.readings
-        judged = judge(single, replace(look, now=end, readings=readings, since=end - window_s))
+    for number in range(wanted if seen == wanted else min(1, seen)):
+        judged = _judge_window(bounds, look, end=look.now - number * window_s, length_s=window_s)
         if judged.verdict is not Verdict.PASSED:
             when = f"{number} x {bounds.window} ago: " if number else ""
             return Judgement(judged.verdict, f"{when}{judged.reason}", judged.value, judged.samples)
         fewest = judged.samples if fewest is None else min(fewest, judged.samples)
-    return Judgement(Verdict.PASSED, f"held in {bounds.consecutive} x {bounds.window}", None, fewest or 0)
+    if seen < wanted:
+        return Judgement(Verdict.PENDING, f"{seen} of {wanted} x {bounds.window} seen", None, fewest or 0)
+    return Judgement(Verdict.PASSED, f"held in {wanted} x {bounds.window}", None, fewest or 0)
+
+
+def _judge_window(bounds: Bounds, look: Look, *, end: float, length_s: float) -> Judgement:
+    """Judge a condition on one window that may lie in the past."""
+    single = msgspec.structs.replace(bounds, consecutive=1)
+    readings = look.readings.at(end) if end < look.now else look.readings
+    return judge(single, replace(look, now=end, readings=readings, since=end - length_s))
 
 
 def _judge_number(bounds: Bounds, reading: Reading) -> Judgement:
