@@ -394,3 +394,10 @@ def test_the_shell_completes_commands(shell: str) -> None:
     found = subprocess.run([agt], env=environment | asked, capture_output=True, text=True, check=False)
     assert "kill-switch" in found.stdout
     assert "rollback" not in found.stdout
+
+
+def test_the_page_of_commands_is_current() -> None:
+    """The script that writes it says so."""
+    script = Path(__file__).parents[2] / "scripts" / "cli_reference.py"
+    done = subprocess.run([sys.executable, script, "--check"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
