@@ -8,10 +8,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agt.supervisor.measure import AnswerUnusable, PrometheusServer, Sample, expression, measure_all, split_address
+from agt.supervisor.cli._show import _router_line
+from agt.supervisor.measure import (
+    AnswerUnusable,
+    PrometheusServer,
+    RouterSample,
+    RouterSeen,
+    RouterStatus,
+    Sample,
+    expression,
+    measure_all,
+    split_address,
+)
 from agt.supervisor.measure._prometheus_answer import SERIES_MAX, read_vector, routers_measured
 from agt.supervisor.measure._promql import quoted, router_query, series_query
 from agt.supervisor.rollout import PlanInvalid, parse_plan
+from agt.supervisor.rollout._views import router_views
 from support.measured_router import MeasuredRouter, serving
 
 AT = {"job": "agt", "instance": "gateway.sock"}
@@ -160,3 +172,13 @@ async def test_server_that_is_not_there_leaves_no_counts_and_a_reason(tmp_path):
 def test_every_metric_of_the_traffic_has_an_expression(metric: str):
     """What a gate can ask of traffic an operator can ask of Prometheus."""
     assert "increase(" in expression(metric, "new", "5m")
+
+
+def test_status_says_whose_figures_are_old_or_missing():
+    """A router that answers and isn't measured is marked, with the reason; an age is shown where there is one."""
+    status = RouterStatus(router="r1", generation=3, settled_generation=3)
+    away = RouterSeen(socket="gateway.sock", status=status, error="Prometheus at x can't be reached")
+    old = RouterSeen(socket="gateway.sock", status=status, sample=RouterSample(router="r1", at=1.0), age_s=12.0)
+    first, second = router_views([away, old])
+    assert _router_line(first).startswith("! gateway.sock: generation 3, settled, 0 devices, NOT MEASURED: Prometheus")
+    assert _router_line(second) == "  gateway.sock: generation 3, settled, 0 devices, figures 12 s old"

@@ -187,6 +187,10 @@ class RouterView(msgspec.Struct, frozen=True, kw_only=True):
     devices: int = 0
     error: str = ""
     """Why there is nothing else; empty when it answers."""
+    unmeasured: str = ""
+    """Why nobody has counts of it though it answers: a Prometheus server that is away, or has only old ones."""
+    age_s: float = 0.0
+    """How old its counts are; 0 when it was asked itself."""
 
 
 class SwitchView(msgspec.Struct, frozen=True, kw_only=True):

@@ -98,7 +98,10 @@ def _router_line(one: RouterView) -> str:
         return f"! {one.router}: MISSING, {one.error}"
     settled = "settled" if one.settled else "still moving"
     killed = ", killed" if one.killed else ""
-    return f"  {one.router}: generation {one.generation}, {settled}, {one.devices:,} devices{killed}"
+    stale = f", figures {one.age_s:.0f} s old" if one.age_s and not one.unmeasured else ""
+    unmeasured = f", NOT MEASURED: {one.unmeasured}" if one.unmeasured else ""
+    says = f"generation {one.generation}, {settled}, {one.devices:,} devices{killed}{stale}{unmeasured}"
+    return f"{'!' if one.unmeasured else ' '} {one.router}: {says}"
 
 
 def _override_line(one: OverrideView) -> str:

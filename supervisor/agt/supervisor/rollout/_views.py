@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from typing import Any, Final
 
+import msgspec
+
 from agt.router import Selector
 from agt.router.modes import ModeStatus, mode_line
 from agt.supervisor.measure import Readings, RouterSeen, RouterStatus
@@ -107,7 +109,14 @@ def ledger_views(plan: Plan, routers: Iterable[RouterSeen]) -> tuple[LedgerView,
 
 def router_views(routers: Iterable[RouterSeen]) -> tuple[RouterView, ...]:
     """Return each router with the generation that it confirms, or why it is missing."""
-    return tuple(_router_view(router.socket, router.status, router.error) for router in routers)
+    return tuple(
+        msgspec.structs.replace(
+            _router_view(router.socket, router.status, router.error),
+            unmeasured=router.error if router.status is not None else "",
+            age_s=router.age_s,
+        )
+        for router in routers
+    )
 
 
 def switch_views(routers: Iterable[RouterSeen]) -> tuple[SwitchView, ...]:
