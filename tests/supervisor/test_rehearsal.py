@@ -16,7 +16,14 @@ name = "way-back"
 every = "1s"
 way_back = { device = "probe-*", within = "7d", at_most = "AT_MOST" }
 """
-GATED = PLAN + '[[phase.gate]]\ncheck = "way-back"\n[[phase]]\nname = "all"\nsoak = "1h"\n' + CHECK
+PATIENT = """
+[[objective]]
+name = "slow"
+metric = "p99_seconds"
+at_most = 100.0
+"""
+"""So late a router is on no machine: a busy one suspends no rollout here."""
+GATED = PLAN + '[[phase.gate]]\ncheck = "way-back"\n[[phase]]\nname = "all"\nsoak = "1h"\n' + CHECK + PATIENT
 
 
 @pytest.fixture
@@ -82,7 +89,7 @@ async def test_way_back_that_is_too_slow_is_a_gate_that_fails_and_an_alert(tmp_p
 
 async def test_operator_rehearses_by_name(tmp_path):
     """Without a check in the plan a device has to be named; the receipt has both times."""
-    plan = PLAN + '[[phase]]\nname = "all"\nsoak = "1h"\n'
+    plan = PLAN + PATIENT + '[[phase]]\nname = "all"\nsoak = "1h"\n'
     plan = plan.replace('name = "half"\n', 'name = "half"\ngate = [{ metric = "samples", at_least = 1 }]\n')
     async with rollout_on(tmp_path, IdleDevice("p"), text=plan) as (rollout, router, until):
         with pytest.raises(Refused, match="not enabled"):
