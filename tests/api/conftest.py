@@ -10,6 +10,9 @@ import pytest
 
 from agt.supervisor.actions import Action, Refused
 from agt.supervisor.books import (
+    AlertOrder,
+    AlertPrune,
+    AlertsPruned,
     AuditCheck,
     AuditPage,
     Incident,
@@ -17,6 +20,8 @@ from agt.supervisor.books import (
     IncidentOrder,
     IncidentPage,
     RestoreCheck,
+    SinkPage,
+    SinkReport,
     SnapshotMeta,
     SnapshotOrder,
     SnapshotPage,
@@ -131,6 +136,20 @@ class ScriptedBooks:
 
     async def check_snapshot(self, name: str) -> RestoreCheck:
         return RestoreCheck(id=name, at=1.0, verdict=RestoreVerdict.OK, age_ms=0, says="fine")
+
+    async def acknowledge_alert(self, number: int, order: AlertOrder) -> AlertView:
+        if number != 1:
+            raise Refused("unknown", f"there is no alert {number}")
+        return AlertView(id=1, at=1.0, severity="warn", source=order.by or "x", message="m", open=False)
+
+    async def prune_alerts(self, order: AlertPrune) -> AlertsPruned:
+        return AlertsPruned(pruned=int(order.older_than_s > 0))
+
+    async def sinks(self) -> SinkPage:
+        return SinkPage(sinks=(SinkReport(sink="pager", kind="webhook", sent=1),))
+
+    async def test_sinks(self, order: AlertOrder) -> SinkPage:
+        return await self.sinks()
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from agt.router.serving import create_app, serve
 from agt.router.watching import watch
 from agt.supervisor._bookkeeper import Bookkeeper
 from agt.supervisor.actions import Action, Refused
-from agt.supervisor.books import IncidentEnd, IncidentOrder, SnapshotOrder
+from agt.supervisor.books import AlertOrder, AlertPrune, IncidentEnd, IncidentOrder, SnapshotOrder
 from agt.supervisor.rollout import Rollout, Status, Verdict, parse_plan
 from agt.supervisor.rollout._books import Books
 from agt.supervisor.rollout._gates import Look, judge
@@ -29,6 +29,9 @@ control = "old"
 candidate = "new"
 [snapshots]
 kept = 5
+[[sink]]
+name = "all"
+kind = "log"
 [[phase]]
 name = "all-old"
 soak = "1h"
@@ -154,6 +157,26 @@ async def test_the_snapshot_check_takes_a_fresh_one_and_fails_for_a_damaged_one(
     assert judged.verdict is Verdict.FAILED
     assert "Corrupt" in judged.reason
     assert (await look(check, Scene(rollout.plan, tmp_path, taken.at + 601))).verdict is Verdict.PASSED
+
+
+async def test_alerts_are_acknowledged_pruned_and_sent_to_sinks(running) -> None:
+    """One that waits for a person stands until it is acknowledged; pruning leaves what is open; all in the audit."""
+    rollout, books = running
+    rollout.raise_alert("degraded", "slo", "p99 is high", "manual-ack")
+    rollout.raise_alert("warn", "disk", "nearly full")
+    (waits,) = [alert for alert in rollout.sections()["alerts"] if alert.source == "slo"]
+    rollout.resolve_alerts("slo")
+    assert [alert.open for alert in rollout.sections()["alerts"] if alert.source == "slo"] == [True]
+    assert not (await books.acknowledge_alert(waits.id, AlertOrder(by="ann"))).open
+    with pytest.raises(Refused, match="no alert 777"):
+        await books.acknowledge_alert(777, AlertOrder())
+    assert (await books.prune_alerts(AlertPrune(older_than_s=-0.0))).pruned >= 1
+    assert [alert.source for alert in rollout.sections()["alerts"]] == ["disk"]
+    assert (await books.sinks()).sinks[0].waiting + (await books.sinks()).sinks[0].sent >= 2
+    (tried,) = (await books.test_sinks(AlertOrder(by="ann"))).sinks
+    assert (tried.sink, tried.sent) == ("all", 1)
+    done = [row.action for row in (await books.audit(limit=9)).rows]
+    assert done == ["sinks-test", "alerts-prune", "alert-ack 777", f"alert-ack {waits.id}"]
 
 
 def test_books_are_closed_while_nothing_runs(tmp_path) -> None:

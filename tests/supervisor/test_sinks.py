@@ -132,9 +132,9 @@ async def test_a_command_reads_the_alert_and_no_shell_reads_the_command(tmp_path
     assert report.sent == 2
     lines = [json.loads(line) for line in (tmp_path / "$(x)").read_bytes().splitlines()]
     assert [(line["id"], line["event"]) for line in lines] == [(1, "opened"), (2, "resolved")]
-    (report,) = await of(Sink(name="c", kind="command", command=("false",)), tmp_path).test({"id": 0})
+    (report,) = await of(Sink(name="c", kind="command", command=("false",)), tmp_path).test(alert(0))
     assert report.problem == "false ended with status 1"
-    (report,) = await of(Sink(name="c", kind="command", command=("/no/such",)), tmp_path).test({"id": 0})
+    (report,) = await of(Sink(name="c", kind="command", command=("/no/such",)), tmp_path).test(alert(0))
     assert "can't be run" in report.problem
 
 

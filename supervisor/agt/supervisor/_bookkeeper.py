@@ -14,17 +14,22 @@ from agt.supervisor._errors import SupervisorError
 from agt.supervisor.access import recorded_name
 from agt.supervisor.actions import Refused
 from agt.supervisor.books import (
+    AlertOrder,
+    AlertPrune,
+    AlertsPruned,
     AuditCheck,
     AuditPage,
     IncidentEnd,
     IncidentOrder,
     IncidentPage,
+    SinkPage,
     SnapshotOrder,
     SnapshotPage,
 )
-from agt.supervisor.records import Audit, AuditHead, AuditRow, Incident
+from agt.supervisor.records import Alert, Audit, AuditHead, AuditRow, Incident
 from agt.supervisor.rollout import Rollout
 from agt.supervisor.snapshots import RestoreCheck, SnapshotMeta
+from agt.supervisor.view import AlertView
 
 UNKNOWN = "operator"
 """Who asked, where nobody says."""
@@ -140,9 +145,50 @@ class Bookkeeper:
             Refused: `unknown` when there is none of that name, or it can't be read.
         """
         try:
-            return await self._books.snapshots.dry_run(name)
+            found = await self._books.snapshots.dry_run(name)
         except SupervisorError as error:
             raise Refused("unknown", str(error)) from error
+        self.note(f"snapshot-check {name}", found, by="", outcome="done", says=found.verdict.value)  # Kept as evidence.
+        return found
+
+    async def acknowledge_alert(self, number: int, order: AlertOrder) -> AlertView:
+        """Resolve one alert by hand.
+
+        Raises:
+            Refused: `unknown` when there is none of that number.
+        """
+
+        async def do() -> AlertView:
+            return (await self._books.acknowledge(number)).shown()
+
+        return await self._audited(f"alert-ack {number}", order, do, by=order.by)
+
+    async def prune_alerts(self, order: AlertPrune) -> AlertsPruned:
+        """Forget alerts that were resolved long ago.
+
+        Raises:
+            Refused: `unavailable` when the disk refuses.
+        """
+
+        async def do() -> AlertsPruned:
+            return AlertsPruned(pruned=await self._books.prune_alerts(older_than_s=order.older_than_s))
+
+        return await self._audited("alerts-prune", order, do, by=order.by)
+
+    async def sinks(self) -> SinkPage:
+        """Return what became of alerts at each sink."""
+        return SinkPage(sinks=self._books.sinks.reports)
+
+    async def test_sinks(self, order: AlertOrder) -> SinkPage:
+        """Send each sink a trial alert, one try each."""
+
+        async def do() -> SinkPage:
+            trial = Alert(
+                id=0, created=self._clock(), severity="info", source="test", message=f"a trial by {order.by or UNKNOWN}"
+            )
+            return SinkPage(sinks=await self._books.sinks.test(trial))
+
+        return await self._audited("sinks-test", order, do, by=order.by)
 
     async def _flushed(self) -> Audit:
         """Return the audit with everything written that waited; what can't be is told by the store's trouble."""

@@ -14,6 +14,9 @@ import msgspec
 
 from agt.supervisor.actions import Action, RefusalCode, Refused
 from agt.supervisor.books import (
+    AlertOrder,
+    AlertPrune,
+    AlertsPruned,
     AuditCheck,
     AuditPage,
     Incident,
@@ -21,6 +24,7 @@ from agt.supervisor.books import (
     IncidentOrder,
     IncidentPage,
     RestoreCheck,
+    SinkPage,
     SnapshotMeta,
     SnapshotOrder,
     SnapshotPage,
@@ -165,6 +169,19 @@ class Control:
         return self._ask(
             "POST", "/v1/snapshots", SnapshotMeta, msgspec.json.encode(order), timeout_s=SNAPSHOT_TIMEOUT_S
         )
+
+    def acknowledge_alert(self, number: int, order: AlertOrder) -> AlertView:
+        """Acknowledge an alert."""
+        return self._ask("POST", f"/v1/alerts/{number}/ack", AlertView, msgspec.json.encode(order))
+
+    def prune_alerts(self, order: AlertPrune) -> AlertsPruned:
+        """Forget old resolved alerts."""
+        return self._ask("POST", "/v1/alerts/prune", AlertsPruned, msgspec.json.encode(order))
+
+    def test_sinks(self, order: AlertOrder) -> SinkPage:
+        """Send each sink a trial alert."""
+        body = msgspec.json.encode(order)
+        return self._ask("POST", "/v1/sinks/tests", SinkPage, body, timeout_s=SNAPSHOT_TIMEOUT_S)
 
     def check_snapshot(self, name: str) -> RestoreCheck:
         """Dry-run a restore."""

@@ -5,7 +5,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from agt.supervisor.rows import AuditRow, Incident, IncidentSeverity
+from agt.supervisor.rows import AuditRow, Incident, IncidentSeverity, SinkReport
 from agt.supervisor.snapshots import RestoreCheck, SnapshotMeta
 
 TEXT_MAX = 500
@@ -66,7 +66,36 @@ class SnapshotOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     by: str = ""
 
 
+class AlertOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Acknowledge an alert, or try the sinks."""
+
+    by: str = ""
+
+
+class AlertPrune(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Forget old alerts."""
+
+    older_than_s: Annotated[float, Meta(ge=0, le=1e10)]
+    """Those that were resolved so many seconds ago; open ones never."""
+    by: str = ""
+
+
+class AlertsPruned(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of old alerts."""
+
+    pruned: int
+
+
+class SinkPage(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of alerts at each sink."""
+
+    sinks: tuple[SinkReport, ...]
+
+
 __all__ = (
+    "AlertOrder",
+    "AlertPrune",
+    "AlertsPruned",
     "AuditCheck",
     "AuditPage",
     "AuditRow",
@@ -75,6 +104,8 @@ __all__ = (
     "IncidentOrder",
     "IncidentPage",
     "RestoreCheck",
+    "SinkPage",
+    "SinkReport",
     "SnapshotMeta",
     "SnapshotOrder",
     "SnapshotPage",

@@ -1,4 +1,4 @@
-"""Rows of the books as values: what an operator did, and what went wrong. Importing them opens no database."""
+"""Rows of the books as values: what an operator did, what went wrong, and who was told. Importing opens no database."""
 
 from typing import Literal
 
@@ -46,3 +46,18 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     def open(self) -> bool:
         """Whether it still stands."""
         return self.closed is None
+
+
+class SinkReport(msgspec.Struct, kw_only=True):
+    """What became of the alerts for one sink, since this supervisor's start."""
+
+    sink: str
+    kind: str
+    sent: int = 0
+    failed: int = 0
+    """Given up after every try."""
+    shed: int = 0
+    """There was no room for them."""
+    waiting: int = 0
+    problem: str = ""
+    """Why the newest try failed; empty when it didn't."""

@@ -19,6 +19,7 @@ from agt.supervisor._errors import SupervisorError
 GROUP = "agt.commands"
 
 PARTS: Final[Mapping[str, tuple[str, ...]]] = {
+    "agt.supervisor.cli._alerts": ("alerts",),
     "agt.supervisor.cli._books": ("audit", "incident"),
     "agt.supervisor.cli._component": ("component", "why"),
     "agt.supervisor.cli._explain": ("explain",),
@@ -44,7 +45,7 @@ PARTS: Final[Mapping[str, tuple[str, ...]]] = {
     "agt.supervisor.cli._report": ("report", "version-matrix"),
     "agt.supervisor.cli._sessions": ("sessions",),
     "agt.supervisor.cli._shadow": ("shadow",),
-    "agt.supervisor.cli._show": ("alerts", "status"),
+    "agt.supervisor.cli._show": ("status",),
     "agt.supervisor.cli._snapshot": ("snapshot",),
     "agt.supervisor.cli._suite": ("suite",),
     "agt.supervisor.cli._token": ("token",),

@@ -1,7 +1,6 @@
-"""Commands that show: `status` and `alerts`."""
+"""The command that shows: `status`."""
 
 from datetime import UTC, datetime
-from typing import Annotated
 
 import typer
 
@@ -13,9 +12,8 @@ _VERDICT_MARKS = {"passed": "v", "pending": ".", "inconclusive": "?", "error": "
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands."""
+    """Add the command."""
     app.command()(status)
-    app.command()(alerts)
 
 
 def status(run_dir: RunDir = None, json: Json = False) -> None:
@@ -25,19 +23,6 @@ def status(run_dir: RunDir = None, json: Json = False) -> None:
         print_json(view)
     else:
         typer.echo("\n".join(status_lines(view)))
-
-
-def alerts(
-    open_only: Annotated[bool, typer.Option("--open", help="Only those that still stand.")] = False,
-    run_dir: RunDir = None,
-    json: Json = False,
-) -> None:
-    """List the alert ledger, newest first."""
-    found = [alert for alert in control(run_dir).alerts() if alert.open or not open_only]
-    if json:
-        print_json({"alerts": found})
-        return
-    typer.echo("\n".join(_alert_line(alert) for alert in found) or "no alerts")
 
 
 def status_lines(view: View) -> list[str]:

@@ -1,4 +1,4 @@
-"""The routes of the books: audit, incidents, snapshots."""
+"""The routes of the books: audit, incidents, snapshots, alerts."""
 
 from typing import Any, Final, Protocol
 
@@ -19,6 +19,7 @@ from agt.supervisor.books import (
     SnapshotOrder,
     SnapshotPage,
 )
+from agt.supervisor.control._alerts import ALERT_TYPES, Alerts, alert_routes, describe_alerts
 from agt.supervisor.control._describe import FLAG, get, in_path, post, query
 from agt.supervisor.control._requests import read_flag, read_number, read_order
 
@@ -27,7 +28,7 @@ ROWS_MAX: Final = 1000
 NUMBER_MAX: Final = 10**9
 
 
-class Books(Protocol):
+class Books(Alerts, Protocol):
     """The books as the control API sees them; every method may raise `Refused`."""
 
     async def audit(self, *, limit: int) -> AuditPage:
@@ -98,6 +99,7 @@ def book_routes(books: Books) -> tuple[BaseRoute, ...]:
         Route("/v1/incidents/{number}/close", close, methods=["POST"]),
         Route("/v1/snapshots", snapshots, methods=["GET", "POST"]),
         Route("/v1/snapshots/{name}/check", check),
+        *alert_routes(books),
     )
 
 
@@ -127,6 +129,7 @@ def describe_books() -> dict[str, Any]:
         "/v1/snapshots": get("The snapshots that are there.", "SnapshotPage")
         | post("Take a snapshot now.", "SnapshotMeta", takes="SnapshotOrder"),
         "/v1/snapshots/{name}/check": get("Dry-run a restore.", "RestoreCheck", in_path("name", "The snapshot's id.")),
+        **describe_alerts(),
     }
 
 
@@ -141,5 +144,6 @@ BOOK_TYPES: Final = (
     SnapshotMeta,
     SnapshotOrder,
     RestoreCheck,
+    *ALERT_TYPES,
 )
 """The bodies, for the OpenAPI document."""

@@ -10,6 +10,7 @@ from typing import Final, Protocol
 import anyio
 import msgspec
 
+from agt.supervisor.rows import SinkReport
 from agt.supervisor.sinks._send import SinkFailed, encode, send
 from agt.supervisor.sinks._spec import Sink
 from agt.supervisor.view import Severity
@@ -56,21 +57,6 @@ class Told(Protocol):
         ...
 
 
-class SinkReport(msgspec.Struct, kw_only=True):
-    """What became of the alerts for one sink, since this supervisor's start."""
-
-    sink: str
-    kind: str
-    sent: int = 0
-    failed: int = 0
-    """Given up after every try."""
-    shed: int = 0
-    """There was no room for them."""
-    waiting: int = 0
-    problem: str = ""
-    """Why the newest try failed; empty when it didn't."""
-
-
 class Dispatcher:
     """All sinks of one plan."""
 
@@ -107,14 +93,15 @@ class Dispatcher:
             for sink in self._sinks.values():
                 tasks.start_soon(self._work, sink)
 
-    async def test(self, note: dict[str, object]) -> tuple[SinkReport, ...]:
+    async def test(self, alert: Told) -> tuple[SinkReport, ...]:
         """Send a trial to every sink at once, one try each, and say which took it."""
         found: dict[str, SinkReport] = {}
+        body = encode(note_of(alert, plan=self._plan))
 
         async def try_one(sink: Sink) -> None:
             report = found[sink.name] = SinkReport(sink=sink.name, kind=sink.kind)
             try:
-                await send(sink, encode(note), run=self._run)
+                await send(sink, body, run=self._run)
             except SinkFailed as error:
                 report.failed, report.problem = 1, str(error)
             else:
