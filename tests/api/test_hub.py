@@ -1,5 +1,7 @@
 """The hub alone: version order, folding, bounds. No sockets, both async libraries."""
 
+import weakref
+
 import anyio
 import msgspec
 import pytest
@@ -132,3 +134,29 @@ async def test_remembered_receipts_are_bounded() -> None:
         await receipts.once(Action(action="advance", key=key), act)
     assert acted == ["a", "b", "c", "a"]
     assert len(receipts) == 2
+
+
+class Watched(View, frozen=True, kw_only=True, weakref=True):
+    """A view whose end can be seen."""
+
+
+async def test_a_hundred_readers_at_their_own_pace_hold_one_view_each_at_most() -> None:
+    """Some read each view, some every tenth, some stop for long: all end at the newest, and no queue grows."""
+    hub, kept = Hub(Watched(version=1, at=1.0, plan="p", status="running")), []
+    readers = [(index % 10, hub.subscribe()) for index in range(100)]
+    for _, reader in readers:
+        await anext(reader)
+    for version in range(2, 402):
+        newer = Watched(version=version, at=float(version), plan="p", status="running")
+        kept.append(weakref.ref(newer))
+        hub.publish(newer)
+        del newer
+        for pace, reader in readers:
+            if pace and version % pace == 0 and reader._sent is not hub.view:
+                await anext(reader)
+    assert sum(one() is not None for one in kept) <= len(readers) + 1
+    for pace, reader in readers:
+        if reader._sent is not hub.view:
+            last = await anext(reader)
+            assert isinstance(last, Snapshot if pace == 0 else Change)
+        assert reader._sent is hub.view

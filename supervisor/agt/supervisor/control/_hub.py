@@ -17,7 +17,7 @@ import msgspec
 from agt.supervisor._changes import changed_sections
 from agt.supervisor.view import View
 
-MAX_SUBSCRIBERS: Final = 32
+MAX_SUBSCRIBERS: Final = 128
 RESYNC_AFTER: Final = 256
 
 
