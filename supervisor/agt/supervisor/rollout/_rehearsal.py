@@ -132,7 +132,9 @@ class Rehearsals:
                     await self._let_go(probe.device)
         self.views = (*self.views, done)[-REHEARSALS_MAX:]
         if done.problem or (at_most_s is not None and not _in_time(done, at_most_s)):
-            says = _judged(done, at_most_s or 0.0, now=done.at).reason
+            # No figures: the same trouble again is the same alert.
+            slow = f"the way back with {done.device} takes longer than {format_duration(at_most_s or 0.0)}"
+            says = f"the way back with {done.device} is broken: {done.problem}" if done.problem else slow
             self._tell(RaiseAlert("escalate" if done.problem else "degraded", OWNER, says))
         else:
             self._tell(ResolveAlerts(OWNER))
