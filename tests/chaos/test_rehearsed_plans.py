@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from agt.chaos.rehearsal import Injection, Rehearsal, World, load_causes, strike
+from agt.chaos.rehearsal import Cause, Injection, Rehearsal, World, load_causes, strike
 from agt.supervisor.rollout import Status, load_plan
 
 PLANS = Path(__file__).parents[2] / "plans"
@@ -34,7 +34,7 @@ def test_document_004_comes_to_its_end(cync):
         assert left.at_s - entered.at_s >= world.plan.soak_s(phase), phase.name
 
 
-@pytest.mark.parametrize("plan", sorted(path.name for path in PLANS.glob("*.toml")))
+@pytest.mark.parametrize("plan", ["agtmux-v5.toml", "cync-tcp.toml", "demo.toml"])
 def test_without_traffic_no_plan_gets_past_its_first_gate(plan):
     """Time alone is no evidence, in any plan that comes with the project."""
     told = Rehearsal(load_plan(PLANS / plan), rate=0).run()
@@ -67,3 +67,28 @@ def test_what_is_nobodys_fault_holds_and_the_plan_goes_on(cause):
     assert told.complete, told.reason
     assert told.struck[0].reaction in ("fault-seen", "clock-set")
     assert told.longest_gap_s <= 10 * 60
+
+
+AGTMUX = {
+    "hold-down-again": (Cause(name="h", says="two hold-downs", blame="candidate", happens="hold_downs", lasts=2), 3),
+    "escalate-open": (Cause(name="e", says="an alert stands", blame="candidate", alert="escalate", lasts=12), 7),
+    "full-resync": (Cause(name="f", says="a full resync", blame="candidate", happens="full_resyncs", lasts=3), 2),
+}
+"""Rows of document 001's rollback table by the rule that has to speak, and the minutes that it may take."""
+
+
+@pytest.mark.parametrize("rule", sorted(AGTMUX))
+def test_document_001_goes_back_for_each_row_of_its_table(rule):
+    """In the gradual default: the rule that is named speaks within its time, and nothing advances."""
+    cause, minutes = AGTMUX[rule]
+    world = World(load_plan(PLANS / "agtmux-v5.toml"))
+    while world.phase != "gradual-default" or world.state.applied_at is None:
+        assert world.elapsed_s < 60 * 86_400, world.state
+        world.tick(world.stride_s())
+    struck = strike(world, cause)
+    world.tick()
+    world.tick()
+    spoke = [one for one in world.journal if rule in (one.by, one.says.partition(":")[0])]
+    assert spoke, (struck, world.journal[-3:])
+    assert spoke[0].at_s - struck.at_s <= minutes * 60
+    assert world.state.status in (Status.ROLLED_BACK, Status.HELD)

@@ -2,11 +2,15 @@
 
 import random
 from dataclasses import dataclass, field
+from typing import Final
 
 from agt.chaos.rehearsal._conditions import Cause
 from agt.chaos.rehearsal._traffic import Flow
 from agt.supervisor.measure import RouterSample, RouterSeen, RouterStatus, ShadowCounters
 from agt.supervisor.rollout import Plan, Route
+
+DEVICES: Final = 500
+"""Devices behind all gateways together; a cohort or a number of devices is so much of them."""
 
 
 @dataclass(slots=True)
@@ -24,6 +28,8 @@ class VirtualGateway:
     generation: int = 0
     settled: int = 0
     percent: float = 0.0
+    cohort: float = 0.0
+    """Share of the devices that the candidate carries by name."""
     shadow: str = "off"
     killed: bool = False
     carried: dict[int, float] = field(default_factory=dict)
@@ -39,6 +45,8 @@ class VirtualGateway:
     def apply(self, route: Route | None, generation: int, percent: float) -> None:
         """Take over a route; its moves have settled by the next check."""
         self.generation, self.percent = generation, percent
+        if route is not None:
+            self.cohort = min(1.0, len(route.cohort) / DEVICES)
         self.shadow = route.shadow if route is not None else self.shadow
         self.killed = False
 
@@ -54,6 +62,7 @@ class VirtualGateway:
         self.carried[self.generation] = self.carried.get(self.generation, 0.0) + seconds
         self.carried = {key: self.carried[key] for key in sorted(self.carried)[-8:]}
         rate, share = self.rate * cause.traffic, self.percent / 100
+        share += (1 - share) * self.cohort
         for name, part, candidate in ((self.plan.control, 1 - share, False), (self.plan.candidate, share, True)):
             self.flows[name].passes(rate * part, seconds, cause.path(candidate))
         if self.shadow != "off":

@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from agt.chaos.rehearsal._conditions import HEALTHY, Cause
-from agt.chaos.rehearsal._gateway import VirtualGateway
+from agt.chaos.rehearsal._gateway import DEVICES, VirtualGateway
 from agt.supervisor.actions import Action
-from agt.supervisor.measure import Readings, RouterSeen, Timeline
+from agt.supervisor.measure import Reading, Readings, RouterSeen, Timeline
 from agt.supervisor.records import Alert, AlertBook
 from agt.supervisor.rollout import Judgement, Plan, State, Status, Verdict
 from agt.supervisor.rollout.engine import (
+    DAEMON_LEVELS,
     Check,
     Checked,
     Counts,
@@ -31,6 +32,7 @@ from agt.supervisor.rollout.engine import (
     Step,
     fresh,
     gate_name,
+    happenings_of,
     is_forward,
     judge_hours,
     operate,
@@ -42,7 +44,6 @@ BEGINS_AT: Final = 1_700_000_000.0
 """Wall clock at the beginning, seconds since the epoch."""
 STRIDE_SHARE: Final = 24
 """While nothing happens, a phase's soak is passed in so many strides."""
-DEVICES: Final = 500
 STORE: Final = "store"
 LOOKS: Final = 3
 """Checks at the plan's own pace after each stride, so that short windows have something to look at."""
@@ -219,7 +220,7 @@ class World:
             elif isinstance(effect, Kill):
                 self.selector = (0, 0.0)
                 for gateway in self.gateways:
-                    gateway.killed, gateway.percent = True, 0.0
+                    gateway.killed, gateway.percent, gateway.cohort = True, 0.0, 0.0
             elif isinstance(effect, OpenIncident):
                 self.incidents += 1
             elif isinstance(effect, RaiseAlert | ResolveAlerts):
@@ -254,8 +255,11 @@ class World:
                 control=plan.control,
                 latency_limit_s=plan.latency_limit_s,
                 control_observed=plan.file.legacy_observed,
-                signals=signals_of(plan, routers, incidents=self.incidents),
-                happenings=self.happenings,
+                signals={
+                    **signals_of(plan, routers, incidents=self.incidents),
+                    **dict.fromkeys(DAEMON_LEVELS, Reading(0.0, samples=1)),
+                },
+                happenings=happenings_of(plan, lambda kind: self.happenings.get(kind, [])),
             ),
             carried_s=state.credit_s + self.soak.carried_s(state.generation, plan.routers),
             selector_generation=self.selector[0],

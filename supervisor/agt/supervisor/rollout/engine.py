@@ -17,15 +17,17 @@ from agt.supervisor.rollout._effects import (
 )
 from agt.supervisor.rollout._engine import step
 from agt.supervisor.rollout._gates import gate_name
+from agt.supervisor.rollout._metrics import DAEMON_LEVELS
 from agt.supervisor.rollout._operator import operate
 from agt.supervisor.rollout._plan_file import Check
-from agt.supervisor.rollout._signals import signals_of
+from agt.supervisor.rollout._signals import happenings_of, signals_of
 from agt.supervisor.rollout._soak import Soak
 from agt.supervisor.rollout._state import Share
 from agt.supervisor.rollout._step import Observation, Step
 from agt.supervisor.rollout._turns import fresh
 
 __all__ = (
+    "DAEMON_LEVELS",
     "Check",
     "Checked",
     "Counts",
@@ -42,6 +44,7 @@ __all__ = (
     "Step",
     "fresh",
     "gate_name",
+    "happenings_of",
     "is_forward",
     "judge_hours",
     "operate",
