@@ -55,7 +55,7 @@ def check(rest: list[str], line: str) -> None:
     """Follow a command through its groups, then look at its options."""
     command: Any = get_command(app)
     context = command.make_context("agt", ["--help"], resilient_parsing=True)
-    while rest and hasattr(command, "list_commands"):
+    while rest and not rest[0].startswith("-") and hasattr(command, "list_commands"):
         assert rest[0] in command.list_commands(context), line
         command = command.get_command(context, rest.pop(0))
     known = {option for parameter in command.params for option in parameter.opts} | {"--help"}

@@ -41,7 +41,8 @@ class _Seeker(ast.NodeVisitor):
     """Walks one module."""
 
     def __init__(self, file: str, kind: FindKind) -> None:
-        self._file, self._kind = file, kind
+        self._file = file
+        self._kind: FindKind = kind
         self._known = {name: name for name in CLASSES}
         self.finds: set[Find] = set()
 
