@@ -148,7 +148,7 @@ class ScriptedBooks:
     async def sinks(self) -> SinkPage:
         return SinkPage(sinks=(SinkReport(sink="pager", kind="webhook", sent=1),))
 
-    async def test_sinks(self, order: AlertOrder) -> SinkPage:
+    async def try_sinks(self, order: AlertOrder) -> SinkPage:
         return await self.sinks()
 
 

@@ -173,7 +173,7 @@ async def test_alerts_are_acknowledged_pruned_and_sent_to_sinks(running) -> None
     assert (await books.prune_alerts(AlertPrune(older_than_s=-0.0))).pruned >= 1
     assert [alert.source for alert in rollout.sections()["alerts"]] == ["disk"]
     assert (await books.sinks()).sinks[0].waiting + (await books.sinks()).sinks[0].sent >= 2
-    (tried,) = (await books.test_sinks(AlertOrder(by="ann"))).sinks
+    (tried,) = (await books.try_sinks(AlertOrder(by="ann"))).sinks
     assert (tried.sink, tried.sent) == ("all", 1)
     done = [row.action for row in (await books.audit(limit=9)).rows]
     assert done == ["sinks-test", "alerts-prune", "alert-ack 777", f"alert-ack {waits.id}"]

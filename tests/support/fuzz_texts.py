@@ -25,8 +25,7 @@ from agt.supervisor.components._readiness import parse_notification
 from agt.supervisor.control._requests import check_complete, read_action
 from agt.supervisor.measure._exposition import MAX_SAMPLES, ExpositionError, parse_exposition
 from agt.supervisor.measure._sample import read_sample
-from agt.supervisor.measure._unix_http import RequestFailed
-from agt.supervisor.measure._unix_http import parse_response
+from agt.supervisor.measure._unix_http import RequestFailed, parse_response
 from agt.supervisor.rollout import PlanInvalid, parse_duration, parse_plan
 from agt.supervisor.rollout._durations import format_duration, parse_checks
 from agt.supervisor.view import View

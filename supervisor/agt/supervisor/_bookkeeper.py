@@ -179,7 +179,7 @@ class Bookkeeper:
         """Return what became of alerts at each sink."""
         return SinkPage(sinks=self._books.sinks.reports)
 
-    async def test_sinks(self, order: AlertOrder) -> SinkPage:
+    async def try_sinks(self, order: AlertOrder) -> SinkPage:
         """Send each sink a trial alert, one try each."""
 
         async def do() -> SinkPage:

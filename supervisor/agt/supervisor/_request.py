@@ -178,7 +178,7 @@ class Control:
         """Forget old resolved alerts."""
         return self._ask("POST", "/v1/alerts/prune", AlertsPruned, msgspec.json.encode(order))
 
-    def test_sinks(self, order: AlertOrder) -> SinkPage:
+    def try_sinks(self, order: AlertOrder) -> SinkPage:
         """Send each sink a trial alert."""
         body = msgspec.json.encode(order)
         return self._ask("POST", "/v1/sinks/tests", SinkPage, body, timeout_s=SNAPSHOT_TIMEOUT_S)

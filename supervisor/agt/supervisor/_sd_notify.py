@@ -1,8 +1,8 @@
 """Tell a service manager how we are (systemd's sd_notify): READY=1, WATCHDOG=1, STOPPING=1, each with a line of status.
 
 Nothing is said where nobody listens: without NOTIFY_SOCKET every call is a no-op, and a manager that has gone never
-stops us. The watchdog is fed from the event loop, so that a loop that hangs is noticed and the supervisor restarted; the
-components go on meanwhile, and the next one adopts them.
+stops us. The watchdog is fed from the event loop, so that a loop that hangs is noticed and the supervisor restarted;
+the components go on meanwhile, and the next one adopts them.
 """
 
 import os

@@ -78,7 +78,7 @@ def prune(
 @app.command("test")
 def try_sinks(by: By = "", run_dir: RunDir = None, json: Json = False) -> None:
     """Send a trial alert to every sink of the plan, one try each; exit status 1 when one did not take it."""
-    page = control(run_dir).test_sinks(AlertOrder(by=by or login()))
+    page = control(run_dir).try_sinks(AlertOrder(by=by or login()))
     if json:
         print_json(page)
     else:

@@ -30,7 +30,7 @@ class Alerts(Protocol):
         """Say what became of alerts at the sinks."""
         ...
 
-    async def test_sinks(self, order: AlertOrder) -> SinkPage:
+    async def try_sinks(self, order: AlertOrder) -> SinkPage:
         """Send each sink a trial."""
         ...
 
@@ -49,7 +49,7 @@ def alert_routes(alerts: Alerts) -> tuple[BaseRoute, ...]:
         return _json(await alerts.sinks())
 
     async def test(request: Request) -> Response:
-        return _json(await alerts.test_sinks(await read_order(request, AlertOrder)))
+        return _json(await alerts.try_sinks(await read_order(request, AlertOrder)))
 
     return (
         Route("/v1/alerts/prune", prune, methods=["POST"]),

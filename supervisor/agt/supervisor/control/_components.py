@@ -39,7 +39,8 @@ def component_routes(care: Care) -> tuple[BaseRoute, ...]:
         return _json(await care.why(request.path_params["name"]))
 
     async def order(request: Request) -> Response:
-        verb = next((one for one in VERBS if one == request.path_params["verb"]), None)
+        asked = str(request.path_params["verb"])
+        verb: Verb | None = next((one for one in VERBS if one == asked), None)
         if verb is None:
             raise Refused("unknown", "there is no such order", f"there are: {', '.join(VERBS)}")
         return _json(await care.order(request.path_params["name"], verb, await read_order(request, ComponentOrder)))

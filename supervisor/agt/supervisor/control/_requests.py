@@ -77,9 +77,10 @@ async def read_order(request: Request, kind: type[_Order], *, most: int = MAX_BO
         raise Refused(
             "invalid", f"the body is not JSON: {error}", 'send {"action": "hold"} to /v1/actions, say'
         ) from error
-    if not hasattr(order, "by"):
+    asked_by = getattr(order, "by", None)
+    if asked_by is None:
         return order
-    return msgspec.structs.replace(order, by=bind_name(order.by, caller_of(request)))
+    return msgspec.structs.replace(order, by=bind_name(asked_by, caller_of(request)))
 
 
 def read_number(text: str, what: str, most: int) -> int:
