@@ -45,14 +45,14 @@ LANES = (
             _tool("ruff", "format", "--check", "--quiet", "."),
             _tool("ruff", "check", "--quiet", "."),
             _tool("lint-imports"),
-            _tests(0, "tests/test_tidy.py"),
+            _tests(0, "tests/test_tidy.py", "tests/test_runbooks.py"),
         ),
         together=True,
     ),
-    Lane("unit", 75, (_tests(2, "tests/transport", "tests/router", "tests/supervisor"),)),
+    Lane("unit", 95, (_tests(3, "tests/transport", "tests/router", "tests/supervisor"),)),
     Lane("simulation", 45, (_tests(2, "tests/simulation", "tests/fuzz"),)),
-    Lane("processes", 60, (_tests(3, "tests/processes", "tests/chaos"),)),
-    Lane("screen", 45, (_tests(2, "tests/tui", "tests/api"),)),
+    Lane("processes", 85, (_tests(3, "tests/processes", "tests/chaos"),)),
+    Lane("screen", 35, (_tests(2, "tests/tui", "tests/api"),)),
 )
 
 

@@ -24,7 +24,7 @@ def test_the_state_diagram_is_the_table() -> None:
 def test_every_key_of_a_component_has_its_line_and_default(shape: type[msgspec.Struct]) -> None:
     """`| key | default |` as the structs have it."""
     for field in msgspec.structs.fields(shape):
-        (line,) = [line for line in PAGE.splitlines() if line.startswith(f"| `{field.name}` |")]
+        line = next(line for line in PAGE.splitlines() if line.startswith(f"| `{field.name}` |"))
         default = line.split("|")[2].strip().strip("`")
         if field.required:
             assert default == "required"
@@ -34,14 +34,24 @@ def test_every_key_of_a_component_has_its_line_and_default(shape: type[msgspec.S
 
 def test_every_probe_has_its_line_and_keys() -> None:
     """One line a way of asking, with the keys that it takes."""
-    for probe in (spec.NotifyProbe, spec.TcpProbe, spec.UnixProbe, spec.HttpProbe):
-        (line,) = [line for line in PAGE.splitlines() if line.startswith(f"| `{probe.__struct_config__.tag}` |")]
+    probes = PAGE.partition("| `by` |")[2].splitlines()
+    for probe in (spec.NotifyProbe, spec.TcpProbe, spec.UnixProbe, spec.HttpProbe, spec.CommandProbe, spec.LogProbe):
+        (line,) = [line for line in probes if line.startswith(f"| `{probe.__struct_config__.tag}` |")]
         assert all(f"`{name}`" in line or f" {name}`" in line for name in probe.__struct_fields__), line
 
 
 def test_no_key_is_made_up() -> None:
     """Every key in the tables belongs to a struct."""
     shapes = (spec.ComponentSpec, spec.Liveness, spec.RestartPolicy)
-    known = {name for shape in shapes for name in shape.__struct_fields__} | {"by", "notify", "tcp", "unix", "http"}
-    keys = {line.split("`")[1] for line in PAGE.splitlines() if line.startswith("| `")}
+    known = {name for shape in shapes for name in shape.__struct_fields__} | {
+        "by",
+        "notify",
+        "tcp",
+        "unix",
+        "http",
+        "command",
+        "log",
+    }
+    lines = [line for line in PAGE.splitlines() if line.startswith("| `") and not line.startswith("| `agt ")]
+    keys = {line.split("`")[1] for line in lines}
     assert keys - known == set()

@@ -44,6 +44,7 @@ async def to_half(rollout: Rollout, until) -> None:
     await until(lambda: rollout.state.applied_at is not None)
 
 
+@pytest.mark.soak
 async def test_gate_rehearses_with_the_probe_alone_and_keeps_it(tmp_path):
     """The probe goes there and back, nobody else moves, no override is left, journal and audit have it."""
     others = [IdleDevice(name) for name in ("a", "b")]
@@ -76,6 +77,7 @@ async def test_gate_rehearses_with_the_probe_alone_and_keeps_it(tmp_path):
         group.cancel_scope.cancel()
 
 
+@pytest.mark.soak
 async def test_way_back_that_is_too_slow_is_a_gate_that_fails_and_an_alert(tmp_path):
     """No machine is back within a microsecond."""
     text = GATED.replace("AT_MOST", "0.001ms")
@@ -111,6 +113,7 @@ async def test_operator_rehearses_by_name(tmp_path):
         assert router.runtime_of("p") == "old"
 
 
+@pytest.mark.soak
 async def test_probe_that_never_comes_says_nothing_of_the_way_back(tmp_path, monkeypatch):
     """Its attachment to the candidate is down: refused, the override is taken off again, no rehearsal is kept."""
     monkeypatch.setattr("agt.supervisor.rollout._rehearsal.COME_WITHIN_S", 0.3)
