@@ -8,7 +8,11 @@ import contextlib
 from agt.router.http import HttpConfigInvalid, parse_http_config
 from agt.router.http._address import Address
 from agt.router.shadow import RulesInvalid, parse_shadow_rules
+from agt.supervisor.access._addresses import AddressInvalid, parse_address
+from agt.supervisor.measure._prometheus_answer import AnswerUnusable, read_vector
+from agt.supervisor.measure._tcp_http import split_address
 from agt.supervisor.records import AuditHead
+from agt.supervisor.resources._proc import parse_usage
 from support.fuzz_support import Target
 from support.fuzz_texts import TOML, as_text
 
@@ -48,7 +52,35 @@ def audit_head(data: bytes) -> None:
         assert AuditHead.parse(str(head)) == head
 
 
+def web_address(data: bytes) -> None:
+    """Addresses of our own listener and of a server: loopback only, and a host without password."""
+    text = as_text(data)
+    with contextlib.suppress(AddressInvalid):
+        host, port = parse_address(text)
+        assert host
+        assert 0 <= port <= 65_535
+    with contextlib.suppress(ValueError):
+        assert split_address(text).username is None
+
+
+def prometheus_answer(data: bytes) -> None:
+    """A vector is read or refused; a sample has a finite time and a name."""
+    with contextlib.suppress(AnswerUnusable):
+        read_vector(data)
+
+
+def proc_stat(data: bytes) -> None:
+    """A line of /proc is read or refused."""
+    with contextlib.suppress(ValueError):
+        parse_usage(as_text(data), None)
+
+
 TARGETS = (
+    Target("web_address", web_address, (b"127.0.0.1:", b"[::1]:", b"http://", b"@", b"?", "٣".encode())),
+    Target(
+        "prometheus_answer", prometheus_answer, (b'{"status":"success"', b'"data":', b'"vector"', b"NaN", b"[" * 2000)
+    ),
+    Target("proc_stat", proc_stat, (b"1 (a b) S ", b")", b" 1" * 50, b"-1", b"9" * 400)),
     Target("http_config", http_config, (*TOML, b"[upstreams.v1]", b"url", b"[[retired]]", b"http://", b"unix:")),
     Target("http_address", http_address, (b"http://", b"unix:", b"[::1]:", b":65535", "٣".encode())),
     Target("shadow_rules", shadow_rules, (*TOML, b"[[ignore]]", b"owner", b"expires", b"2026-12-31T00:00:00Z")),

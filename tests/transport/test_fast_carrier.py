@@ -297,3 +297,43 @@ async def test_the_link_is_told_the_time_of_the_clock_that_was_given() -> None:
     carrier.supersede()
     await running
     assert set(times) == {4711.0}
+
+
+async def test_what_came_before_the_hand_over_is_handed_over() -> None:
+    """A peer that speaks while its call is still being looked at loses nothing, and nobody reads on meanwhile."""
+    arrived = asyncio.Event()
+
+    class Taker(asyncio.BufferedProtocol):
+        taken = b""
+
+        def get_buffer(self, sizehint: int) -> bytearray:
+            self.room = bytearray(3)
+            return self.room
+
+        def buffer_updated(self, nbytes: int) -> None:
+            self.taken += bytes(self.room[:nbytes])
+            if len(self.taken) >= 10:
+                arrived.set()
+
+    loop = asyncio.get_running_loop()
+    made: asyncio.Future[FastStream] = loop.create_future()
+
+    def make() -> FastStream:
+        stream = FastStream()
+        loop.call_soon(made.set_result, stream)
+        return stream
+
+    server = await loop.create_server(make, "127.0.0.1", 0)
+    _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+    stream = await made
+    writer.write(b"early")
+    await writer.drain()
+    stream._data = b"first"  # As a loop does that reads before it can be told not to.
+    taker = Taker()
+    stream.hand_over(taker)
+    with anyio.fail_after(10):
+        await arrived.wait()
+    assert taker.taken == b"firstearly"
+    writer.close()
+    stream.transport.abort()
+    server.close()

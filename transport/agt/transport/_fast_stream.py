@@ -55,7 +55,7 @@ class FastStream(asyncio.BufferedProtocol, SocketStream):
         self._writer: asyncio.Future[None] | None = None
         self._asked = 1
         self._data = b""
-        self._ended = self._lost = self._closed = self._full = False
+        self._ended = self._lost = self._closed = self._full = self._handed = False
         self._error: Exception | None = None
 
     @property
@@ -74,8 +74,9 @@ class FastStream(asyncio.BufferedProtocol, SocketStream):
         A connection that has ended meanwhile tells so in `connection_lost`, as always.
         """
         transport = self.transport
-        assert not self._data, "whatever was read has been taken"
+        self._handed = True
         transport.set_protocol(protocol)
+        self._hand_on(protocol)
         if self._lost:
             asyncio.get_running_loop().call_soon(protocol.connection_lost, self._error)
         elif self._closed or self._ended:
@@ -83,6 +84,16 @@ class FastStream(asyncio.BufferedProtocol, SocketStream):
         else:
             transport.resume_reading()
         return transport
+
+    def _hand_on(self, protocol: asyncio.BufferedProtocol) -> None:
+        """Give the other protocol what has been read already: a loop may read before it can be told not to."""
+        data, self._data = self._data, b""
+        while data and not self.transport.is_closing():
+            room = protocol.get_buffer(len(data))
+            count = min(len(room), len(data))
+            room[:count] = data[:count]
+            protocol.buffer_updated(count)
+            data = data[count:]
 
     # anyio's side
 
@@ -145,6 +156,13 @@ class FastStream(asyncio.BufferedProtocol, SocketStream):
         self._transport = cast("asyncio.Transport", transport)  # uvloop's own is no subclass.
         self._transport.set_write_buffer_limits(high=0)  # Paused means: some of it is still here.
         self._transport.pause_reading()
+        # CPython up to 3.11.3 begins to read after this call, whatever was said in it.
+        asyncio.get_running_loop().call_soon(self._keep_still)
+
+    def _keep_still(self) -> None:
+        if self._reader is None and not (self._handed or self._closed or self.transport.is_closing()):
+            self.transport.resume_reading()
+            self.transport.pause_reading()
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - the loop's wish; ours is the asker's
         """Lend as much of the buffer as was asked for."""
