@@ -20,6 +20,7 @@ def test_the_table_is_large_and_names_everyone():
         assert sum(cause.blame == blame for cause in causes) >= 5, blame
 
 
+@pytest.mark.soak
 def test_the_right_one_is_blamed():
     """95 % right; nothing of control's or the gateway's goes back; a stall is seen by the third check."""
     table = list(judge_causes(load_causes().values()))

@@ -170,6 +170,7 @@ async def stage(tmp_path: Path):
         tasks.cancel_scope.cancel()
 
 
+@pytest.mark.soak
 async def test_a_deaf_daemon_degrades_its_source_and_still_applies_once(stage: Stage, until) -> None:
     """The same token again and again, given up at the fifth attempt; when it hears again, one ack counts."""
     stage.hears = deaf = anyio.Event()

@@ -89,7 +89,7 @@ class FastStream(asyncio.BufferedProtocol, SocketStream):
         """Give the other protocol what has been read already: a loop may read before it can be told not to."""
         data, self._data = self._data, b""
         while data and not self.transport.is_closing():
-            room = protocol.get_buffer(len(data))
+            room = memoryview(protocol.get_buffer(len(data)))
             count = min(len(room), len(data))
             room[:count] = data[:count]
             protocol.buffer_updated(count)
