@@ -6,6 +6,7 @@ code. Whatever is unclear on a page is unclear in the code, and is mended there.
 
 import ast
 import enum
+import functools
 import importlib
 import inspect
 import re
@@ -115,6 +116,7 @@ def _says(kind: type, attribute: str) -> str:
     return ""
 
 
+@functools.cache
 def _sentences(kind: type) -> dict[str, str]:
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(kind)))

@@ -14,7 +14,7 @@ from support.crowd import Crowd
 BUDGET = ConnectBudget(connects_per_s=1000, connect_burst=500)
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(1, 8))])
 @pytest.mark.parametrize(
     ("advertised", "down_s", "connect_timeout_s"),
     [("true", 0.0, 0.0), ("true", 8.0, 0.0), ("growing", 0.5, 0.0), ("nothing", 0.0, 0.0), ("nothing", 20.0, 5.0)],

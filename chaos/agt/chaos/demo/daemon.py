@@ -15,10 +15,10 @@ import httpx
 import msgspec
 
 from agt.chaos.demo._files import DemoFiles, demo_files
-from agt.chaos.demo._notify import notify
 from agt.chaos.demo._projection import Projection
 from agt.chaos.demo._talk import serve_questions
 from agt.chaos.demo.events import EventTimes, Keeper
+from agt.router.notifying import notify
 
 LOOK_S = 0.5
 """How often the gateway is asked."""

@@ -31,7 +31,6 @@ from agt.chaos.demo._lines_device import LinesDevice
 from agt.chaos.demo._log import RecordLog
 from agt.chaos.demo._memory import Memory, recall
 from agt.chaos.demo._names import KINDS, DeviceKind, DeviceName, fleet_names
-from agt.chaos.demo._notify import notify
 from agt.chaos.demo._scopes import Routes
 from agt.chaos.demo._sources import Sources
 from agt.chaos.demo._talk import serve_questions
@@ -39,6 +38,7 @@ from agt.chaos.demo._twin import serve_control_twin, serve_twin
 from agt.chaos.demo.events import EventLog, EventSource, EventTimes
 from agt.chaos.proxy import FaultProxy, WireName
 from agt.router import keep_collections_short
+from agt.router.notifying import notify
 from agt.transport import Outcome
 
 WIRES: tuple[WireName, ...] = ("cync", "lines", "native")

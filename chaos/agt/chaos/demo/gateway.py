@@ -23,7 +23,6 @@ from agt.chaos.demo._desk import Desk
 from agt.chaos.demo._files import CANDIDATE, CONTROL, DemoFiles, Ports, demo_files
 from agt.chaos.demo._legacy_policy import LOOK_S, LegacyPolicy
 from agt.chaos.demo._loss import LossHook
-from agt.chaos.demo._notify import notify
 from agt.chaos.demo._talk import serve_questions
 from agt.chaos.demo._twin import dialled_twins, make_shadow
 from agt.chaos.demo.events import Courier, Door, EventTimes
@@ -37,6 +36,7 @@ from agt.router import (
     keep_collections_short,
 )
 from agt.router.modes import RoundLimits, watch_mode
+from agt.router.notifying import notify
 from agt.router.serving import create_app, serve
 from agt.router.watching import EnvironmentFile, watch
 from agt.transport import (

@@ -20,9 +20,9 @@ from agt.router._watch import EnvironmentFile, watch
 from agt.router.http._adapter import HttpAdapter
 from agt.router.http._address import Address
 from agt.router.http._config import HttpConfig
-from agt.router.http._notify import notify
 from agt.router.http._server import serve_http
 from agt.router.http._status import HttpCollector, http_routes
+from agt.router.notifying import notify
 from agt.router.serving import create_app, serve
 from agt.router.shadow import Shadow
 from agt.transport.metrics import TransportCollector

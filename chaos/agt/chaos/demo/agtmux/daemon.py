@@ -19,7 +19,6 @@ from anyio.abc import SocketStream
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from agt.chaos.demo._files import DemoFiles, demo_files
-from agt.chaos.demo._notify import notify
 from agt.chaos.demo._talk import Lines
 from agt.chaos.demo._twin import serve_control_twin, serve_twin
 from agt.chaos.demo.agtmux._follower import Follower
@@ -27,6 +26,7 @@ from agt.chaos.demo.agtmux._hand import Hand
 from agt.chaos.demo.agtmux._names import daemon_socket, mux_socket
 from agt.chaos.demo.agtmux._sessions import Attachments, Wire
 from agt.chaos.demo.agtmux._terminals import Event
+from agt.router.notifying import notify
 from agt.supervisor.contracts import Recovery
 
 LOOK_S: Final = 0.1

@@ -19,10 +19,10 @@ from agt.chaos.checkers import Effect, Ignored
 from agt.chaos.demo._files import DemoFiles, demo_files
 from agt.chaos.demo._log import FLUSH_S, RecordLog
 from agt.chaos.demo._memory import recall
-from agt.chaos.demo._notify import notify
 from agt.chaos.demo._talk import serve_questions
 from agt.chaos.demo.agtmux._names import LETTERS, mux_socket, session_name
 from agt.chaos.demo.agtmux._terminals import InvalidCursor, Terminals
+from agt.router.notifying import notify
 
 QUIET_S = 5.0
 """A session that is about to end is taken away when nobody has touched it for so long."""

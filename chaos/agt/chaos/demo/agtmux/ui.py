@@ -17,12 +17,12 @@ from agt.chaos.demo._files import DemoFiles, demo_files
 from agt.chaos.demo._log import RecordLog
 from agt.chaos.demo._memory import recall
 from agt.chaos.demo._names import DeviceName
-from agt.chaos.demo._notify import notify
 from agt.chaos.demo._sources import Sources
 from agt.chaos.demo._talk import NoAnswer, serve_questions
 from agt.chaos.demo.agtmux._ask import ask_daemon
 from agt.chaos.demo.agtmux._names import daemon_socket
 from agt.router import SelectorFile
+from agt.router.notifying import notify
 
 LOOK_S: Final = 0.5
 """How often the list of sessions is asked for."""
