@@ -1,8 +1,8 @@
 """Which path a message takes, why, and the hand-over between paths.
 
 This page is the public door. What needs an extra has a door of its own: `agt.router.serving` (HTTP on a Unix
-socket), `agt.router.watching` (files) and `agt.router.metrics` (Prometheus). `agt.router.notifying` says that a process is
-ready.
+socket), `agt.router.watching` (files) and `agt.router.metrics` (Prometheus). `agt.router.notifying` says that a
+process is ready.
 """
 
 from agt.router._batch import MoveBatch, MoveReceipt
