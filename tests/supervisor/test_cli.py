@@ -287,9 +287,20 @@ def test_a_sound_plan_is_checked_and_shown(agt: Agt, tmp_path: Path) -> None:
     plan = tmp_path / "plan.toml"
     plan.write_text(PLAN)
     assert agt("plan", "check", str(plan)).out == f"{plan}: tiny is sound: 1 phase, 0 rules, 1 component\n"
-    assert agt("plan", "check", str(plan), "--json").json == {"plan": str(plan), "ok": True, "problems": []}
+    sound = {"plan": str(plan), "ok": True, "problems": [], "warnings": []}
+    assert agt("plan", "check", str(plan), "--json").json == sound
     assert "canary-10: 10 %, soak 3d; success_ratio" in agt("plan", "show", str(plan)).out
     assert agt("plan", "show", str(plan), "--json").json["name"] == "tiny"
+
+
+def test_a_warning_leaves_a_plan_sound(agt: Agt, tmp_path: Path) -> None:
+    """It is printed before the verdict, and the status is 0."""
+    plan = tmp_path / "plan.toml"
+    plan.write_text(PLAN.replace("percent = 10", "percent = 0.1"))
+    said = agt("plan", "check", str(plan))
+    assert said.status == 0
+    assert said.out.startswith(f"{plan}: warning: phase[0].route.percent: 0.1 is 0.1 %")
+    assert "is sound" in said.out
 
 
 def test_a_wrong_plan_reports_all_its_problems_and_changes_nothing(agt: Agt, tmp_path: Path) -> None:

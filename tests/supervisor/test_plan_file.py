@@ -166,3 +166,64 @@ def test_too_short_a_duration_says_how_long_it_takes():
     """A duration that not even the checks fit into is refused with the least that works."""
     with pytest.raises(ValueError, match="give it 5 s or more"):
         load_plan(PLANS / "demo.toml").factor_for(2)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        (
+            "at_least = 0.99\n",
+            "at_least = 99.9\n",
+            "objective[0].at_least: a ratio is between 0 and 1; 99.9 % is 0.999",
+        ),
+        (
+            "at_least = 0.99\n",
+            "at_least = -0.5\n",
+            "objective[0].at_least: a ratio is between 0 and 1; 99.9 % is 0.999",
+        ),
+        (
+            'soak = "5s"',
+            "soak = 2",
+            "phase[0].soak: expected `str`, got `int`; a duration is text with its unit, such as",
+        ),
+        ("at_most = 0.8", 'at_most = "800ms"', "got `str`; seconds, without unit and quotes: 0.8"),
+        ("at_most = 0.8", 'at_most = "0.8"', "expected a number, got `str`; without quotes: 0.8"),
+        ('metric = "p99_seconds"', 'metric = "p99_ms"', "no metric 'p99_ms'; did you mean 'p99_seconds'?"),
+    ],
+)
+def test_value_in_another_unit_is_refused_with_what_to_write(plan_text, old, new, says):
+    """`99.9` for a ratio would never hold, and a plan must not be called sound with it."""
+    with pytest.raises(PlanInvalid) as caught:
+        parse_plan(plan_text.replace(old, new, 1))
+    assert says in str(caught.value)
+
+
+def test_what_is_probably_not_meant_is_remarked_and_sound(plan_text):
+    """500 seconds, a tenth of a percent, a script that is nowhere: allowed, and rarely what somebody wanted."""
+    text = plan_text.replace("at_most = 0.8", "at_most = 500").replace("percent = 90", "percent = 0.1")
+    text += '[[component]]\nname = "x"\nstage = "ui"\ncommand = ["{python}", "nothing.py"]\n'
+    remarks = [str(one) for one in parse_plan(text, "/plans/x.toml").remarks]
+    assert remarks == [
+        "objective[1].at_most: 500 seconds is long; 500 ms is 0.5",
+        "phase[2].route.percent: 0.1 is 0.1 %, less than one device in a hundred; 10 % is 10",
+        "component[0].command: there is no /plans/nothing.py; paths are beside the plan",
+    ]
+
+
+def test_components_are_checked_with_the_plan(plan_text):
+    """A pattern that is no regular expression is found by the check, and not when the component is started."""
+    text = plan_text + '[[component]]\nname = "x"\nstage = "ui"\ncommand = ["x"]\n'
+    with pytest.raises(PlanInvalid, match=r"component\[0\].readiness \(x\): '\(' is no regular expression"):
+        parse_plan(text + 'readiness = { by = "log", pattern = "(" }\n')
+    with pytest.raises(PlanInvalid, match=r"component\[0\].stage: invalid enum value 'ux'; known are .*gateway"):
+        parse_plan(text.replace('"ui"', '"ux"'))
+
+
+def test_misspelt_key_hides_nothing_else(plan_text):
+    """Shape and meaning are reported together; where that can't be, it is said that more may follow."""
+    text = plan_text.replace("checks_every", "checks_evry").replace("at_least = 0.99\n", "at_least = 99.9\n")
+    with pytest.raises(PlanInvalid) as caught:
+        parse_plan(text)
+    assert [problem.path for problem in caught.value.problems] == ["checks_evry", "objective[0].at_least"]
+    with pytest.raises(PlanInvalid, match="references are checked after that"):
+        parse_plan(text.replace('soak = "5s"\n', ""))

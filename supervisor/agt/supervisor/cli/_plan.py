@@ -31,10 +31,13 @@ def check(plan: PlanPath, json: Json = False) -> None:
             raise
         print_json({"plan": str(plan), "ok": False, "problems": [str(problem) for problem in error.problems]})
         raise typer.Exit(1) from None
+    remarks = [str(one) for one in loaded.remarks]
     if json:
-        print_json({"plan": str(plan), "ok": True, "problems": []})
-    else:
-        typer.echo(f"{plan}: {loaded.name} is sound: {_counts(loaded)}")
+        print_json({"plan": str(plan), "ok": True, "problems": [], "warnings": remarks})
+        return
+    for remark in remarks:
+        typer.echo(f"{plan}: warning: {remark}")
+    typer.echo(f"{plan}: {loaded.name} is sound: {_counts(loaded)}")
 
 
 @app.command()

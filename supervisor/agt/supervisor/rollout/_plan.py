@@ -15,11 +15,13 @@ from typing import Final
 import msgspec
 
 from agt.supervisor._errors import SupervisorError
-from agt.supervisor.components import ComponentSpec
+from agt.supervisor.components import ComponentSpec, problems
 from agt.supervisor.rollout._comparisons import file_problems
 from agt.supervisor.rollout._durations import parse_checks, parse_duration
 from agt.supervisor.rollout._plan_check import meaning_problems
 from agt.supervisor.rollout._plan_file import Drill, Objective, Phase, PlanFile, Rule
+from agt.supervisor.rollout._plan_rest import problems_of_the_rest
+from agt.supervisor.rollout._plan_units import remarks, unit_problems
 from agt.supervisor.rollout._shape import Problem, shape_problems
 
 CHECK_FLOOR_S: Final = 0.2
@@ -38,10 +40,12 @@ PLAN_MAX_BYTES: Final = 1 << 20
 class PlanInvalid(SupervisorError):
     """Raised when a plan can't be used; carries every problem with its key path."""
 
-    def __init__(self, source: str, problems: Sequence[Problem]) -> None:
+    def __init__(self, source: str, problems: Sequence[Problem], *, further: bool = False) -> None:
+        """Say all problems; `further` when there is more to be checked once these are mended."""
         self.source, self.problems = source, tuple(problems)
         lines = "\n".join(f"{source}: {problem}" for problem in problems)
-        super().__init__(lines, f"{len(self.problems)} problem{'s' * (len(self.problems) != 1)} to mend")
+        after = "; names, units and references are checked after that" * further
+        super().__init__(lines, f"{len(self.problems)} problem{'s' * (len(self.problems) != 1)} to mend{after}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,11 @@ class Plan:
     def folder(self) -> Path:
         """Where the files that it names are: beside it."""
         return Path(self.source).parent
+
+    @property
+    def remarks(self) -> tuple[Problem, ...]:
+        """What is allowed and probably not meant."""
+        return tuple(remarks(self.file, self.folder))
 
     @property
     def control(self) -> str:
@@ -200,12 +209,22 @@ def parse_plan(text: str, source: str = "plan") -> Plan:
         raise PlanInvalid(source, [Problem("", f"is no TOML: {error}")]) from error
     except RecursionError as error:
         raise PlanInvalid(source, [Problem("", "is no TOML: nested too deeply")]) from error
-    if problems := shape_problems(document, PlanFile):
-        raise PlanInvalid(source, problems)
+    if found := shape_problems(document, PlanFile):
+        rest = problems_of_the_rest(document, found, _meaning)
+        raise PlanInvalid(source, [*found, *(rest or ())], further=rest is None)
     file = msgspec.convert(document, PlanFile)
-    if problems := meaning_problems(file):
-        raise PlanInvalid(source, problems)
+    if found := _meaning(file):
+        raise PlanInvalid(source, found)
     return Plan(_whole(file), source)
+
+
+def _meaning(file: PlanFile) -> list[Problem]:
+    return [*meaning_problems(file), *unit_problems(file), *_component_problems(file)]
+
+
+def _component_problems(file: PlanFile) -> list[Problem]:
+    """Return what keeps the components from being started together."""
+    return [Problem(*line.split(": ", 1)) for line in problems(file.component)]
 
 
 def _whole(file: PlanFile) -> PlanFile:
@@ -240,6 +259,6 @@ def load_plan(path: Path) -> Plan:
     except OSError as error:
         raise PlanInvalid(str(path), [Problem("", f"can't be read: {error.strerror}")]) from error
     plan = parse_plan(text, str(path))
-    if problems := file_problems(plan.file, plan.folder):
-        raise PlanInvalid(str(path), problems)
+    if found := file_problems(plan.file, plan.folder):
+        raise PlanInvalid(str(path), found)
     return plan

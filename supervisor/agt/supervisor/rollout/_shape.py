@@ -5,13 +5,20 @@ is converted by msgspec alone, and what it says is kept with the key path and th
 """
 
 import difflib
+import enum
+import re
 import types
 import typing
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import msgspec
+
+from agt.supervisor.rollout._durations import parse_duration
+
+_DURATION: Final = re.compile(r"(^|\.)(soak|checks_every|window|short_window|every|timeout|max_age|within)$")
+"""Keys whose text is a duration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +40,9 @@ def nearest(word: str, known: Iterable[str]) -> str:
     names = sorted(known)
     if close := difflib.get_close_matches(word, names, n=1, cutoff=0.6):
         return f"did you mean {close[0]!r}?"
+    words = {part for part in re.split(r"\W|_", word.lower()) if len(part) > 2}
+    if shared := [name for name in names if words & set(re.split(r"\W|_", name))]:
+        return f"did you mean {shared[0]!r}?"
     return f"known are {', '.join(names)}" if 0 < len(names) <= 16 else ""
 
 
@@ -70,13 +80,39 @@ def _value_problems(value: object, kind: Any, path: str) -> list[Problem]:
         msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
         says, _, inner = str(error).partition(" - at `$")
-        return [Problem(path + inner.rstrip("`"), says[:1].lower() + says[1:], _enum_hint(value, kind))]
+        says = says[:1].lower() + says[1:]
+        where = path + inner.rstrip("`")
+        return [Problem(where, says.replace("`float | null`", "a number"), _hint(value, kind, where))]
     return []
 
 
-def _enum_hint(value: object, kind: Any) -> str:
-    words = [word for word in typing.get_args(kind) if isinstance(word, str)]
-    return nearest(value, words) if isinstance(value, str) and words else ""
+def _hint(value: object, kind: Any, path: str) -> str:
+    """Return what to write instead, where that can be told."""
+    kind = _bare(kind)
+    if isinstance(value, str):
+        return _number_hint(value) if kind in (float, int) else nearest_of(value, kind)
+    if isinstance(value, int | float) and kind is str and _DURATION.search(path):
+        return f'a duration is text with its unit, such as "{value}d" or "{value}m"'
+    return ""
+
+
+def nearest_of(value: str, kind: Any) -> str:
+    """Return the nearest of the words that a type allows; nothing where it allows any."""
+    if isinstance(kind, type) and issubclass(kind, enum.Enum):
+        return nearest(value, [str(one.value) for one in kind])
+    return nearest(value, words) if (words := [one for one in typing.get_args(kind) if isinstance(one, str)]) else ""
+
+
+def _number_hint(text: str) -> str:
+    """Return a number that was written as text or as a duration, as the number that it has to be."""
+    try:
+        return f"without quotes: {float(text):g}"
+    except ValueError:
+        pass
+    try:
+        return f"seconds, without unit and quotes: {parse_duration(text):g}"
+    except ValueError:
+        return ""
 
 
 def _struct_of(kind: Any) -> type[msgspec.Struct] | None:
