@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agt.supervisor.rollout import Judgement, PlanInvalid, Status, Verdict, load_plan, parse_plan
-from agt.supervisor.rollout._checks import Checked, judge_check, judge_hours
+from agt.supervisor.rollout._checks import Checked, judge_check, judge_hours, squeezed_moment
 from agt.supervisor.rollout._engine import step
 from agt.supervisor.rollout._gates import gate_name, judge
 from agt.supervisor.rollout._inspector import Inspector
@@ -151,6 +151,18 @@ def test_hours_are_decided_at_every_moment(now, start, end) -> None:
     hours = Hours(start=start, end=end, zone="America/New_York")
     assert judge_hours(hours, now=float(now)).verdict in (Verdict.PASSED, Verdict.PENDING)
     assert any(judge_hours(hours, now=now + hour * 3600.0).verdict is Verdict.PASSED for hour in range(26))
+
+
+def test_hours_of_a_squeezed_plan_pass_as_fast_as_its_days() -> None:
+    """A day in a second and a half: of the looks, one finds each opening, and Friday to Sunday is waited for."""
+    hours = Hours(days=("mon", "tue", "wed", "thu"), start="01:00", end="05:00", zone="UTC")
+    squeeze, look_s = 57_600.0, 0.5
+    verdicts = [
+        judge_hours(hours, now=squeezed_moment(1_800_000_000 + look * look_s, squeeze), back_s=look_s * squeeze).verdict
+        for look in range(42)  # Two weeks of one and a half seconds a day.
+    ]
+    assert verdicts.count(Verdict.PASSED) == 8, "one look sees each of eight openings"
+    assert squeezed_moment(1_800_000_000.5, 1) == 1_800_000_000.5
 
 
 async def test_checks_are_repeated_while_asked_for_and_errors_have_reasons(tmp_path, plan_text) -> None:

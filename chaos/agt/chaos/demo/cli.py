@@ -4,6 +4,7 @@ With `--headless` it runs to its end and prints what became of every message; wi
 of a run directory, which a screen attaches to.
 """
 
+import math
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,6 +17,7 @@ import typer
 
 from agt.chaos.demo._fault_spec import FORMS, FaultSpec, WrongFault, parse_faults
 from agt.chaos.demo._folder import FolderUnusable, RunFolder, run_folder
+from agt.chaos.demo._lent import playable, rate_for
 from agt.chaos.demo._names import fleet_names
 from agt.chaos.demo._supervised import DemoFailed, EndedEarly, Options
 from agt.supervisor.rollout import Plan, load_plan, parse_duration
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 VIOLATIONS_SHOWN = 20
+DEVICES = 50
+COMMANDS_PER_DEVICE = 5
+"""A second; this and the number of devices, when nobody says."""
 RATE_MAX = 20_000.0
 """More commands a second than this one process of sources doesn't think of."""
 FAULT_HELP = f"KIND:TARGET[:AMOUNT]@PHASE, may be repeated; kinds: {', '.join(FORMS)}."
@@ -38,7 +43,10 @@ def demo(
     duration: Annotated[
         str, typer.Option("--duration", metavar="TIME", help="Squeeze the whole plan into this time.")
     ] = "3m",
-    devices: Annotated[int, typer.Option("--devices", metavar="N", help="Size of the simulated fleet.")] = 50,
+    devices: Annotated[
+        int | None,
+        typer.Option("--devices", metavar="N", help="Size of the simulated fleet; 50, and more for a busier plan."),
+    ] = None,
     rate: Annotated[
         float | None, typer.Option("--rate", metavar="PER_SECOND", min=0, help="Commands a second over all devices.")
     ] = None,
@@ -60,11 +68,12 @@ def demo(
     except WrongFault as problem:
         raise typer.BadParameter(str(problem)) from problem
     with _folder(run_dir, fresh=headless) as folder:
+        size, rate = _crowd(loaded, devices, rate, duration_s)
         options = Options(
-            plan=chosen,
+            plan=playable(loaded, chosen, folder.path),
             run_dir=folder.path,
             duration=duration,
-            devices=devices,
+            devices=size,
             rate=rate,
             seed=seed,
             allow_loss=any(spec.kind == "lose" for spec in faults),
@@ -73,6 +82,21 @@ def demo(
             folder.keep = True
             os.execvpe(options.command[0], options.command, options.environment)  # noqa: S606  # We become it.
         raise typer.Exit(_run(options, loaded, faults, folder, duration_s=duration_s, as_json=json))
+
+
+def _crowd(plan: Plan, devices: int | None, rate: float | None, duration_s: float) -> tuple[int, float | None]:
+    """Return how many devices there are and how fast commands come, where nobody says.
+
+    The demo's own plans leave that to their fleet; somebody's own asks for as many samples as weeks bring.
+    """
+    if plan.components:
+        return DEVICES if devices is None else devices, rate
+    if rate is None:
+        rate = max(
+            rate_for(plan.squeezed(plan.factor_for(duration_s))),
+            COMMANDS_PER_DEVICE * (DEVICES if devices is None else devices),
+        )
+    return devices or max(DEVICES, math.ceil(rate / COMMANDS_PER_DEVICE)), rate
 
 
 def demo_plan() -> Path:
@@ -98,13 +122,13 @@ def _folder(given: Path | None, *, fresh: bool) -> Iterator[RunFolder]:
         yield folder
 
 
-def _checked(path: Path, duration: str, devices: int, rate: float | None) -> tuple[Plan, float]:
+def _checked(path: Path, duration: str, devices: int | None, rate: float | None) -> tuple[Plan, float]:
     """Read the plan and check the numbers before anything is started."""
     loaded = load_plan(path)
     if rate is not None and not rate <= RATE_MAX:
         raise typer.BadParameter(f"{rate:g} commands a second can't be simulated; choose 0 to {RATE_MAX:g}.")
     try:
-        fleet_names(devices)
+        fleet_names(DEVICES if devices is None else devices)
         duration_s = parse_duration(duration)
         loaded.factor_for(duration_s)
     except ValueError as problem:

@@ -18,6 +18,7 @@ from agt.supervisor.rollout._verdict import Judgement, Verdict
 
 STALE_AFTER: Final = 3
 """A result that is older than so many of its intervals is pending again: whoever repeats it has stopped."""
+WEEK_S: Final = 7 * 86400.0
 _DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
@@ -81,12 +82,19 @@ def failed_recurring(
     return ""
 
 
-def judge_hours(hours: Hours, *, now: float) -> Judgement:
-    """Return whether a moment lies in the hours: passed inside, pending outside with the time left."""
+def judge_hours(hours: Hours, *, now: float, back_s: float = 0.0) -> Judgement:
+    """Return whether a moment lies in the hours: passed inside, pending outside with the time left.
+
+    Args:
+        hours: When it is open.
+        now: The moment, in seconds since the epoch.
+        back_s: Open within so many seconds before counts as well, up to a week.
+    """
     here = datetime.datetime.fromtimestamp(now, ZoneInfo(hours.zone))
-    spans = list(_spans(hours, here.date()))
+    back = datetime.timedelta(seconds=min(back_s, WEEK_S))
+    spans = list(_spans(hours, (here - back).date(), here.date()))
     for start, end in spans:
-        if start <= here < end:
+        if start <= here and here - back < end:
             return Judgement(Verdict.PASSED, f"open until {end:%H:%M} ({hours.zone})")
     following = min((start for start, _ in spans if start > here), default=None)
     if following is None:
@@ -95,12 +103,22 @@ def judge_hours(hours: Hours, *, now: float) -> Judgement:
     return Judgement(Verdict.PENDING, f"closed; opens {following:%a %H:%M} ({hours.zone}), in {left}")
 
 
-def _spans(hours: Hours, today: datetime.date) -> Iterable[tuple[datetime.datetime, datetime.datetime]]:
-    """Yield every opening from yesterday on for eight days; one that ends before it begins ends on the day after."""
+def squeezed_moment(now: float, squeeze: float) -> float:
+    """Return a moment of this week by a clock that runs `squeeze` times as fast, for hours of a squeezed plan."""
+    return now if squeeze == 1 else now - now % WEEK_S + now * squeeze % WEEK_S
+
+
+def _spans(
+    hours: Hours, first: datetime.date, today: datetime.date
+) -> Iterable[tuple[datetime.datetime, datetime.datetime]]:
+    """Yield every opening from the day before the first on until next week.
+
+    One that ends before it begins ends on the day after.
+    """
     zone = ZoneInfo(hours.zone)
     start, end = datetime.time.fromisoformat(hours.start), datetime.time.fromisoformat(hours.end)
-    for offset in range(-1, 8):
-        day = today + datetime.timedelta(days=offset)
+    for offset in range(-1, (today - first).days + 8):
+        day = first + datetime.timedelta(days=offset)
         if hours.days and _DAYS[day.weekday()] not in hours.days:
             continue
         last = day if end > start else day + datetime.timedelta(days=1)

@@ -15,7 +15,7 @@ import anyio
 
 from agt.supervisor._errors import SupervisorError
 from agt.supervisor.components import expand
-from agt.supervisor.rollout._checks import Checked, judge_hours
+from agt.supervisor.rollout._checks import Checked, judge_hours, squeezed_moment
 from agt.supervisor.rollout._comparisons import look_at_parity, look_at_suite
 from agt.supervisor.rollout._durations import parse_duration
 from agt.supervisor.rollout._plan import Plan
@@ -67,9 +67,14 @@ async def run_command(check: Check, scene: Scene) -> Judgement:
 
 
 async def look_at_hours(check: Check, scene: Scene) -> Judgement:
-    """See whether a deployment window is open."""
+    """See whether a deployment window is open.
+
+    In a squeezed plan the days pass faster, too: it is open if it was at any time since the look before.
+    """
     assert check.hours is not None, "the plan check lets no check without its kind through"
-    return judge_hours(check.hours, now=scene.now)
+    squeeze = scene.plan.squeeze
+    back_s = 0.0 if squeeze == 1 else scene.plan.recheck_s(check.name) * squeeze
+    return judge_hours(check.hours, now=squeezed_moment(scene.now, squeeze), back_s=back_s)
 
 
 async def compare_listings(check: Check, scene: Scene) -> Judgement:
