@@ -8,6 +8,9 @@ What is right for order, and why. A device's messages must reach it in the order
 - What was taken back goes first, in its old order; then what was held.
 - What is in doubt is sent again under the same number on `sequence` (the device drops the double); on `ack` as
   the message class chose; on `half-close` and `none` never, since nobody could tell the double from a new message.
+- Where no watermark drops what comes late, only the newest run is sent again of which every message may be. One that
+  may not (its class says so, its deadline has passed, its path had given it up) may have arrived all the same, and
+  whatever was before it would put an older state over its newer one. So that is reported, too.
 - A legacy path has told its senders `written` already, and nothing takes that back. Its unanswered *tail* (no
   reply to it or to anything written later) is sent again under the same rules, as a repetition that belongs to no
   handle. An unanswered message with an answered one behind it is never sent again: the device has moved on, and
@@ -16,14 +19,14 @@ What is right for order, and why. A device's messages must reach it in the order
   repeated: that is control as it always was.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from agt.router._batch import MoveBatch
 from agt.router._counts import Anomaly
 from agt.router._device import Device, Parcel
 from agt.router._ledger import Ledger
-from agt.router._path import InDoubt, Message, Path, joint_barrier
+from agt.router._path import InDoubt, Message, Path, Withdrawn, joint_barrier
 from agt.router._relay import Relay
 from agt.transport import Barrier, Delivery, Outcome
 
@@ -53,12 +56,7 @@ class Handover:
         # A device that only dials again takes its unanswered tail along where it drops doubles; else legacy's is gone.
         if device.target != device.runtime or device.vetoed or barrier is Barrier.SEQUENCE:
             self._take_written(device, (*withdrawn.passed, *withdrawn.written), len(withdrawn.passed), barrier, now)
-        for message, delivery in withdrawn.in_doubt:
-            if may_resend(message, barrier):
-                handle = self._handle(delivery)
-                device.taken.append(Parcel(message, handle, now + message.deadline_s, barrier))
-            else:
-                self._doubted(device, delivery, f"in doubt when the device left {device.runtime}")
+        self._take_doubtful(device, withdrawn, barrier, now)
         device.taken.extend(Parcel(m, self._handle(one), now + m.deadline_s) for m, one in withdrawn.unsent)
         return withdrawn.cut_off and barrier is not Barrier.SEQUENCE
 
@@ -67,24 +65,31 @@ class Handover:
         parcels = (*device.taken, *device.held)
         device.taken.clear()
         device.held.clear()
-        for parcel in parcels:
+        # What was taken back for a path that shares the watermark may find that another one has come.
+        first = repeatable_from([_bears(path.barrier, parcel, now=now) for parcel in parcels])
+        for place, parcel in enumerate(parcels):
             if parcel.expires_at <= now:
                 self._give_up(device, parcel, "its deadline passed while the device moved")
-            elif parcel.doubtful is Barrier.SEQUENCE and not _bears(path, parcel.message):
-                # It was taken back for a path that shares the watermark, and another one has come.
-                self._refuse(device, parcel, f"in doubt, and {device.runtime} could not tell a double")
+            elif parcel.doubtful is not None and place < first:
+                self._refuse(device, parcel, f"in doubt, and {device.runtime} could not tell what comes late")
             else:
                 self._send(device, path, parcel, now=now)
 
     def expire(self, device: Device, *, now: float) -> None:
         """Settle what waits for a path that doesn't come."""
-        late = [parcel for parcel in (*device.taken, *device.held) if parcel.expires_at <= now]
+        taken = tuple(device.taken)
+        late = [parcel for parcel in (*taken, *device.held) if parcel.expires_at <= now]
         if not late:
             return
-        device.taken = [parcel for parcel in device.taken if parcel.expires_at > now]
+        first = repeatable_from([_bears(Barrier.SEQUENCE, parcel, now=now) for parcel in taken])
+        passed = [parcel for parcel in taken[:first] if parcel.doubtful is not None and parcel.expires_at > now]
+        unsent = [parcel for parcel in taken[:first] if parcel.doubtful is None]
+        device.taken = [parcel for parcel in (*unsent, *taken[first:]) if parcel.expires_at > now]
         device.held = type(device.held)(parcel for parcel in device.held if parcel.expires_at > now)
         for parcel in late:
             self._give_up(device, parcel, "its deadline passed while the device waited for an attachment")
+        for parcel in passed:
+            self._refuse(device, parcel, "in doubt, and the deadline of a later one passed")
 
     def close(self, device: Device) -> None:
         """Settle everything of a device that is gone."""
@@ -98,11 +103,25 @@ class Handover:
         self, device: Device, messages: tuple[Message, ...], passed: int, barrier: Barrier, now: float
     ) -> None:
         """Repeat the unanswered tail where the barrier bears it; name the rest, of which `passed` come first."""
+        first = max(passed, _first_again([may_resend(message, barrier) for message in messages], barrier))
         for place, message in enumerate(messages):
-            if place >= passed and may_resend(message, barrier):
+            if place >= first:
                 device.taken.append(Parcel(message, None, now + message.deadline_s, barrier))
             elif barrier is not Barrier.SEQUENCE:
                 self._unconfirmed(device, message, f"written on {device.runtime}, unanswered when the device left it")
+
+    def _take_doubtful(self, device: Device, withdrawn: Withdrawn, barrier: Barrier, now: float) -> None:
+        """Keep what is in doubt and may be sent again, report the rest."""
+        doubtful, given_up = withdrawn.in_doubt, withdrawn.given_up
+        first = _first_again([may_resend(m, barrier) and one not in given_up for m, one in doubtful], barrier)
+        for place, (message, delivery) in enumerate(doubtful):
+            if delivery in given_up:  # No move's doing, so no receipt counts it.
+                delivery.settle(Outcome.INDETERMINATE, reason=delivery.ending or "given up")
+            elif place >= first:
+                handle = self._handle(delivery)
+                device.taken.append(Parcel(message, handle, now + message.deadline_s, barrier))
+            else:
+                self._doubted(device, delivery, f"in doubt when the device left {device.runtime}")
 
     def _send(self, device: Device, path: Path, parcel: Parcel, *, now: float) -> None:
         runtime, outer = device.runtime, parcel.delivery
@@ -185,8 +204,21 @@ def may_resend(message: Message, barrier: Barrier) -> bool:
     return barrier is Barrier.ACK and message.in_doubt is InDoubt.RESEND
 
 
-def _bears(path: Path, message: Message) -> bool:
-    return path.barrier is Barrier.SEQUENCE or message.in_doubt is InDoubt.RESEND
+def repeatable_from(again: Sequence[bool]) -> int:
+    """Return where the newest run begins that may be sent again; of messages in order, whether each of them may."""
+    return max((place for place, may in enumerate(again, start=1) if not may), default=0)
+
+
+def _first_again(again: Sequence[bool], barrier: Barrier) -> int:
+    """The same for a barrier: a watermark drops whatever comes late, so there nothing stands in another's way."""
+    return 0 if barrier is Barrier.SEQUENCE else repeatable_from(again)
+
+
+def _bears(barrier: Barrier, parcel: Parcel, *, now: float) -> bool:
+    """Whether a path with this barrier leaves what was before a parcel free to be sent again."""
+    if parcel.doubtful is None or (barrier is parcel.doubtful is Barrier.SEQUENCE):
+        return True
+    return may_resend(parcel.message, Barrier.ACK) and parcel.expires_at > now
 
 
 def _receipt(device: Device) -> MoveBatch | None:

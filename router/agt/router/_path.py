@@ -12,7 +12,7 @@ from typing import Protocol, runtime_checkable
 
 import msgspec
 
-from agt.transport import Barrier, Delivery, MoveKind
+from agt.transport import Barrier, Delivery, MoveKind, Outgoing
 
 
 class InDoubt(enum.StrEnum):
@@ -56,6 +56,9 @@ class Withdrawn:
     """Legacy paths: written, no reply seen, and something written later was answered; never to be sent again."""
     cut_off: bool = False
     """Whether a connection ended before everything written on it was answered: some of it may still arrive."""
+    given_up: frozenset[Outgoing] = frozenset()
+    """Reliable paths: those in doubt that the path itself had given up (out of retries), so that later ones may have
+    arrived before them; never to be sent again."""
 
 
 class Path(Protocol):

@@ -98,8 +98,13 @@ class ReliablePath(_SessionPath):
 
     def withdraw(self) -> Withdrawn:
         """Give back everything unsettled."""
+        given_up = frozenset(message for message in self._session.link.unsettled() if message.ending)
         taken = self._session.withdraw()
-        return Withdrawn(unsent=self._with_messages(taken.unsent), in_doubt=self._with_messages(taken.in_doubt))
+        return Withdrawn(
+            unsent=self._with_messages(taken.unsent),
+            in_doubt=self._with_messages(taken.in_doubt),
+            given_up=given_up,
+        )
 
     def _with_messages(self, deliveries: tuple[Delivery, ...]) -> tuple[tuple[Message, Delivery], ...]:
         now = self._clock()

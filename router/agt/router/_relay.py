@@ -1,11 +1,12 @@
 """Ties the handle that a sender holds to the handle of the path that carried the message in the end.
 
-A message that changed paths has two handles: the sender's, and the new path's. The first ends as the second does.
+A message that changed paths has two handles: the sender's, and the new path's. The first ends as the second does, but
+that one in doubt stays so: it may have arrived by the old path, though the new one never wrote it.
 """
 
 from collections.abc import Callable
 
-from agt.transport import Delivery
+from agt.transport import Delivery, Outcome
 
 
 class Relay:
@@ -18,9 +19,10 @@ class Relay:
 
     def __call__(self, inner: Delivery) -> None:
         assert inner.outcome is not None, "only a settled handle calls back"
+        doubted = self._resends > 0 and inner.outcome is Outcome.NOT_DELIVERED
         self._outer.runtime = inner.runtime
         self._outer.settle(
-            inner.outcome,
+            Outcome.INDETERMINATE if doubted else inner.outcome,
             reason=inner.reason,
             latency_s=max(inner.latency_s, self._clock() - self._since),
             resends=inner.resends + self._resends,

@@ -121,6 +121,12 @@ class ScriptedPath:
                     entry.delivery.settle(Outcome.DELIVERED)
         self._tell_quiet()
 
+    def give_up(self, number: int) -> None:
+        """Let a written message run out of retries: later ones go on, and nobody has said yet whether it arrived."""
+        for entry in self._written():
+            if entry.message.number == number:
+                entry.delivery.give_up("given up after 3 retries")
+
     def close(self, reason: str) -> None:
         """End the attachment; `connect` is the device that has dialled again."""
         self.ready = False
@@ -144,6 +150,7 @@ class ScriptedPath:
         return Withdrawn(
             unsent=tuple((message, entry.delivery) for message, entry in left if not entry.written),
             in_doubt=tuple((message, entry.delivery) for message, entry in left if entry.written),
+            given_up=frozenset(entry.delivery for entry in entries if entry.delivery.ending),
         )
 
     def on_quiet(self, callback: Callable[[], None]) -> None:
