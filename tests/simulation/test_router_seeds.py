@@ -6,12 +6,15 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import pytest
 
 from agt.chaos.sim import run_seeds
+from agt.chaos.sim._book import BrokenPromise
 from agt.chaos.sim._profile import with_overrides
 from agt.chaos.sim.moves import router_profile_of, run_router_seed
+from agt.chaos.sim.moves._book import Book, Entry, Wrote
 from agt.chaos.sim.moves._script import DIRECTIONS, WIRES, Case, Direction, cases_at, run_case
 from agt.transport import Barrier
 
@@ -20,9 +23,39 @@ SOAK_SEEDS = 4000
 SOAK_CHUNK = 250
 COMMANDS_BOUNDARIES = range(51)
 
+
+def _without(*faults: str, **fields: str) -> dict[str, str]:
+    """Switch faults off, and set fields of a profile."""
+    return dict.fromkeys(faults, "0") | fields
+
+
 FOUND: dict[int, dict[str, str]] = {
     98: {},  # A kill said that nothing was in doubt, and there was no attachment to go back to before a deadline.
     473: {},  # A legacy connection that was cut counted as silent, and what it still delivered came last.
+    # Three commands of a slow cync device take ten seconds, one at a time, and the world gave them eight.
+    1419: _without("full_per_s", "slice", "report", "jitter_s", messages="10"),
+    3632: _without("kills", "full_per_s", "stall_per_s", "damage", "reorder", "slice", "jitter_s", changes="1"),
+    3790: _without("device_crash_per_s", "cut", "slice", "report"),
+    # A state was sent again though one behind it must not be, which may have arrived: the older state stayed.
+    1813: _without("crash_at_write", "crash_per_s", "corrupt_per_s", "damage", "duplicate"),
+    1982: _without("half_open", "reaction_s", "jitter_s"),
+    1688: _without("device_crash_per_s", "slice", "reaction_s", changes="4"),
+    2424: _without(
+        *("stall_per_s", "damage", "drop", "half_open", "slice", "reaction_s", "jitter_s", "latency_s"), devices="1"
+    ),
+    3024: _without("damage", "duplicate", "half_open"),
+    3: _without(  # What its path had given up, out of retries, was sent again behind later ones.
+        *("drop", "duplicate", "reorder", "damage", "half_open", "slice", "stall_per_s", "device_crash_per_s"),
+        *("crash_per_s", "crash_at_write", "full_per_s", "corrupt_per_s", "redial", "kills", "report", "jitter_s"),
+        wire="lines",
+        barrier="ack",
+        reaction_s="0.3",
+        devices="3",
+        changes="14",
+        cut="0.4",
+        legacy_lag_s="1.5",
+    ),
+    711: {},  # The legacy network dropped what a move had taken back from the candidate, and that counted as overtaken.
 }
 """Seeds that broke a promise, and what was set in their profiles."""
 
@@ -42,6 +75,22 @@ def test_what_a_router_world_once_found_stays_mended(seed: int) -> None:
     """Every seed that found a bug becomes a test."""
     report = run_router_seed(seed, with_overrides(router_profile_of(seed), FOUND[seed]))
     assert not report.broken, "\n" + report.summary()
+
+
+@pytest.mark.parametrize(("order", "overtaken"), [((1, 2), False), ((2, 1), True)])
+def test_a_loss_on_a_legacy_socket_is_told_from_an_overtaking(order: tuple[int, int], *, overtaken: bool) -> None:
+    """What was written there before the later one was lost by the network, also where it had left before."""
+    now = 0.0
+    book = Book(lambda: now, barrier=Barrier.SEQUENCE, in_place=False)
+    for number in (1, 2):
+        book.sent(Entry("lamp-0", number, 1, 0.0, 30.0, resends=True))
+    book.entries["lamp-0", 1].wrote.append(Wrote(0.5, "native", 1))
+    for at, number in enumerate(order, start=1):
+        book.entries["lamp-0", number].wrote.append(Wrote(float(at), "legacy", 1))
+    now = 3.0
+    book.reached("lamp-0", 2, "legacy", 1, acts=True)
+    with pytest.raises(BrokenPromise, match="overtaken") if overtaken else nullcontext():
+        book.reached("lamp-0", 1, "legacy", 1, acts=False)
 
 
 def test_the_same_router_seed_gives_the_same_trace_byte_by_byte() -> None:

@@ -225,12 +225,16 @@ class Book:
         return self.kills[-1][0] if self.kills and self.kills[-1][1] == math.inf else math.inf
 
     def _lost_by_legacy(self, entry: Entry) -> bool:
-        """Whether the network lost it on its legacy socket, and later ones came by there: no move's doing."""
-        if not entry.wrote or entry.wrote[0].attachment != "legacy":
+        """Whether the network lost a copy of it on a legacy socket, and later ones came by there: no move's doing.
+
+        Any copy, not only the first: a move may have taken it back from the candidate's way before. A legacy socket
+        has no second try of its own, so what `sequence` promises ends with what such a network drops.
+        """
+        ours = [wrote.at for wrote in entry.wrote if wrote.attachment == "legacy"]
+        if not ours:
             return False
         later = (one for one in self.entries.values() if one.device == entry.device and one.number > entry.number)
-        acted = [reach for one in later for reach in one.reached if reach.acts]
-        return any(reach.attachment == "legacy" and reach.at >= entry.wrote[0].at for reach in acted)
+        return any(_came_by_legacy(one, since=ours[0]) for one in later)
 
     def _see_named(self, entry: Entry) -> None:
         self.note_names()
@@ -249,6 +253,14 @@ class Book:
                 raise BrokenPromise("told means noted", f"{entry.name} was {entry.outcome}")
             if key not in accepted and entry.sent_at < self._now():
                 raise BrokenPromise("taken means noted", f"{entry.name}, sent at {entry.sent_at:.3f}")
+
+
+def _came_by_legacy(entry: Entry, *, since: float) -> bool:
+    """Whether a message was written on a legacy socket from then on, and acted upon by that way."""
+    wrote = [wrote.at for wrote in entry.wrote if wrote.attachment == "legacy" and wrote.at >= since]
+    return bool(wrote) and any(
+        reach.acts and reach.attachment == "legacy" and reach.at >= wrote[0] for reach in entry.reached
+    )
 
 
 def read_journal(data: bytes) -> tuple[set[tuple[str, int]], set[tuple[str, int]]]:

@@ -7,13 +7,15 @@ from agt.chaos.sim._clock import Stuck
 from agt.chaos.sim._report import Report
 from agt.chaos.sim.moves._profile import RouterProfile
 from agt.chaos.sim.moves._rules import check_history, check_ledger
-from agt.chaos.sim.moves._world import RouterWorld
+from agt.chaos.sim.moves._world import PROBE_DEADLINE_S, RouterWorld
 
 SETTLE_S = 50.0
 """How long a healed world may take: longer than any deadline and any drain."""
 HEAL_S = 3.0
 """How long news of the last fault may take to arrive."""
-PROBE_S = 8.0
+PROBE_S = PROBE_DEADLINE_S + 1.0
+"""How long they may take. Nobody promises more than their deadline: a cync device gets one command at a time, and on
+a network with half a second of lag a slow one answers three of them in ten seconds."""
 PROBES = 3
 """Commands that each device must get once the world is well."""
 

@@ -27,6 +27,8 @@ STALL_MAX_S = 0.8
 """Longest time for which all bytes stop: silence is what keeps two sockets in order, so it must be shorter than a
 drain."""
 FULL_MAX_S = 3.0
+PROBE_DEADLINE_S = 15.0
+"""The deadline of commands that are sent once the world is well."""
 
 
 class RouterWorld:
@@ -111,7 +113,7 @@ class RouterWorld:
             number=number,
             payload=command(self.legacy_wire, name, number),
             in_doubt=InDoubt.REPORT if report else InDoubt.RESEND,
-            deadline_s=self.profile.deadline_s if self.faulty else 15.0,
+            deadline_s=self.profile.deadline_s if self.faulty else PROBE_DEADLINE_S,
         )
         self.trace(f"source: {name} #{number}{' report' if report else ''}")
         self.book.sent(Entry(name, number, process.number, self.clock.now, message.deadline_s, not report))
