@@ -2,14 +2,19 @@
 
 from agt.transport import ReliableConfig, ReliableListener, ReliableTransport, TCPConnection
 from agt.transport.durable import SQLiteInbox, SQLiteOutbox
+from support.scenes import but
 
 SCHEMA = "CREATE TABLE IF NOT EXISTS effects (place INTEGER PRIMARY KEY, what BLOB NOT NULL UNIQUE)"
 CONFIG = ReliableConfig(max_retries=None, backoff_base_s=0.01, backoff_max_s=0.02)
 
 
-def dial(port: int, outbox: SQLiteOutbox, **options: object) -> ReliableTransport:
+IMPATIENT = but(CONFIG, hello_timeout_s=0.2)
+"""For those who are not welcomed until something has been mended."""
+
+
+def dial(port: int, outbox: SQLiteOutbox, *, config: ReliableConfig = CONFIG, **options: object) -> ReliableTransport:
     """Make a sender's transport."""
-    return ReliableTransport(TCPConnection("127.0.0.1", port), name="lamp", outbox=outbox, config=CONFIG, **options)
+    return ReliableTransport(TCPConnection("127.0.0.1", port), name="lamp", outbox=outbox, config=config, **options)
 
 
 def listen(inbox: object, port: int = 0, **options: object) -> ReliableListener:

@@ -272,6 +272,14 @@ def test_draining_ends_a_connection_with_nothing_in_doubt() -> None:
         assert {each.outcome for each in sent} == {Outcome.DELIVERED}
 
 
+def test_a_drained_connection_is_gone_though_the_next_one_is_there() -> None:
+    """A dialler comes back at once: whoever waits for the end must not wait for that of the new one."""
+    with pair(lambda _: None) as (device, _):
+        assert device.session.begin_drain(5, "a look")
+        until(lambda: device.session.greetings == 2)
+        assert device.session.wait_gone(0)
+
+
 def test_a_planned_restart_leaves_nothing_in_doubt_and_names_who_did_not_finish() -> None:
     """A listener is drained while a device sends on: all is delivered once, over both; an open message is named."""
     port, seen, opened = unused_port(), list[bytes](), list[ReceivedMessage]()

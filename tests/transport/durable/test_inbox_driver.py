@@ -23,7 +23,7 @@ from agt.transport import (
     commit_batch,
 )
 from agt.transport.durable import OutOfOrder, SQLiteInbox, StoreUnavailable
-from support.durable_pair import dial, effects, listen
+from support.durable_pair import IMPATIENT, dial, effects, listen
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "own_inbox.py"
 
@@ -308,7 +308,7 @@ async def test_a_store_in_trouble_turns_callers_away_in_words(outbox, inbox, arr
     store = inbox()
     async with listen(store, on_message=arrivals) as listener:
         store._database.submit(Unwritable())
-        async with dial(listener.port, outbox()) as transport:
+        async with dial(listener.port, outbox(), config=IMPATIENT) as transport:
             delivery = transport.send_nowait(b"patient")
             with anyio.fail_after(10):
                 while "the inbox can't be written" not in transport.last_error:

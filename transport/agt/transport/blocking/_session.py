@@ -72,6 +72,7 @@ class BlockingSession:
         self._connecting: list[Ticket] = []
         self._quiet: list[Ticket] = []
         self._parting: list[Ticket] = []
+        self._leaving: Conduit | None = None
         self._callbacks: list[Callable[[BlockingSession], None]] = []
         with self._lock:
             metrics.sending.add(self)
@@ -322,6 +323,7 @@ class BlockingSession:
         if say is None:
             return False
         with self._lock:
+            self._leaving = self._engine.conduit
             say(reason, within_s=within_s, now=clock())
             self._engine.exchange()
         self._engine.run_later()
@@ -336,10 +338,16 @@ class BlockingSession:
     def wait_gone(self, timeout_s: float) -> bool:
         """Wait until there is no connection, its last words written; false when there still is one.
 
+        After `begin_drain` it is that connection which has to go: a dialler may be on its next one already.
+
         Raises:
             UsageError: in a callback, which would wait for itself.
         """
-        return self._wait_for(self._parting, lambda: self._engine.conduit is None, timeout_s)
+        return self._wait_for(self._parting, self._has_left, timeout_s)
+
+    def _has_left(self) -> bool:
+        conduit = self._engine.conduit
+        return conduit is None or (self._leaving is not None and conduit is not self._leaving)
 
     def on_connection(self, callback: "Callable[[BlockingSession], None]") -> None:
         """Call back in the I/O thread with this session whenever `connected` has changed."""
