@@ -96,6 +96,7 @@ def test_each_command_explains_itself(agt: Agt, command: str) -> None:
         ("rollback",),
         ("rollback", "--reason", "x", "--to", "half", "--component", "codec"),
         ("set", "percentage", "101"),
+        ("set", "percentage", "0.001"),
         ("set", "salt", "1"),
         ("set", "percentage", "many"),
         ("set", "devices", "1.5"),

@@ -171,6 +171,26 @@ def test_kill_that_is_asked_for_again_is_told_to_the_routers_again(bench):
     assert bench.state == before
 
 
+def test_percentage_between_two_steps_is_refused_and_moves_nobody(bench):
+    """0.001 is not 0: rounding it would have sent the whole fleet back."""
+    bench.until("half")
+    before = bench.state
+    with pytest.raises(Refused, match=r"0\.001 % is finer than steps of 0\.01"):
+        _act(bench, "set", percentage=0.001)
+    assert bench.state == before
+
+
+def test_second_reason_of_a_kill_is_answered_and_recorded(bench):
+    """Who kills again has something to say, and hears it back, not what the first one said."""
+    bench.until("half")
+    _act(bench, "kill-switch-on", reason="one", by="mia")
+    bench.done.clear()
+    done = _act(bench, "kill-switch-on", reason="two", by="tom")
+    assert (bench.state.status, bench.state.reason) == (Status.KILLED, "killed again by tom: two")
+    assert (done.says, done.kind) == ("killed again by tom: two", "killed-again")
+    assert isinstance(bench.done[0], Kill)
+
+
 def test_lifted_kill_is_locked_on_control(bench):
     """Lifting the kill switch moves nothing: everything stays on control until a cause is recorded."""
     bench.until("half")

@@ -84,6 +84,42 @@ async def test_way_back_that_is_asked_for_twice_is_written_once(tmp_path):
         assert [alert for alert in rollout.sections()["alerts"] if alert.source == "selector"] == []
 
 
+async def test_kill_that_is_repeated_raises_no_alert_about_the_selector(tmp_path):
+    """The selector is away because of the kill: that it can't be written is not what is wrong."""
+    async with rollout_on(tmp_path) as (rollout, _file):
+        await rollout.act(Action(action="kill-switch-on", by="mia", reason="one"))
+        receipt = await rollout.act(Action(action="kill-switch-on", by="mia", reason="two"))
+        assert receipt.says == "killed again by mia: two"
+        assert [alert for alert in rollout.sections()["alerts"] if alert.source == "selector"] == []
+
+
+async def test_check_that_writes_while_a_way_back_does_is_no_trouble(tmp_path, monkeypatch):
+    """Two settings within a second: the check's write meets the newer file, which is what was wanted."""
+    async with rollout_on(tmp_path) as (rollout, file):
+        await rollout.act(Action(action="set", percentage=50.0, version=9))
+        way, written = rollout._way, rollout._way._write
+
+        async def overtaken(selector, **how):
+            monkeypatch.setattr(way, "_write", written)
+            await rollout.act(Action(action="set", percentage=20.0))
+            await written(selector, **how)
+
+        monkeypatch.setattr(way, "_write", overtaken)
+        state = rollout.state
+        await way.go_forward(SetRoute(state.journal, state.generation + 1, TO_CONTROL, forward=True))
+        assert file.read().selector.percentage == 20
+
+
+async def test_way_back_that_is_written_ends_the_alert_of_one_that_was_not(tmp_path):
+    """Once the file stands and every router has confirmed, an older trouble with the selector is over."""
+    async with rollout_on(tmp_path) as (rollout, _file):
+        await rollout.act(Action(action="advance", reason="test", version=9))
+        rollout.raise_alert("degraded", "selector", "selector is at generation 5, not 4")
+        await rollout.act(Action(action="rollback", by="mia"))
+        found = [alert for alert in rollout.sections()["alerts"] if alert.source == "selector" and alert.open]
+        assert found == []
+
+
 async def test_preview_is_in_words_and_changes_nothing(tmp_path):
     """A preview asks the router and leaves selector and state alone."""
     async with rollout_on(tmp_path) as (rollout, file):

@@ -43,7 +43,7 @@ class Action(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     key: str = ""
     """Idempotency key: the same key twice answers the first receipt again."""
     percentage: float | None = None
-    """For `set`: 0 to 100."""
+    """For `set`: 0 to 100 in steps of 0.01."""
     devices: int | None = None
     """For `set`, instead of a percentage: exactly so many of the devices that the routers know now."""
     to: str = ""
@@ -63,6 +63,11 @@ class Action(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """For `override`: where to; empty ends it."""
     expires_at: float | None = None
     """For `override`, `mode` and `freeze`: when it ends by itself, seconds since the epoch; None for never."""
+
+
+def is_step(percentage: float) -> bool:
+    """Tell whether a percentage is one of the steps of 0.01 in which devices move; a finer one is never rounded."""
+    return abs(percentage * 100 - round(percentage * 100)) <= 1e-6
 
 
 RefusalCode = Literal["stale", "refused", "unknown", "invalid", "unavailable"]

@@ -11,7 +11,7 @@ import typer
 
 from agt.supervisor._errors import SupervisorError
 from agt.supervisor._request import Control
-from agt.supervisor.actions import Action, ActionName
+from agt.supervisor.actions import Action, ActionName, is_step
 from agt.supervisor.cli._options import By, Json, Reason, RunDir, action, control, print_json, run_directory
 from agt.supervisor.view import Preview, Receipt
 
@@ -115,13 +115,7 @@ def _setting(what: str, value: str) -> tuple[ActionName, dict[str, Any]]:
             raise typer.BadParameter(f"{value!r} is neither on nor off.")
         return "component", {"name": component, "on": _ON_OFF[value]}
     if what == "percentage":
-        try:
-            number = float(value)
-        except ValueError:
-            number = -1.0
-        if not 0 <= number <= 100:
-            raise typer.BadParameter(f"{value!r} is no percentage from 0 to 100.")
-        return "set", {"percentage": number}
+        return "set", {"percentage": _percentage(value)}
     if what == "devices":
         if not (value.isascii() and value.isdigit()):
             raise typer.BadParameter(f"{value!r} is no number of devices.")
@@ -131,6 +125,18 @@ def _setting(what: str, value: str) -> tuple[ActionName, dict[str, Any]]:
             raise typer.BadParameter(f"{value!r} is no network mode; there are {', '.join(MODES)}.")
         return "mode", {"name": value}
     raise typer.BadParameter(f"there is no {what!r} to set; there are percentage, devices, components.NAME and mode.")
+
+
+def _percentage(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= 100:
+        raise typer.BadParameter(f"{text!r} is no percentage from 0 to 100.")
+    if not is_step(number):
+        raise typer.BadParameter(f"{text!r} is finer than steps of 0.01; devices move in these.")
+    return number
 
 
 def override(

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from agt.supervisor.actions import Action, ActionName, Refused
+from agt.supervisor.actions import Action, ActionName, Refused, is_step
 from agt.supervisor.rollout._amend import set_component, set_mode, set_override
 from agt.supervisor.rollout._counting import NotCounted
 from agt.supervisor.rollout._effects import Kill, RaiseAlert, ResolveAlerts, SetRoute
@@ -158,8 +158,17 @@ def _rollback(plan: Plan, state: State, seen: Observation, action: Action, now: 
 
 def _kill_on(_plan: Plan, state: State, _seen: Observation, action: Action, _now: float) -> Step:
     if state.status is Status.KILLED:  # Asked for again: a router that had not confirmed may be back.
-        return Step(state, (Kill(state.journal, state.reason),))
+        return _killed_again(state, action)
     return kill(state, says=f"killed by {_who(action)}", by="operator")
+
+
+def _killed_again(state: State, action: Action) -> Step:
+    """Tell the routers again; a reason that is given now counts, the first one stays in journal and alert."""
+    if not action.reason:
+        return Step(state, (Kill(state.journal, state.reason),))
+    says = f"killed again by {_who(action)}"
+    after = msgspec.structs.replace(state, journal=state.journal + 1, reason=says)
+    return Step(after, (Kill(after.journal, says), RaiseAlert("info", "rollout", says)), says, "killed-again")
 
 
 def _kill_off(_plan: Plan, state: State, seen: Observation, action: Action, _now: float) -> Step:
@@ -186,6 +195,8 @@ def _kill_off(_plan: Plan, state: State, seen: Observation, action: Action, _now
 def _set(plan: Plan, state: State, seen: Observation, action: Action, now: float) -> Step:
     if action.percentage is None or not 0 <= action.percentage <= 100:
         raise Refused("invalid", "set needs a percentage from 0 to 100, or a number of devices")
+    if not (is_step(action.percentage) or isinstance(action, Counted)):
+        raise Refused("invalid", f"{action.percentage:g} % is finer than steps of 0.01", "nothing was changed")
     percent = round(action.percentage, 2)
     raises, up_to = _raises(action, state), _up_to(action)
     if raises and state.status is Status.ROLLED_BACK:

@@ -46,6 +46,7 @@ class Performer:
                     await self._forward(effect, at=at)
                     continue
                 told = await self._way.go_back(effect)
+                self._stands(told, at=at)
                 told = self._account(done, told, before=before, at=at, began=began, generation=effect.generation)
             elif isinstance(effect, Kill):
                 told = await self._way.kill(effect)
@@ -88,16 +89,19 @@ class Performer:
         except RouteRefused as error:
             self.alert(RaiseAlert("warn", SELECTOR, str(error)), at=at)
 
+    def _stands(self, told: Told, *, at: float) -> None:
+        """Say whether a way back is in the selector; a kill takes that away on purpose, and is none of this."""
+        if told.latched:
+            says = "the selector can't be written: renamed it aside, all on control"
+            self.alert(RaiseAlert("escalate", SELECTOR, says), at=at)
+        else:
+            self.alert(ResolveAlerts(SELECTOR), at=at)
+
     def _account(self, done: Step, told: Told, *, before: State, at: float, began: float, generation: int) -> Told:
         """Begin the account of a way back, and let it be completed while we go on."""
         for one in missing(told.answers):
             says = f"{one.router} did not confirm to go back: {one.why}"
             self.alert(RaiseAlert("degraded", SELECTOR, says), at=at)
-        if told.latched and done.kind != Event.KILLED.value:
-            self.alert(
-                RaiseAlert("escalate", SELECTOR, "the selector can't be written: renamed it aside, all on control"),
-                at=at,
-            )
         if done.kind not in _BACK:
             return told
         stepped = done.kind == Event.STEPPED_BACK.value

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from agt.supervisor.actions import is_step
 from agt.supervisor.measure import split_address
 from agt.supervisor.resources import RESOURCES
 from agt.supervisor.rollout._durations import parse_checks, parse_duration
@@ -131,7 +132,7 @@ def _routes(plan: PlanFile) -> Iterator[Problem]:
                 yield Problem(path, "the candidate as default and a number contradict each other", "drop one of them")
         if route.shadow == "candidate" and route.share == 100:
             yield Problem(f"{path}.shadow", "nothing is left on control to mirror", "shadow = 'control' or 'off'")
-        if abs(route.percent * 100 - round(route.percent * 100)) > 1e-6:
+        if not is_step(route.percent):
             yield Problem(f"{path}.percent", f"{route.percent} is finer than 0.01", "round it")
 
 
