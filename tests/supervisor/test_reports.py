@@ -224,6 +224,7 @@ async def test_the_retrospective_has_planned_and_actual_times_and_causes(past) -
         ("cutover", "30d", 1.0),
         ("half", "2d", 0.5),
     ]
+    assert [one.visit for one in report.visits] == [1, 1, 2]  # The third stay is the second in its phase.
     assert [(one.kind, one.cause) for one in report.backs] == [("stepped-back", "a bad cable")]
     assert report.forced == ("half -> cutover: forced by ann",)
     assert [one.message for one in report.drills] == ["stall: by ann"]

@@ -97,22 +97,22 @@ def retrospective_report(archive: Archive, *, now: float) -> RetrospectiveReport
 def _visits(archive: Archive) -> Iterator[Visit]:
     """Yield each stay: from the decision that entered a phase to the one that left it."""
     begun: tuple[int, float] | None = None
+    stays: Counter[int] = Counter()  # The engine counts each entry, also into a phase that was never left.
     for one in archive.decisions:
         if one.state is None:
             continue
         if begun is None:
             begun = one.state.phase, one.at
         elif one.state.phase != begun[0] or one.kind == "completed":
-            yield _visit(archive, *begun, one)
+            stays[begun[0]] += 1
+            yield _visit(archive, *begun, one, number=stays[begun[0]])
             begun = None if one.kind == "completed" else (one.state.phase, one.at)
     if begun is not None:
-        yield _visit(archive, *begun, None)
+        yield _visit(archive, *begun, None, number=stays[begun[0]] + 1)
 
 
-def _visit(archive: Archive, place: int, entered: float, end: Decision | None) -> Visit:
+def _visit(archive: Archive, place: int, entered: float, end: Decision | None, *, number: int) -> Visit:
     phase = archive.plan.phases[min(place, len(archive.plan.phases) - 1)]
-    earlier = [one for one in archive.decisions if one.at <= entered and one.state is not None]
-    number = earlier[-1].state.visits.get(phase.name, 1) if earlier and earlier[-1].state else 1
     return Visit(
         phase=phase.name,
         visit=number,
