@@ -11,10 +11,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from agt.router import explain as explain_device
 from agt.supervisor.cli import run
-from agt.supervisor.cli._operate import preview_lines
+from agt.supervisor.cli._explain import explained_lines
+from agt.supervisor.cli._operate import preview_lines, waiting_for_signature
 from agt.supervisor.cli._show import status_lines
-from agt.supervisor.view import ModeView, OverrideView, Preview, SwitchView, View
+from agt.supervisor.view import GateView, ModeView, OverrideView, Preview, ProcessView, SwitchView, View
 
 OURS = (
     *("up", "down", "status", "advance", "hold", "resume", "rollback", "kill-switch", "set", "explain", "override"),
@@ -79,6 +81,8 @@ def test_help_names_every_command(agt: Agt) -> None:
     assert said.status == 0
     listed = {line.split()[0] for line in said.out.partition("Commands:")[2].splitlines() if line.strip()}
     assert {*OURS, *BROUGHT} <= listed
+    silent = [line for line in said.out.partition("Commands:")[2].splitlines() if len(line.split()) == 1]
+    assert silent == []  # Each has its line, brought ones too.
 
 
 @pytest.mark.parametrize("command", OURS)
@@ -227,6 +231,31 @@ def test_schemas_are_printed(agt: Agt, option: tuple[str, ...], title: str, key:
     described = schema["$defs"][key]["properties"]  # type: ignore[index]
     assert described
     assert all("description" in one or "$ref" in one or key == "PlanFile" for one in described.values())
+
+
+def test_status_names_the_way_out_of_a_hold_down() -> None:
+    """Five minutes are long for somebody who has mended the cause."""
+    held = ProcessView(name="pump", stage="daemon", state="held-down", restarts=5, detail="held down for 300 s: x")
+    lines = status_lines(View(version=1, at=0.0, plan="p", status="running", processes=(held,)))
+    assert lines[-1].endswith("restarts 5: held down for 300 s: x; try it now: agt component start pump")
+
+
+def test_gates_that_wait_for_a_signature_are_listed() -> None:
+    """What a bare `agt sign-off` prints: gates that are open for that, with the whole command."""
+    waits = GateView(name="sign-off sre", verdict="pending", reason="waits for sre: agt sign-off sre --by NAME")
+    other = GateView(name="samples >= 50", verdict="pending", reason="1 of 50")
+    view = View(version=1, at=0.0, plan="p", status="running", gates=(waits, other))
+    assert waiting_for_signature(view) == ["sign-off sre: waits for sre: agt sign-off sre --by NAME"]
+
+
+def test_a_device_that_no_router_knows_is_not_said_to_be_anywhere() -> None:
+    """It is named as unknown, and only then where it would go."""
+    explained = msgspec.structs.replace(explain_device(None, "valve-999"), attached=False)
+    lines = explained_lines(explained)
+    assert lines[0] == "no router knows valve-999: it is not attached, or it is another's name"
+    assert lines[1].startswith("if it came now, it would go to ")
+    there = msgspec.structs.replace(explained, attached=True)
+    assert explained_lines(there)[0].startswith("valve-999 is on ")
 
 
 def test_preview_is_written_down_for_people() -> None:

@@ -260,9 +260,12 @@ def test_sign_off_gate_waits_for_a_name(make_bench, plan_text):
     assert bench.state.phase == 0
     with pytest.raises(Refused, match="needs a name"):
         _act(bench, "sign-off", name="sre")
-    _act(bench, "sign-off", name="sre", by="mia")
+    done = _act(bench, "sign-off", name="sre", by="mia")
+    assert done.says == "sign-off sre of shadow signed off by mia"
     bench.tick()
     assert bench.state.phase == 1
+    with pytest.raises(Refused, match="half has no sign-off 'sre'; it is of shadow, which is behind us"):
+        _act(bench, "sign-off", name="sre", by="mia")
 
 
 @settings(max_examples=60, deadline=None)

@@ -130,10 +130,21 @@ def test_open_alert_fails_a_gate_and_names_itself(bench):
     assert (judged.verdict, "p95 is high" in judged.reason) == (Verdict.FAILED, True)
 
 
+def test_open_incident_fails_a_gate_and_says_how_to_close_it(bench):
+    """The reason has the command, with the number where an alert tells it."""
+    bench.until("half")
+    bench.signals["incidents"] = Reading(1.0, samples=1)
+    alert = Alert(id=1, created=0.0, severity="warn", source="incident-7", message="incident 7 (minor): x")
+    judged = judge(Gate(metric="incidents", equals=0), _look(bench, alerts=(alert,)))
+    assert (judged.verdict, judged.reason) == (Verdict.FAILED, "1 of = 0; agt incident close 7 --cause TEXT")
+    assert judge(Gate(metric="incidents", equals=0), _look(bench)).reason.endswith("close N --cause TEXT")
+
+
 def test_sign_off_names_who_signed(bench):
     """A sign-off is pending until somebody is named."""
     gate = Gate(sign_off="sre")
     assert judge_gate(gate, _look(bench)).verdict is Verdict.PENDING
+    assert judge_gate(gate, _look(bench)).reason == "waits for sre: agt sign-off sre --by NAME"
     assert judge_gate(gate, _look(bench, sign_offs={gate_name(gate): "mia"})).reason == "signed off by mia"
 
 

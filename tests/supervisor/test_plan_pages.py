@@ -122,6 +122,14 @@ def test_summary_has_the_durations_of_the_speed_and_the_split_of_alpha():
     ]
 
 
+def test_summary_says_the_bound_of_a_comparison():
+    """A gate's name leaves it out, and who reads the plan has to know it."""
+    text = SHOWN.replace('sign_off = "operations"', 'metric = "p95_seconds"\nagainst = "control"\nratio = 2')
+    assert summary_of(parse_plan(text)).phases[0].gates[1] == "p95_seconds at most 2 times control"
+    text = text.replace("ratio = 2", "plus_percent = 20")
+    assert summary_of(parse_plan(text)).phases[0].gates[1] == "p95_seconds at most 20 % above control"
+
+
 def test_summary_is_written_for_people():
     """Line by line."""
     assert summary_lines(summary_of(parse_plan(SHOWN))) == [

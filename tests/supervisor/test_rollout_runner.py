@@ -93,6 +93,18 @@ async def test_kill_that_is_repeated_raises_no_alert_about_the_selector(tmp_path
         assert [alert for alert in rollout.sections()["alerts"] if alert.source == "selector"] == []
 
 
+async def test_decisions_are_lines_in_the_log(tmp_path, caplog):
+    """Who reads supervisor.log afterwards finds each advance, way back and kill."""
+    caplog.set_level("INFO", logger="agt.supervisor.rollout")
+    async with rollout_on(tmp_path) as (rollout, _file):
+        await rollout.act(Action(action="advance", reason="test", by="mia", version=9))
+        await rollout.act(Action(action="rollback", by="mia", reason="practice"))
+        await rollout.act(Action(action="kill-switch-on", by="mia"))
+    said = [record.getMessage() for record in caplog.records]
+    assert [line.split(":")[0] for line in said] == ["started", "advanced", "rolled-back", "killed"]
+    assert "rolled-back: rolled back by mia: practice" in said
+
+
 async def test_check_that_writes_while_a_way_back_does_is_no_trouble(tmp_path, monkeypatch):
     """Two settings within a second: the check's write meets the newer file, which is what was wanted."""
     async with rollout_on(tmp_path) as (rollout, file):

@@ -41,6 +41,16 @@ def test_nothing_compared_is_nothing_known(metric: str) -> None:
     assert (reading.value, reading.why) == (None, "nothing compared yet")
 
 
+@pytest.mark.parametrize("metric", ["shadow_compared", "shadow_error_rate"])
+def test_a_shadow_without_a_twin_says_so_and_where_to_look(metric: str) -> None:
+    """A gate that waits for comparisons which nobody makes would wait for ever without a word."""
+    reading = readings(decided=212).read(metric, "new", start=0.0)
+    assert reading.value is None
+    assert "212 messages had no twin to go to (see `agt shadow` and docs/guides/shadow.md)" in reading.why
+    page = read_sample(parse_exposition("agt_shadow_decided_total 4\n"), router="r", at=1.0)
+    assert page.shadow == ShadowCounters(decided=4)
+
+
 @pytest.mark.parametrize(
     ("errors", "compared", "value"),
     [(0, 999, None), (1, 999, None), (2, 999, 2 / 999), (0, 1000, 0.0), (1, 1000, 0.001)],

@@ -46,7 +46,7 @@ def rehearse(
         _list(as_json=json)
         return
     if file is None:
-        raise typer.BadParameter("name a plan file")
+        raise typer.BadParameter("name a plan file.")
     try:
         plan = load_plan(file)
     except PlanInvalid as problem:

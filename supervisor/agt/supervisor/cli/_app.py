@@ -55,8 +55,10 @@ PARTS: Final[Mapping[str, tuple[str, ...]]] = {
 should answer before one wonders, and all of them together take a tenth of a second to load."""
 
 HELP = {
+    "bench": "Measure what the transport costs and how fast it is.",
     "chaos": "Break it on purpose: scenarios, faults, the simulated world.",
     "demo": "Carry a whole migration of a simulated fleet through, with real sockets and processes.",
+    "rehearse": "Carry a plan out in virtual time, months in seconds, with faults where wanted.",
     "replay": "Send captured device traffic through both paths and compare.",
 }
 """What `agt --help` says of commands that it doesn't import."""

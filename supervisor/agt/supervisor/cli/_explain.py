@@ -50,14 +50,25 @@ def explain(
     if json:
         print_json(explained)
         return
-    typer.echo(f"{device} is on {explained.runtime}: {explained.reason}")
-    unless = _unless(explained)
-    typer.echo(f"position {explained.position:.2f}, moves to the candidate at {explained.moves_at:g} %{unless}")
-    for link in explained.chain:
-        where = f" -> {link.runtime}" if link.runtime else ""
-        typer.echo(f"  {link.rule}: {link.verdict}{where}{f' ({link.says})' if link.says else ''}")
+    typer.echo("\n".join(explained_lines(explained)))
     if not live:
         typer.echo("(from the selector file: no gateway was asked for sessions and attachments)")
+
+
+def explained_lines(explained: "Explanation") -> list[str]:
+    """Write a decision down for people; of a device that isn't there it is only what would be."""
+    lines = [f"{explained.device} is on {explained.runtime}: {explained.reason}"]
+    if explained.attached is False:
+        lines = [
+            f"no router knows {explained.device}: it is not attached, or it is another's name",
+            f"if it came now, it would go to {explained.runtime}: {explained.reason}",
+        ]
+    unless = _unless(explained)
+    lines.append(f"position {explained.position:.2f}, moves to the candidate at {explained.moves_at:g} %{unless}")
+    for link in explained.chain:
+        where = f" -> {link.runtime}" if link.runtime else ""
+        lines.append(f"  {link.rule}: {link.verdict}{where}{f' ({link.says})' if link.says else ''}")
+    return lines
 
 
 def _from_gateways(run: Path, device: str, component: str | None) -> "Explanation | None":

@@ -13,7 +13,7 @@ from agt.supervisor._errors import SupervisorError
 from agt.supervisor._request import Control
 from agt.supervisor.actions import Action, ActionName, is_step
 from agt.supervisor.cli._options import By, Json, Reason, RunDir, action, control, print_json, run_directory
-from agt.supervisor.view import Preview, Receipt
+from agt.supervisor.view import Preview, Receipt, View
 
 DOWN_TIMEOUT_S = 120.0
 """Stopping takes each component's grace, one stage after the other."""
@@ -21,6 +21,8 @@ DOWN_POLL_S = 0.02
 ACT_TIMEOUT_S = 30.0
 """A move may have to drain before it is confirmed."""
 
+SIGNS: Final = ": agt sign-off "
+"""What the reason of a gate that waits for a signature has in it."""
 _ON_OFF: Final = {"on": True, "true": True, "off": False, "false": False}
 MODES: Final = ("auto", "datacenter", "hybrid", "internet")
 """What `agt set mode` takes; `auto` is the measured one."""
@@ -174,14 +176,26 @@ def _until(lasts: str) -> float | None:
 
 
 def sign_off(
-    gate: Annotated[str, typer.Argument(help="The gate's name, as `agt status` shows it.")],
-    by: Annotated[str, typer.Option("--by", metavar="NAME", help="Who signs; recorded as claimed.")],
+    gate: Annotated[str, typer.Argument(help="The gate's name, or who signs. [default: say what waits]")] = "",
+    by: Annotated[str, typer.Option("--by", metavar="NAME", help="Who signs; recorded as claimed.")] = "",
     reason: Reason = "",
     run_dir: RunDir = None,
     json: Json = False,
 ) -> None:
-    """Sign a gate of the active phase off."""
-    _forward(control(run_dir), "sign-off", dry_run=False, json=json, by=by, reason=reason, name=gate)
+    """Sign a gate of the active phase off; without a gate, say which ones wait for a signature."""
+    api = control(run_dir)
+    if not gate:
+        waiting = waiting_for_signature(api.view())
+        typer.echo("\n".join(waiting) or "nothing waits for a signature")
+        return
+    if not by:
+        raise typer.BadParameter("say who signs: --by NAME.")
+    _forward(api, "sign-off", dry_run=False, json=json, by=by, reason=reason, name=gate)
+
+
+def waiting_for_signature(view: View) -> list[str]:
+    """Return a line for each gate of the active phase that nobody has signed."""
+    return [f"{gate.name}: {gate.reason}" for gate in view.gates if gate.verdict == "pending" and SIGNS in gate.reason]
 
 
 def record_cause(

@@ -5,7 +5,16 @@ from datetime import UTC, datetime
 import typer
 
 from agt.supervisor.cli._options import Json, RunDir, control, print_json
-from agt.supervisor.view import AlertView, OverrideView, PhaseView, RehearsalView, RouterView, RuntimeView, View
+from agt.supervisor.view import (
+    AlertView,
+    OverrideView,
+    PhaseView,
+    ProcessView,
+    RehearsalView,
+    RouterView,
+    RuntimeView,
+    View,
+)
 
 _MARKS = {"done": "v", "active": ">", "pending": ".", "rolled-back": "<"}
 _VERDICT_MARKS = {"passed": "v", "pending": ".", "inconclusive": "?", "error": "!", "failed": "x"}
@@ -47,11 +56,7 @@ def status_lines(view: View) -> list[str]:
         "network": [f"{f'{one.router}: ' if len(view.modes) > 1 else ''}mode {one.says}" for one in view.modes],
         "selector": [f"! {problem}" for problem in view.selector_problems],
         "traffic": [_runtime_line(runtime) for runtime in view.runtimes],
-        "processes": [
-            f"{process.name}: {process.state}{f' (pid {process.pid})' if process.pid else ''}, "
-            f"restarts {process.restarts}{f': {process.detail}' if process.detail else ''}"
-            for process in view.processes
-        ],
+        "processes": [_process_line(process) for process in view.processes],
         "open alerts": [_alert_line(alert) for alert in view.alerts if alert.open],
     }
     for title, body in sections.items():
@@ -87,6 +92,13 @@ def _router_line(one: RouterView) -> str:
     unmeasured = f", NOT MEASURED: {one.unmeasured}" if one.unmeasured else ""
     says = f"generation {one.generation}, {settled}, {one.devices:,} devices{killed}{stale}{unmeasured}"
     return f"{'!' if one.unmeasured else ' '} {one.router}: {says}"
+
+
+def _process_line(one: ProcessView) -> str:
+    pid = f" (pid {one.pid})" if one.pid else ""
+    detail = f": {one.detail}" if one.detail else ""
+    sooner = f"; try it now: agt component start {one.name}" if one.state == "held-down" else ""
+    return f"{one.name}: {one.state}{pid}, restarts {one.restarts}{detail}{sooner}"
 
 
 def _override_line(one: OverrideView) -> str:

@@ -116,7 +116,8 @@ class Component:
             word = "held down for" if self.state is State.HELD_DOWN else "starts again in"
             more = " more" * (self.state is State.HELD_DOWN)
             count = f" after {failures} failure{'s' * (failures != 1)}" if failures else ""
-            return f"{word} {left_s:.0f} s{more}{count}: {self.past.why}"
+            sooner = f"; try it now: agt component start {self.spec.name}" * (self.state is State.HELD_DOWN)
+            return f"{word} {left_s:.0f} s{more}{count}: {self.past.why}{sooner}"
         return self.detail or f"is {self.state}"
 
     def command(self) -> tuple[str, ...]:

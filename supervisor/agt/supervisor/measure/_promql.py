@@ -26,6 +26,7 @@ SERIES: Final = (
     "agt_observed_replies_total",
     CARRIED,
     "agt_shadow_compared_total",
+    "agt_shadow_decided_total",
     "agt_shadow_differences_total",
     "agt_shadow_errors_total",
     "agt_shadow_only_floor_total",

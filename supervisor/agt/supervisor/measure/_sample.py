@@ -28,6 +28,7 @@ _SHADOW: Final = {
     "agt_shadow_paired_total": "paired",
     "agt_shadow_only_tried_total": "only_tried",
     "agt_shadow_only_floor_total": "only_floor",
+    "agt_shadow_decided_total": "decided",
 }
 _LEDGER: Final = ("accepted", "delivered", "written", "not_delivered", "indeterminate")
 
@@ -77,6 +78,8 @@ class ShadowCounters(msgspec.Struct, frozen=True, kw_only=True):
     """Of these, how many only the tried runtime differed on."""
     only_floor: float = 0.0
     """Of these, how many only the second control differed on: noise."""
+    decided: float = 0.0
+    """Had no twin to go to, so that nothing was compared."""
 
 
 class RouterSample(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,7 +20,7 @@ def read_shadow(metric: str, counts: ShadowCounters) -> Reading:
     """Return a metric of mirrored messages in a window."""
     compared = round(counts.compared)
     if compared == 0:
-        return Reading(None, why=NOTHING)
+        return Reading(None, why=_without_twin(round(counts.decided)) if counts.decided else NOTHING)
     if metric == "shadow_compared":
         return Reading(counts.compared, samples=compared)
     if metric == "shadow_differences":
@@ -31,6 +31,11 @@ def read_shadow(metric: str, counts: ShadowCounters) -> Reading:
         return Reading(counts.errors / counts.compared, samples=compared)
     assert metric == "shadow_difference", f"an unknown metric passed the plan check: {metric}"
     return _difference(counts)
+
+
+def _without_twin(decided: int) -> str:
+    """Say why nothing will ever be compared: a message that nobody takes is only counted."""
+    return f"{NOTHING}: {decided:,} messages had no twin to go to (see `agt shadow` and docs/guides/shadow.md)"
 
 
 def _difference(counts: ShadowCounters) -> Reading:

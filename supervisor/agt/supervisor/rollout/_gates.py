@@ -6,6 +6,7 @@ No data is never passed: too few samples are `PENDING`, and messages in flight w
 
 import math
 import operator
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -103,7 +104,8 @@ def judge_gate(gate: Gate, look: Look) -> Judgement:
         by = look.sign_offs.get(gate_name(gate))
         if by:
             return Judgement(Verdict.PASSED, f"signed off by {by}")
-        return Judgement(Verdict.PENDING, f"waits for {gate.sign_off}: agt sign-off")
+        signs = f"agt sign-off {shlex.quote(gate.name or gate.sign_off)} --by NAME"
+        return Judgement(Verdict.PENDING, f"waits for {gate.sign_off}: {signs}")
     return judge(gate, look)
 
 
@@ -117,7 +119,7 @@ def judge(bounds: Bounds, look: Look) -> Judgement:
         return _judge_alerts(bounds.alerts, look)
     if bounds.objective:
         return _judge_objectives(bounds.objective, look)
-    return _judge_metric(bounds, look)
+    return _with_way_out(_judge_metric(bounds, look), bounds, look)
 
 
 def _judge_metric(bounds: Bounds, look: Look) -> Judgement:
@@ -138,6 +140,15 @@ def _judge_metric(bounds: Bounds, look: Look) -> Judgement:
     (key,) = bounds_given(bounds)
     wanted = _needed(bounds.metric, key, getattr(bounds, key), bounds.samples)
     return _with_missing(_judge_number(bounds, reading), reading, bounds.metric, wanted, look, bounds.window)
+
+
+def _with_way_out(judged: Judgement, bounds: Bounds, look: Look) -> Judgement:
+    """Add the command that ends it where one does: an incident is closed by somebody, or stands."""
+    if bounds.metric != "incidents" or judged.verdict is not Verdict.FAILED:
+        return judged
+    numbers = [one.source.removeprefix("incident-") for one in look.alerts if one.source.startswith("incident-")]
+    way_out = f"agt incident close {numbers[0] if numbers else 'N'} --cause TEXT"
+    return replace(judged, reason=f"{judged.reason}; {way_out}")
 
 
 def judge_objective(objective: Objective, look: Look) -> Judgement:

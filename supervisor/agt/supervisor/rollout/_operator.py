@@ -38,12 +38,12 @@ Handler = Callable[[Plan, State, Observation, Action, float], Step]
 
 _WAY_OUT: Final[dict[Status, str]] = {
     Status.STARTING: "wait until every router applies the first route",
-    Status.RUNNING: "hold it first",
+    Status.RUNNING: "hold it first: agt hold",
     Status.SUSPENDED: "wait for a clean window, or hold it",
-    Status.HELD: "resume it first",
-    Status.ROLLED_BACK: "record a cause first, then resume",
-    Status.CLEARED: "resume it first",
-    Status.KILLED: "lift the kill switch first",
+    Status.HELD: "resume it first: agt resume",
+    Status.ROLLED_BACK: "record a cause first, then resume: agt record-cause TEXT, agt resume",
+    Status.CLEARED: "resume it first: agt resume",
+    Status.KILLED: "lift the kill switch first: agt kill-switch off",
     Status.COMPLETE: "the plan is done",
 }
 
@@ -235,9 +235,8 @@ def _sign_off(plan: Plan, state: State, _seen: Observation, action: Action, _now
         (one for one in gates.values() if one.sign_off == action.name), None
     )
     if gate is None:
-        raise Refused(
-            "unknown", f"{plan.phases[state.phase].name} has no sign-off {action.name!r}", nearest(action.name, gates)
-        )
+        here = f"{plan.phases[state.phase].name} has no sign-off {action.name!r}"
+        raise Refused("unknown", here, _signed_elsewhere(plan, state, action.name) or nearest(action.name, gates))
     if not action.by:
         raise Refused("invalid", "a sign-off needs a name", "say who signs: --by NAME")
     if gate.signers and not _may_sign(action.by, gate.signers):
@@ -246,6 +245,14 @@ def _sign_off(plan: Plan, state: State, _seen: Observation, action: Action, _now
     signed = {**state.sign_offs, gate_name(gate): action.by}
     after = msgspec.structs.replace(state, journal=state.journal + 1, sign_offs=signed)
     return Step(after, (RaiseAlert("info", "rollout", says),), says, "signed-off")
+
+
+def _signed_elsewhere(plan: Plan, state: State, name: str) -> str:
+    """Say which other phase has a sign-off, since one that was given carries the rollout on at once."""
+    for place, phase in enumerate(plan.phases):
+        if any(gate.sign_off and name in (gate_name(gate), gate.sign_off) for gate in phase.gate):
+            return f"it is of {phase.name}, which {'is behind us' if place < state.phase else 'is still to come'}"
+    return ""
 
 
 def _may_sign(by: str, signers: tuple[str, ...]) -> bool:

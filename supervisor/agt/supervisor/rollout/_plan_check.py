@@ -236,7 +236,8 @@ def _gates(plan: PlanFile) -> Iterator[Problem]:
     for index, rule in enumerate(plan.rule):
         position = {phase.name: place for place, phase in enumerate(plan.phase)}
         if rule.then == "previous_phase" and 0 in [position.get(name) for name in rule.phases or position]:
-            yield Problem(f"rule[{index}].phases", "the first phase has none before it", "name the phases it is for")
+            says = f"rule {rule.name!r} goes back a phase, and {plan.phase[0].name!r} has none before it"
+            yield Problem(f"rule[{index}].phases", says, "name the phases it is for")
 
 
 def _checks(plan: PlanFile) -> Iterator[Problem]:

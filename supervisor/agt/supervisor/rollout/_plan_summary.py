@@ -145,7 +145,7 @@ def _phase(plan: Plan, index: int) -> PhaseSummary:
         soak_s=plan.soak_s(phase),
         begins_s=math.fsum(plan.soak_s(one) for one in plan.phases[:index]),
         back_to="control" if back is None else plan.phases[back].name,
-        gates=tuple(gate_name(gate) for gate in phase.gate),
+        gates=tuple(_with_bound(gate) for gate in phase.gate),
         recurring=phase.recurring,
         alpha=_alpha(plan, phase),
     )
@@ -177,7 +177,15 @@ def _when(when: When) -> str:
         return f"an open {when.alerts} alert"
     if when.check or when.objective:
         return f"{when.check} failed" if when.check else f"objective {when.objective} violated"
-    return gate_name(Gate(**{name: getattr(when, name) for name in Bounds.__struct_fields__}))
+    return _with_bound(Gate(**{name: getattr(when, name) for name in Bounds.__struct_fields__}))
+
+
+def _with_bound(gate: Gate) -> str:
+    """Return a gate's name, with the bound of a comparison, which the name leaves out."""
+    if gate.name or (gate.ratio is None and gate.plus_percent is None):
+        return gate_name(gate)
+    bound = f"{gate.ratio:g} times" if gate.ratio is not None else f"{gate.plus_percent:g} % above"
+    return f"{gate.metric} at most {bound} {gate.against}"
 
 
 def _asked_by(plan: Plan, name: str) -> tuple[str, ...]:

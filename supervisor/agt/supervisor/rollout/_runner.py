@@ -6,6 +6,7 @@ decision that goes back takes no lock: the state changes in the same instant, th
 down. So nothing advances without a record, and nothing that goes back ever waits for one.
 """
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -47,6 +48,8 @@ from agt.supervisor.rollout._turns import fresh
 from agt.supervisor.rollout._verdict import Judgement
 from agt.supervisor.rollout._way import Told, Way
 from agt.supervisor.view import Preview, Receipt, RehearsalView, RollbackView, Severity
+
+log = logging.getLogger("agt.supervisor.rollout")
 
 SCRAPE_TIMEOUT_S: Final = 1.0
 """A router that takes longer to answer counts as silent."""
@@ -201,7 +204,7 @@ class Rollout:
         stands = state.reason or f"{self.plan.phases[state.phase].name} at {state.percent:g} %"
         return Receipt(
             action=action.action,
-            says=done.says if action.action in ("override", "mode") else stands,
+            says=done.says if action.action in ("override", "mode", "sign-off") else stands,
             version=self._view_version(),
             routed_ms=told.routed_ms if told else None,
             missing=told.missing if told else (),
@@ -318,6 +321,7 @@ class Rollout:
         if done.state.phase != self._state.phase:
             self._carried_before[self.plan.phases[self._state.phase].name] = self._seen.carried_s
         if done.decided:
+            log.info("%s: %s", done.kind, done.says)
             self._stale_before = self._view_version() + 1
         if done.state.routed_at != self._state.routed_at:
             self._inspector.again()
