@@ -12,7 +12,7 @@ from support.fuzz_coverage import ATTACKED, SPARED, parsers
 from support.fuzz_support import CORPUS, INPUT_MAX, Target
 from support.fuzz_targets import TARGETS
 
-EXAMPLES = 120
+EXAMPLES = 60
 EDITS_MAX = 4
 
 every_target = pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)

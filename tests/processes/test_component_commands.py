@@ -73,7 +73,7 @@ def test_why_follows_the_chain_and_an_operator_tries_again(
     lines = told("why", "user").splitlines()
     assert lines[0] == "user is waiting: waits for base"
     assert lines[1].startswith("  base is held-down: held down for ")
-    assert lines[1].endswith("s more after 3 failures: exited with status 3")
+    assert lines[1].endswith("s more after 3 failures: exited with status 3; try it now: agt component start base")
     assert lines[2:] == ["the last lines of base:", *["  | no such pane"] * 3]
     found = msgspec.json.decode(told("why", "user", "--json"))
     assert [link["name"] for link in found["chain"]] == ["user", "base"]

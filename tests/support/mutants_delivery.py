@@ -230,7 +230,7 @@ MUTANTS = (
     Mutant(no_dedup, 3, ONCE, "at most once"),
     Mutant(dedup_by_memory_that_ages, 3, ONCE, "at most once"),
     Mutant(resend_to_the_forgetful, 3, ONCE, "at most once"),
-    Mutant(epochs_ignored, 3, PROCESSED, "delivered means processed"),
+    Mutant(epochs_ignored, 3, HEALED, "a healed world delivers"),
     Mutant(no_fence, 3, FENCED, "a fenced process stays out"),
     Mutant(generation_reused, 3, FENCED, "a fenced process stays out"),
     Mutant(ack_outruns_refusal, 4, PROCESSED, "delivered means processed"),
