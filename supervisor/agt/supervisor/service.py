@@ -277,6 +277,9 @@ def run_supervisor(
 ) -> None:
     """Be the supervisor of this process: until `down`, or until SIGTERM or SIGINT, which mean the same.
 
+    The process works in the plan's folder: relative paths in commands of components, probes, checks, drills and sinks
+    are beside the plan, wherever somebody stood who started it.
+
     Args:
         plan: What to carry out.
         run: A prepared run directory.
@@ -286,9 +289,11 @@ def run_supervisor(
     Raises:
         SupervisorError: when it can't start; nothing was changed then.
     """
+    rooted = plan.at_home()
+    os.chdir(rooted.folder)
 
     async def main() -> None:
-        supervisor = Supervisor(plan, run, http=http)
+        supervisor = Supervisor(rooted, run, http=http)
         with unwrapped():
             async with anyio.create_task_group() as group:
                 group.start_soon(_obey_signals, supervisor, detach_on_exit, group.cancel_scope)

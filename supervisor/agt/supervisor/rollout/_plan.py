@@ -172,6 +172,10 @@ class Plan:
             return self.index(back_to)
         return index - 1 if index else None
 
+    def at_home(self) -> "Plan":
+        """Return the plan with an absolute source, so that its folder stays its folder wherever we work."""
+        return replace(self, source=str(Path(self.source).absolute()))
+
     def squeezed(self, factor: float) -> "Plan":
         """Return the plan, run `factor` times faster than written.
 
