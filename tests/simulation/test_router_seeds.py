@@ -55,6 +55,7 @@ FOUND: dict[int, dict[str, str]] = {
         cut="0.4",
         legacy_lag_s="1.5",
     ),
+    6946: _without("crash_at_write", "duplicate", "reaction_s", "legacy_lag_s"),  # Given up as the drain ended by it.
     711: {},  # The legacy network dropped what a move had taken back from the candidate, and that counted as overtaken.
 }
 """Seeds that broke a promise, and what was set in their profiles."""

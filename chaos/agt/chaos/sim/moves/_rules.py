@@ -67,7 +67,10 @@ def _lost_some(entry: Entry) -> bool:
 
 
 def _check_moves(book: Book, entries: list[Entry]) -> None:
-    """Hold that what was lost on legacy and could still be told when the device left it is repeated, or named."""
+    """Hold that what was lost on legacy and could still be told when the device left it is repeated, or named.
+
+    In the very instant in which its observer gives it up (often what ends a drain) it can't be told any more.
+    """
     for position, entry in enumerate(entries):
         if entry.outcome is not Outcome.WRITTEN or entry.reached or not entry.wrote:
             continue
@@ -77,7 +80,7 @@ def _check_moves(book: Book, entries: list[Entry]) -> None:
             continue
         died = any(wrote.at <= at <= follower.at for _, at in book.deaths)
         ended = next((moving for at, moving in book.ends.get(entry.device, ()) if at >= wrote.at), True)
-        late = follower.at - wrote.at > min(REPLY_TIMEOUT_S, entry.deadline_s)
+        late = follower.at >= wrote.at + min(REPLY_TIMEOUT_S, entry.deadline_s)
         if ended and not died and not late and not book.named.get((entry.device, entry.number)):
             raise BrokenPromise("a move loses nothing unnamed", f"{entry.name} was lost on legacy before it")
 
