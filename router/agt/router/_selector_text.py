@@ -7,6 +7,7 @@ other). Keys with other names (`v5_enabled`, document 002's flags) get their fix
 import datetime
 import tomllib
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -100,7 +101,7 @@ def _shape(data: dict[str, Any]) -> Iterator[Problem]:
         yield Problem("runtimes", 'is missing: write [runtimes] with control = "NAME" and candidate = "NAME"')
     candidate = runtime_name(data, "candidate")
     yield from _unknown("", data, _names(Selector))
-    for field in msgspec.structs.fields(Selector):
+    for field in _fields(Selector):
         if field.encode_name not in data:
             continue
         value = data[field.encode_name]
@@ -130,7 +131,7 @@ def _table(name: str, value: object, kind: type[msgspec.Struct], candidate: str)
     for key in value:
         if key not in _names(kind):
             yield Problem(f"{name}.{key}", f"unknown key; {nearest(key, valid)}")
-    for field in msgspec.structs.fields(kind):
+    for field in _fields(kind):
         if field.encode_name in value:
             yield from _convert(f"{name}.{field.encode_name}", value[field.encode_name], field.type)
         elif field.required:
@@ -163,8 +164,14 @@ def _unknown(prefix: str, value: dict[str, Any], valid: list[str]) -> Iterator[P
             yield Problem(f"{prefix}{key}", f"unknown key; {nearest(key, valid)}")
 
 
+@cache
+def _fields(kind: type[msgspec.Struct]) -> tuple[msgspec.structs.FieldInfo, ...]:
+    """Return a table's fields; working them out costs more than a whole selector does."""
+    return msgspec.structs.fields(kind)
+
+
 def _names(kind: type[msgspec.Struct]) -> list[str]:
-    return [field.encode_name for field in msgspec.structs.fields(kind)]
+    return [field.encode_name for field in _fields(kind)]
 
 
 def _convert(key: str, value: object, kind: Any) -> Iterator[Problem]:

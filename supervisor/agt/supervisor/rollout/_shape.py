@@ -10,6 +10,7 @@ import re
 import types
 import typing
 from collections.abc import Iterable
+from functools import cache
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -63,7 +64,7 @@ def shape_problems(value: object, kind: Any, path: str = "") -> list[Problem]:
 def _table_problems(value: object, struct: type[msgspec.Struct], path: str) -> list[Problem]:
     if not isinstance(value, dict):
         return [Problem(path, f"expected a table, got {type(value).__name__}")]
-    fields = {field.encode_name: field for field in msgspec.structs.fields(struct)}
+    fields = _fields(struct)
     found = [
         Problem(_join(path, key), "unknown key", nearest(key, fields)) for key in sorted(value) if key not in fields
     ]
@@ -73,6 +74,12 @@ def _table_problems(value: object, struct: type[msgspec.Struct], path: str) -> l
         elif field.required:
             found.append(Problem(_join(path, name), "is missing"))
     return found
+
+
+@cache
+def _fields(struct: type[msgspec.Struct]) -> dict[str, msgspec.structs.FieldInfo]:
+    """Return a table's fields by name; working them out costs more than a whole plan does."""
+    return {field.encode_name: field for field in msgspec.structs.fields(struct)}
 
 
 def _value_problems(value: object, kind: Any, path: str) -> list[Problem]:
