@@ -10,8 +10,8 @@ import re
 import types
 import typing
 from collections.abc import Iterable
-from functools import cache
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 import msgspec
