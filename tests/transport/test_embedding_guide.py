@@ -10,6 +10,7 @@ import shutil
 import socket
 import sqlite3
 import threading
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,6 +21,8 @@ import prometheus_client
 import pytest
 
 import agt.transport
+from agt.router import MemorySelector, Message, Route, Router, Runtimes, Selector
+from agt.router.testing import ScriptedPath
 from agt.transport import Outcome, ReliableConfig, ReliableListener, ReliableTransport, Session, TCPConnection
 from agt.transport.blocking import BlockingTransport
 from agt.transport.wires.lines import LinesConfig, LinesLink
@@ -29,6 +32,7 @@ from support.guide import GUIDE, blocks
 ROOT = Path(__file__).parents[2]
 SHORT = {name: getattr(agt.transport, name) for name in agt.transport.__all__} | {"anyio": anyio}
 """What short blocks leave out: the names of `agt.transport`, and anyio."""
+OLD_AND_NEW = Runtimes(control="old", candidate="new")
 RUN_HERE = {
     "A controller and a device": 2,
     "Many messages": 1,
@@ -44,6 +48,7 @@ RUN_HERE = {
     "Typed messages": 1,
     "Messages that bring their own id": 1,
     "Choose a path for each device": 1,
+    "Your own line format": 1,
     "Measure": 1,
     "Test your own code": 2,
 }
@@ -326,6 +331,31 @@ async def test_a_router_sends_the_reliable_way():
         old = Session(LinesLink("controller", LinesConfig(name="lamp-7")))
         delivery = await guide["send_either_way"](old, transport.session)
     assert (delivery.outcome, delivery.runtime) == (Outcome.DELIVERED, "reliable")
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_own_line_format_is_carried_and_left(until: Wait):
+    """The old device gets its line as ever; moved to the candidate, it gets no more of them."""
+    guide = Guide(*blocks("Your own line format"))
+    router = Router(MemorySelector(), runtimes=OLD_AND_NEW)
+    server = await guide["listen"](router)
+    port = server.sockets[0].getsockname()[1]
+    async with await anyio.connect_tcp("127.0.0.1", port) as valve, anyio.create_task_group() as tasks:
+        tasks.start_soon(router.run)
+        await valve.send(b"valve-07\n")
+        await until(lambda: router.runtime_of("valve-07") == "old")
+        sent = await router.send(Message("valve-07", 1, b"valve-07 OPEN 30"))
+        assert (sent.outcome, await valve.receive()) == (Outcome.WRITTEN, b"valve-07 OPEN 30\n")
+        await valve.send(b"valve-07 OPENED 30\n")
+        await until(lambda: guide.said == ["valve-07 valve-07 OPENED 30"])
+        new = ScriptedPath(time.monotonic)
+        router.attach("valve-07", {"new": new})
+        router.apply(Selector(runtimes=OLD_AND_NEW, generation=1, runtime=Route(enabled=True, percentage=100)))
+        await until(lambda: router.runtime_of("valve-07") == "new")
+        router.send(Message("valve-07", 2, b"valve-07 OPEN 40"))
+        assert list(new.on_wire) == [2]
+        tasks.cancel_scope.cancel()
+    server.close()
 
 
 def test_metrics_are_scraped_as_the_guide_says(monkeypatch: pytest.MonkeyPatch):
