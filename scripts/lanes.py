@@ -49,8 +49,8 @@ LANES = (
         ),
         together=True,
     ),
-    Lane("unit", 100, (_tests(3, "tests/transport", "tests/router", "tests/supervisor"),)),
-    Lane("simulation", 50, (_tests(2, "tests/simulation", "tests/fuzz"),)),
+    Lane("unit", 80, (_tests(4, "tests/transport", "tests/router", "tests/supervisor"),)),
+    Lane("simulation", 40, (_tests(2, "tests/simulation", "tests/fuzz"),)),
     Lane("processes", 85, (_tests(3, "tests/processes", "tests/chaos"),)),
     Lane("screen", 35, (_tests(2, "tests/tui", "tests/api"),)),
 )
