@@ -191,6 +191,17 @@ def test_second_reason_of_a_kill_is_answered_and_recorded(bench):
     assert isinstance(bench.done[0], Kill)
 
 
+def test_refusal_names_the_command_that_comes_first(bench):
+    """Who is told to lift the switch is told how."""
+    bench.until("half")
+    _act(bench, "kill-switch-on")
+    with pytest.raises(Refused, match="lift the kill switch first: agt kill-switch off"):
+        _act(bench, "resume")
+    _act(bench, "kill-switch-off")
+    with pytest.raises(Refused, match="agt record-cause TEXT, agt resume"):
+        _act(bench, "resume")
+
+
 def test_lifted_kill_is_locked_on_control(bench):
     """Lifting the kill switch moves nothing: everything stays on control until a cause is recorded."""
     bench.until("half")

@@ -215,6 +215,12 @@ def test_components_are_checked_with_the_plan(plan_text):
     text = plan_text + '[[component]]\nname = "x"\nstage = "ui"\ncommand = ["x"]\n'
     with pytest.raises(PlanInvalid, match=r"component\[0\].readiness \(x\): '\(' is no regular expression"):
         parse_plan(text + 'readiness = { by = "log", pattern = "(" }\n')
+    with pytest.raises(PlanInvalid, match=r"'tpc'.*did you mean 'tcp'"):
+        parse_plan(text + 'readiness = { by = "tpc", port = 1 }\n')
+    with pytest.raises(PlanInvalid, match="did you mean 'port'"):
+        parse_plan(text + 'readiness = { by = "tcp", prot = 1 }\n')
+    with pytest.raises(PlanInvalid, match="say which: by = command or http"):
+        parse_plan(text + "readiness = { port = 1 }\n")
     with pytest.raises(PlanInvalid, match=r"component\[0\].stage: invalid enum value 'ux'; known are .*gateway"):
         parse_plan(text.replace('"ui"', '"ux"'))
 
@@ -227,3 +233,9 @@ def test_misspelt_key_hides_nothing_else(plan_text):
     assert [problem.path for problem in caught.value.problems] == ["checks_evry", "objective[0].at_least"]
     with pytest.raises(PlanInvalid, match="references are checked after that"):
         parse_plan(text.replace('soak = "5s"\n', ""))
+
+
+def test_rule_that_goes_back_a_phase_is_named_where_there_is_none(plan_text):
+    """With many rules, `the first phase has none before it` leaves one guessing which of them is meant."""
+    with pytest.raises(PlanInvalid, match="rule 'slo-late' goes back a phase, and 'shadow' has none before it"):
+        parse_plan(plan_text.replace('phases = ["most"]', "phases = []"))

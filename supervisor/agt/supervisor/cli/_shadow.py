@@ -73,7 +73,7 @@ def shadow_lines(found: "ShadowReport") -> list[str]:
     if not found.runtimes:
         lines.append("nothing compared yet")
         if found.decided:
-            lines.append("there is no twin for what is mirrored, so that messages are only decided")
+            lines.append("there is no twin for what is mirrored, messages are only decided: see docs/guides/shadow.md")
     mirrored = f"mirrored {found.writes:,} writes and {found.reads:,} reads, {found.decided:,} only decided"
     shed = ", ".join(f"{count:,} {why}" for why, count in found.shed.items())
     lines.append(f"{mirrored}{f'; shed: {shed}' if shed else ''}")

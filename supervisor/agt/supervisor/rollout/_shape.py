@@ -96,6 +96,8 @@ def _value_problems(value: object, kind: Any, path: str) -> list[Problem]:
 def _hint(value: object, kind: Any, path: str) -> str:
     """Return what to write instead, where that can be told."""
     kind = _bare(kind)
+    if isinstance(value, dict):
+        return _tag_hint(value, kind)
     if isinstance(value, str):
         return _number_hint(value) if kind in (float, int) else nearest_of(value, kind)
     if isinstance(value, int | float) and kind is str and _DURATION.search(path):
@@ -108,6 +110,20 @@ def nearest_of(value: str, kind: Any) -> str:
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
         return nearest(value, [str(one.value) for one in kind])
     return nearest(value, words) if (words := [one for one in typing.get_args(kind) if isinstance(one, str)]) else ""
+
+
+def _tag_hint(value: dict[str, Any], kind: Any) -> str:
+    """Return the nearest kind of table where one of several was meant, by the key that says which."""
+    structs = [one for one in typing.get_args(kind) if isinstance(one, type) and issubclass(one, msgspec.Struct)]
+    tags = {str(one.__struct_config__.tag): one for one in structs if one.__struct_config__.tag is not None}
+    field = next((one.__struct_config__.tag_field for one in tags.values()), None)
+    given = value.get(field) if field is not None else None
+    if given in tags:
+        known = tags[given].__struct_fields__
+        return " ".join(nearest(key, known) for key in value if key not in (*known, field))
+    if isinstance(given, str):
+        return nearest(given, tags)
+    return f"say which: {field} = {' or '.join(sorted(tags))}" if tags else ""
 
 
 def _number_hint(text: str) -> str:
