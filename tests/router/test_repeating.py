@@ -7,12 +7,24 @@ import pytest
 
 from agt.router import InDoubt, Message, ReliablePath
 from agt.router._relay import Relay
+from agt.router.testing import ScriptedPath
 from agt.transport import Barrier, Delivery, Outcome, Session
 from agt.transport._alarms import Alarms
 from agt.transport.wires.native import NativeConfig
 from support.native_pair import NativePair
 
 RESEND, REPORT = InDoubt.RESEND, InDoubt.REPORT
+
+
+class _Full(ScriptedPath):
+    """A path whose window has no room: what it takes waits."""
+
+    def send(self, message: Message) -> Delivery:
+        """Queue a message."""
+        self.ready = False
+        delivery = super().send(message)
+        self.ready = True
+        return delivery
 
 
 def test_a_tail_is_repeated_only_behind_what_must_not_act_twice(world: Any) -> None:
@@ -136,6 +148,23 @@ def test_without_the_watermark_that_was_hoped_for_the_same_order_holds(make_worl
     world.router.attach("d", {"legacy": legacy})
     world.pass_time(0.3)
     assert list(legacy.on_wire) == [3]
+
+
+def test_what_was_sent_again_stays_in_doubt_where_it_waits_unsent(make_world: Callable[..., Any]) -> None:
+    """A second move finds it queued: it has not left by that path, and may have arrived by the one before."""
+    world = make_world(100.0)
+    _, reliable = world.add(barrier=Barrier.SEQUENCE)
+    sent = world.send(in_doubt=REPORT)
+    reliable.arrive()
+    fresh = _Full(world.clock, world.devices["d"], barrier=Barrier.SEQUENCE)
+    world.router.attach("d", {"reliable": fresh})
+    assert (fresh.queued, list(fresh.on_wire)) == (1, [])
+    world.router.detach("d", dict(world.router._state.devices["d"].paths))
+    legacy = world.path("d", "legacy", Barrier.ACK)
+    world.router.attach("d", {"legacy": legacy})
+    world.pass_time(0.3)
+    assert not legacy.on_wire
+    assert sent.outcome is Outcome.INDETERMINATE
 
 
 def test_what_was_in_doubt_stays_so_when_the_new_path_never_wrote_it() -> None:

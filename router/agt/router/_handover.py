@@ -19,16 +19,16 @@ What is right for order, and why. A device's messages must reach it in the order
   repeated: that is control as it always was.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from functools import partial
 
 from agt.router._batch import MoveBatch
 from agt.router._counts import Anomaly
 from agt.router._device import Device, Parcel
 from agt.router._ledger import Ledger
-from agt.router._path import InDoubt, Message, Path, Withdrawn, joint_barrier
+from agt.router._path import InDoubt, Message, Path, joint_barrier
 from agt.router._relay import Relay
-from agt.transport import Barrier, Delivery, Outcome
+from agt.transport import Barrier, Delivery, Outcome, Outgoing
 
 
 class Handover:
@@ -43,6 +43,8 @@ class Handover:
         """Written messages that moves left unanswered and could not repeat, since the start."""
         self._ledger, self._clock = ledger, clock
         self._repetitions: set[Delivery] = set()
+        self._sent_again: set[Delivery] = set()
+        """Those that were in doubt before: wherever they are taken back from, even unsent, they still are."""
 
     def take_back(self, device: Device, path: Path, *, now: float) -> bool:
         """Take everything back from the path that is left, and decide what is in doubt.
@@ -56,8 +58,10 @@ class Handover:
         # A device that only dials again takes its unanswered tail along where it drops doubles; else legacy's is gone.
         if device.target != device.runtime or device.vetoed or barrier is Barrier.SEQUENCE:
             self._take_written(device, (*withdrawn.passed, *withdrawn.written), len(withdrawn.passed), barrier, now)
-        self._take_doubtful(device, withdrawn, barrier, now)
-        device.taken.extend(Parcel(m, self._handle(one), now + m.deadline_s) for m, one in withdrawn.unsent)
+        doubtful = (*withdrawn.in_doubt, *(each for each in withdrawn.unsent if each[1] in self._sent_again))
+        unsent = [each for each in withdrawn.unsent if each[1] not in self._sent_again]
+        self._take_doubtful(device, doubtful, withdrawn.given_up, barrier, now)
+        device.taken.extend(Parcel(m, self._handle(one), now + m.deadline_s) for m, one in unsent)
         return withdrawn.cut_off and barrier is not Barrier.SEQUENCE
 
     def send_on(self, device: Device, path: Path, *, now: float) -> None:
@@ -110,9 +114,15 @@ class Handover:
             elif barrier is not Barrier.SEQUENCE:
                 self._unconfirmed(device, message, f"written on {device.runtime}, unanswered when the device left it")
 
-    def _take_doubtful(self, device: Device, withdrawn: Withdrawn, barrier: Barrier, now: float) -> None:
+    def _take_doubtful(
+        self,
+        device: Device,
+        doubtful: Sequence[tuple[Message, Delivery]],
+        given_up: Set[Outgoing],
+        barrier: Barrier,
+        now: float,
+    ) -> None:
         """Keep what is in doubt and may be sent again, report the rest."""
-        doubtful, given_up = withdrawn.in_doubt, withdrawn.given_up
         first = _first_again([may_resend(m, barrier) and one not in given_up for m, one in doubtful], barrier)
         for place, (message, delivery) in enumerate(doubtful):
             if delivery in given_up:  # No move's doing, so no receipt counts it.
@@ -129,6 +139,8 @@ class Handover:
         inner.runtime = runtime
         if parcel.doubtful is not None:
             self._count_resent(device)
+            self._sent_again.add(inner)
+            inner.add_done_callback(self._sent_again.discard)
         if outer is None:
             self._ledger.resent(device.name, runtime)
             self._repetitions.add(inner)
@@ -150,6 +162,7 @@ class Handover:
 
     def _handle(self, delivery: Delivery) -> Delivery | None:
         """Return whom a message that was taken back belongs to; a repetition stays one, however often it moves."""
+        self._sent_again.discard(delivery)  # Its parcel says from now on whether it is in doubt.
         if delivery not in self._repetitions:
             return delivery
         self._repetitions.discard(delivery)
