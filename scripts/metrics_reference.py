@@ -1,4 +1,4 @@
-"""Write docs/reference/metrics.md from what our parts export; `--check` says whether it is current.
+"""Write docs/reference/metrics-reference.md from what our parts export; `--check` says whether it is current.
 
 The exporters are the reference: names, types, labels and help texts are what a scrape gives, of parts that have one of
 everything. Labels whose values are known beforehand are listed with them.
@@ -24,7 +24,7 @@ from agt.supervisor.view import BudgetView, PhaseView, ProcessView, View
 from agt.transport import MetricGroups
 from agt.transport.metrics import TransportCollector
 
-PAGE = Path(__file__).parents[1] / "docs" / "reference" / "metrics.md"
+PAGE = Path(__file__).parents[1] / "docs" / "reference" / "metrics-reference.md"
 INTRODUCTION = """\
 # Metrics
 

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 RULES = DEPLOY / "prometheus" / "alerts.yml"
-REFERENCE = (ROOT / "docs" / "reference" / "metrics.md").read_text(encoding="utf-8")
+REFERENCE = (ROOT / "docs" / "reference" / "metrics-reference.md").read_text(encoding="utf-8")
 EXPORTED = set(re.findall(r"^\| `(\w+)` \|", REFERENCE, re.MULTILINE))
 NAME = re.compile(r"(?<![\w:])(?:agt|tcp_comm)_\w+")
 needs_promtool = pytest.mark.skipif(

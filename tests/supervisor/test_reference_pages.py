@@ -1,5 +1,6 @@
 """The pages that people read say what the code says: the state diagram, and every key of a component."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -55,3 +56,15 @@ def test_no_key_is_made_up() -> None:
     lines = [line for line in PAGE.splitlines() if line.startswith("| `") and not line.startswith("| `agt ")]
     keys = {line.split("`")[1] for line in lines}
     assert keys - known == set()
+
+
+def test_every_variable_that_is_read_is_on_the_page_of_configuration() -> None:
+    """And none that isn't; whoever looks for what can be set finds all of it in one place."""
+    page = (ROOT / "docs" / "reference" / "configuration-reference.md").read_text(encoding="utf-8")
+    sources = (
+        path for part in ("transport", "router", "supervisor", "tui", "chaos") for path in (ROOT / part).rglob("*.py")
+    )
+    read = {name for path in sources for name in re.findall(r"AGT_[A-Z_]+", path.read_text(encoding="utf-8"))}
+    read = {"AGT_DEMO_EVENTS_" if name.startswith("AGT_DEMO_EVENTS_") else name for name in read}
+    named = set(re.findall(r"`(AGT_[A-Z_]+)", page)) - {"AGT_HYPOTHESIS", "AGT_DEMO_EVENTS_HEARTBEAT_S"}
+    assert named == read

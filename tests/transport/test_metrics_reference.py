@@ -11,7 +11,7 @@ from agt.transport import TransportMetrics
 from agt.transport.metrics import TransportCollector
 
 ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "docs" / "reference" / "metrics.md"
+PAGE = ROOT / "docs" / "reference" / "metrics-reference.md"
 
 
 def test_the_page_of_metrics_is_what_the_collector_says_now() -> None:
