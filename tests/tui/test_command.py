@@ -1,6 +1,7 @@
 """`agt-tui` as a process: what it says when it can't, and how it looks after a demo."""
 
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -160,6 +161,27 @@ def test_a_demo_that_does_not_answer_is_ended_by_signal(tmp_path: Path) -> None:
     silent.stop()
     assert silent._process.returncode == -signal.SIGTERM
     assert silent.failed is False
+
+
+def test_it_ends_when_its_terminal_is_closed_though_nobody_says_so(tmp_path: Path) -> None:
+    """Of a terminal that isn't the controlling one no SIGHUP comes; nothing may be left that waits or spins."""
+    demo = Demo.start(DemoOptions(run_dir=tmp_path / "run"), stand_in)
+    wait_for(demo.socket)
+    ours, its = pty.openpty()
+    command = [sys.executable, "-m", "agt.tui", "--attach", str(demo.socket)]
+    with subprocess.Popen(
+        command, stdin=its, stdout=its, stderr=its, start_new_session=True, env=os.environ | {"TERM": "xterm"}
+    ) as screen:
+        try:
+            os.close(its)
+            drawn = b""
+            while b"stand-in" not in drawn:
+                drawn += os.read(ours, 4096)
+            os.close(ours)
+            assert screen.wait(10) == 128 + signal.SIGHUP
+        finally:
+            screen.kill()
+            demo.stop()
 
 
 def test_an_unusable_directory_is_an_error_in_words(tmp_path: Path) -> None:

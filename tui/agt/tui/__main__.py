@@ -2,11 +2,12 @@
 
 import argparse
 import os
+import select
 import signal
 import socket
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 
@@ -55,6 +56,7 @@ def _attach(options: argparse.Namespace) -> int:
     if reason := _unreachable(path):
         sys.stderr.write(f"agt-tui: {NoSupervisor(path, reason)}, or try `agt-tui --demo`\n")
         return 1
+    _end_with_the_terminal(lambda: None)
     _run(path, options, None)
     return 0
 
@@ -66,7 +68,7 @@ def _demo(options: argparse.Namespace) -> int:
     except DemoUnusable as error:
         sys.stderr.write(f"agt-tui: {error}\n")
         return 1
-    _end_with_the_terminal(demo)
+    _end_with_the_terminal(demo.stop)
     try:
         _run(demo.socket, options, demo)
     finally:
@@ -75,19 +77,31 @@ def _demo(options: argparse.Namespace) -> int:
     return 1 if demo.failed else 0
 
 
-def _end_with_the_terminal(demo: Demo) -> None:
-    """End the demo when the terminal is closed.
+def _end_with_the_terminal(stop: Callable[[], None]) -> None:
+    """End when the terminal is closed, after `stop`.
 
-    Textual waits for ever to write to a terminal that is gone, so this ends the process without it.
+    Textual waits for ever to write to a terminal that is gone, and reads from it without a pause, so this ends the
+    process without it. Not every closed terminal sends SIGHUP (ours may not be the controlling one): we watch it, too.
     """
+    first = threading.Lock()
+
+    def end() -> None:
+        if first.acquire(blocking=False):
+            stop()
+            os._exit(128 + signal.SIGHUP)
 
     def hang_up(_number: int, _frame: FrameType | None) -> None:
-        stopper = threading.Thread(target=demo.stop)  # An event loop may be running in this thread.
-        stopper.start()
-        stopper.join()
-        os._exit(128 + signal.SIGHUP)
+        threading.Thread(target=end).start()  # An event loop may be running in this thread.
+
+    def watch() -> None:
+        poller = select.poll()
+        poller.register(sys.stderr, 0)  # Nothing but a hang-up is reported.
+        poller.poll()
+        end()
 
     signal.signal(signal.SIGHUP, hang_up)
+    if sys.stderr.isatty():
+        threading.Thread(target=watch, daemon=True, name="terminal").start()
 
 
 def _run(path: Path, options: argparse.Namespace, demo: Demo | None) -> None:
