@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping
 
-from agt.chaos.sim._book import BrokenPromise
-from agt.chaos.sim._clock import Stuck
 from agt.chaos.sim._profile import Profile
 from agt.chaos.sim._report import Report
+from agt.chaos.sim._telling import live_and_tell
 from agt.chaos.sim._world import World
 
 SETTLE_S = 100.0
@@ -28,24 +27,7 @@ def run_seed(seed: int, profile: Profile | None = None, *, overrides: Mapping[st
         profile: instead of the one that the seed would draw.
         overrides: what was set in that profile by hand, for the report's replay command.
     """
-    world = World(seed, profile)
-    world.trace(f"seed {seed} profile {world.profile}")
-    broken = ""
-    try:
-        _live(world)
-    except (BrokenPromise, Stuck) as promise:
-        broken = str(promise)
-        world.trace(f"BROKEN {broken}")
-    return Report(
-        seed=seed,
-        profile=world.profile,
-        broken=broken,
-        outcomes=world.book.outcomes(),
-        events=world.clock.events,
-        virtual_s=world.clock.now,
-        trace=tuple(world.lines),
-        overrides=dict(overrides or {}),
-    )
+    return live_and_tell(World(seed, profile), _live, seed=seed, kind="links", overrides=overrides)
 
 
 def _live(world: World) -> None:

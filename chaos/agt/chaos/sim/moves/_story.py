@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from agt.chaos.sim._book import BrokenPromise
-from agt.chaos.sim._clock import Stuck
 from agt.chaos.sim._report import Report
+from agt.chaos.sim._telling import live_and_tell
 from agt.chaos.sim.moves._profile import RouterProfile
 from agt.chaos.sim.moves._rules import check_history, check_ledger
 from agt.chaos.sim.moves._world import PROBE_DEADLINE_S, RouterWorld
@@ -30,25 +30,7 @@ def run_router_seed(
         profile: instead of the one that the seed would draw.
         overrides: what was set in that profile by hand, for the report's replay command.
     """
-    world = RouterWorld(seed, profile)
-    world.trace(f"seed {seed} profile {world.profile}")
-    broken = ""
-    try:
-        _live(world)
-    except (BrokenPromise, Stuck) as promise:
-        broken = str(promise)
-        world.trace(f"BROKEN {broken}")
-    return Report(
-        seed=seed,
-        kind="router",
-        profile=world.profile,
-        broken=broken,
-        outcomes=world.book.outcomes(),
-        events=world.clock.events,
-        virtual_s=world.clock.now,
-        trace=tuple(world.lines),
-        overrides=dict(overrides or {}),
-    )
+    return live_and_tell(RouterWorld(seed, profile), _live, seed=seed, kind="router", overrides=overrides)
 
 
 def _live(world: RouterWorld) -> None:
