@@ -34,7 +34,7 @@ format: $(READY) ## Write the canonical format.
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-soak: $(READY) ## The long runs, an hour and a half: more worlds, more kills, fuzzing.
+soak: $(READY) ## The long runs, about an hour: more worlds, more kills, fuzzing.
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --only-binary :all: --require-hashes -r requirements-soak.lock || echo "no atheris for this Python: the parsers are not fuzzed" >&2
 	@$(BIN)/python scripts/soak.py $(ARGS)
 
