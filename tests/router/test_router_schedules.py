@@ -82,7 +82,7 @@ def finish(world: Any) -> None:
             path.answer()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(script=steps, barrier=st.sampled_from(list(Barrier)))
 @example(  # A repetition of a written message that has to move once more is nobody's message in flight.
     script=[("send",), ("percentage", 100.0), ("time", 1.5), ("kill",), ("time", 1.5)], barrier=Barrier.SEQUENCE
@@ -99,7 +99,7 @@ def test_every_message_ends_and_the_ledger_balances(make_world: Any, script: lis
     assert world.router.status().moves.moving == 0
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(script=steps)
 def test_one_watermark_means_order_and_no_doubles(make_world: Any, script: list[Any]) -> None:
     """On `sequence` the device acts once on each message, in order, and on each that is called delivered."""
@@ -113,7 +113,7 @@ def test_one_watermark_means_order_and_no_doubles(make_world: Any, script: list[
         assert delivery.outcome is not Outcome.DELIVERED or number in received
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     script=st.lists(
         st.sampled_from(

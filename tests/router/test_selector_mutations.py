@@ -205,8 +205,8 @@ def live_through(folder: Path, *, files: int, seed: int) -> None:
 
 
 def test_mutated_files_are_applied_whole_or_not_at_all(tmp_path: Path) -> None:
-    """Five hundred; ten thousand in the soak."""
-    live_through(tmp_path, files=500, seed=4)
+    """Three hundred; ten thousand in the soak."""
+    live_through(tmp_path, files=300, seed=4)
 
 
 @pytest.mark.soak

@@ -118,7 +118,7 @@ def test_repeats_on_purpose_are_all_delivered() -> None:
     assert pair.controller.heartbeats == 5
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(seed=st.integers(0, 2**32), loss=st.floats(0, 0.4), doubling=st.floats(0, 0.3), jittery=st.booleans())
 def test_nothing_is_lost_and_order_holds_whatever_the_network_loses(
     seed: int, loss: float, doubling: float, jittery: bool
