@@ -38,7 +38,7 @@ def _tests(workers: int, *paths: str) -> tuple[str, ...]:
 LANES = (
     Lane(
         "check",
-        45,
+        48,
         (
             _tool("basedpyright", "--level", "error"),
             _tool("mypy"),
@@ -49,9 +49,9 @@ LANES = (
         ),
         together=True,
     ),
-    Lane("unit", 80, (_tests(4, "tests/transport", "tests/router", "tests/supervisor"),)),
-    Lane("simulation", 40, (_tests(2, "tests/simulation", "tests/fuzz"),)),
-    Lane("processes", 85, (_tests(3, "tests/processes", "tests/chaos"),)),
+    Lane("unit", 95, (_tests(4, "tests/transport", "tests/router", "tests/supervisor"),)),
+    Lane("simulation", 45, (_tests(2, "tests/simulation", "tests/fuzz"),)),
+    Lane("processes", 77, (_tests(3, "tests/processes", "tests/chaos"),)),
     Lane("screen", 35, (_tests(2, "tests/tui", "tests/api"),)),
 )
 
