@@ -52,6 +52,8 @@ INPUT_MAX = 4096
 LOG, TOKENS = "log", "tokens"
 LOG_SHOWN = 4000
 """Characters of the log that are shown when a target gave way."""
+MODULES = ("fuzz_native", "fuzz_wires", "fuzz_trust", "fuzz_durable", "fuzz_texts", "fuzz_parity", "fuzz_doors")
+"""Where targets are, in `tests/support`."""
 SLOW_INPUT_S = 5
 """An input that takes longer than this is a finding, too."""
 
@@ -89,7 +91,7 @@ def attack(name: str, seconds: float, corpus: str, found: str, counted: "Synchro
 
 def _target(name: str) -> "Target":
     """Find a target, importing no more than it takes: what is imported is instrumented, which takes seconds."""
-    for module in ("fuzz_native", "fuzz_wires", "fuzz_trust", "fuzz_durable", "fuzz_texts"):
+    for module in MODULES:
         for target in importlib.import_module(f"support.{module}").TARGETS:
             if target.name == name:
                 return target

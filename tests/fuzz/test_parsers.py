@@ -72,6 +72,13 @@ def test_no_input_breaks_a_parser(target: Target) -> None:
     attack()
 
 
+def test_the_soak_finds_every_target() -> None:
+    """It looks through the modules by itself, so that it need not import and instrument them all."""
+    script = (CORPUS.parents[1] / "scripts" / "fuzz.py").read_text(encoding="utf-8")
+    modules = {target.run.__module__ for target in TARGETS.values()}
+    assert [name for name in sorted(modules) if f'"{name.rpartition(".")[2]}"' not in script] == []
+
+
 def test_every_sample_belongs_to_a_target() -> None:
     """A folder without its parser is dead weight; the corpus stays small enough to read."""
     assert sorted(path.name for path in CORPUS.iterdir()) == sorted(TARGETS)
